@@ -1,0 +1,178 @@
+// llama2.c's tokenizer.bin, and its encoding: characters first, then greedy merges by score.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "file.hpp"
+#include "model.hpp"
+
+namespace compare {
+
+struct Piece {
+    std::string bytes;
+    float score = 0;
+};
+
+struct Encoding {
+    std::vector<Token> tokens;
+    std::size_t unknown = 0;  // characters that became <unk>
+};
+
+class Tokenizer {
+public:
+    explicit Tokenizer(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {
+        for (Token token = 0; token < pieces_.size(); ++token) tokens_.emplace(pieces_[token].bytes, token);
+    }
+
+    Encoding encode(std::string_view text) const {
+        if (text.empty()) return {};
+        Encoding encoding;
+        encoding.tokens.reserve(text.size() + 1);
+        add_character(" ", encoding);  // llama2.c's dummy prefix
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t length = character_length(text.substr(at));
+            add_character(text.substr(at, length), encoding);
+            at += length;
+        }
+        encoding.tokens = merge(encoding.tokens);
+        return encoding;
+    }
+
+    std::size_t size() const { return pieces_.size(); }
+    const Piece& piece(Token token) const { return pieces_[token]; }
+
+    std::optional<Token> find(const std::string& bytes) const {
+        const auto found = tokens_.find(bytes);
+        return found == tokens_.end() ? std::nullopt : std::optional<Token>(found->second);
+    }
+
+    /// The token that stands for one byte, if this vocabulary has byte tokens.
+    std::optional<Token> byte_token(unsigned char byte) const {
+        char name[8];
+        std::snprintf(name, sizeof(name), "<0x%02X>", unsigned{byte});
+        const Token token = Token{byte} + 3;
+        if (token < size() && pieces_[token].bytes == name) return token;
+        return std::nullopt;
+    }
+
+private:
+    /// As llama2.c cuts: any byte, then the UTF-8 continuation bytes behind it, four bytes at most.
+    static std::size_t character_length(std::string_view text) {
+        std::size_t length = 1;
+        while (length < 4 && length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80)
+            ++length;
+        return length;
+    }
+
+    void add_character(std::string_view character, Encoding& encoding) const {
+        if (const auto token = find(std::string(character))) return encoding.tokens.push_back(*token);
+        std::vector<Token> bytes;
+        for (const char byte : character)
+            if (const auto token = byte_token(static_cast<unsigned char>(byte))) bytes.push_back(*token);
+        if (bytes.size() == character.size()) {
+            encoding.tokens.insert(encoding.tokens.end(), bytes.begin(), bytes.end());
+        } else {
+            encoding.tokens.push_back(unknown_token);
+            ++encoding.unknown;
+        }
+    }
+
+    struct Node {
+        Token token = unknown_token;
+        std::size_t previous = 0, next = 0;
+        bool merged_away = false;
+    };
+
+    /// Two neighbours that may become one token. The best leaves the queue first, the leftmost of equals.
+    struct Merge {
+        float score = 0;
+        std::size_t left = 0;
+        Token first = 0, second = 0, result = 0;
+
+        bool operator<(const Merge& other) const {
+            return score < other.score || (score == other.score && left > other.left);
+        }
+    };
+
+    std::optional<Merge> merge_of(std::size_t left, Token first, Token second) const {
+        if (first == unknown_token || second == unknown_token) return std::nullopt;
+        const auto result = find(pieces_[first].bytes + pieces_[second].bytes);
+        if (!result) return std::nullopt;
+        return Merge{pieces_[*result].score, left, first, second, *result};
+    }
+
+    /// The tokens lie in a linked list, possible merges wait in a queue; merges whose tokens have changed are skipped.
+    std::vector<Token> merge(const std::vector<Token>& tokens) const {
+        const std::size_t end = tokens.size();
+        std::vector<Node> nodes(end);
+        std::priority_queue<Merge> waiting;
+        const auto offer = [&](std::size_t left, std::size_t right) {
+            if (left == end || right == end) return;
+            if (const auto found = merge_of(left, nodes[left].token, nodes[right].token)) waiting.push(*found);
+        };
+        for (std::size_t i = 0; i < end; ++i) nodes[i] = {tokens[i], i == 0 ? end : i - 1, i + 1, false};
+        for (std::size_t i = 0; i + 1 < end; ++i) offer(i, i + 1);
+
+        for (; !waiting.empty();) {
+            const Merge best = waiting.top();
+            waiting.pop();
+            Node& left = nodes[best.left];
+            if (left.merged_away || left.token != best.first || left.next == end) continue;
+            Node& right = nodes[left.next];
+            if (right.token != best.second) continue;
+            right.merged_away = true;
+            left.token = best.result;
+            left.next = right.next;
+            if (left.next != end) nodes[left.next].previous = best.left;
+            offer(left.previous, best.left);
+            offer(best.left, left.next);
+        }
+
+        std::vector<Token> merged;
+        for (std::size_t i = 0; i < end; i = nodes[i].next) merged.push_back(nodes[i].token);
+        return merged;
+    }
+
+    std::vector<Piece> pieces_;
+    std::unordered_map<std::string, Token> tokens_;
+};
+
+/// int32 longest piece (not needed here), then per piece: float32 score, int32 length, bytes.
+inline Tokenizer read_tokenizer(const std::string& path, std::size_t vocabulary) {
+    const std::string file = read_text(path);
+    std::size_t at = sizeof(std::int32_t);
+    if (file.size() < at) throw refusal(path, "a tokenizer begins with 4 bytes of header, this file has fewer");
+
+    std::vector<Piece> pieces;
+    while (at < file.size()) {
+        const auto piece = "piece " + std::to_string(pieces.size()) + " at byte " + std::to_string(at);
+        float score = 0;
+        std::int32_t length = 0;
+        if (file.size() - at < sizeof(score) + sizeof(length)) throw refusal(path, "the file ends inside " + piece);
+        std::memcpy(&score, file.data() + at, sizeof(score));
+        std::memcpy(&length, file.data() + at + sizeof(score), sizeof(length));
+        at += sizeof(score) + sizeof(length);
+        if (!std::isfinite(score)) throw refusal(path, "the score of " + piece + " is not a finite number");
+        if (length < 0 || static_cast<std::size_t>(length) > file.size() - at)
+            throw refusal(path, piece + " claims " + std::to_string(length) + " bytes, the file has " +
+                                    std::to_string(file.size() - at) + " left");
+        pieces.push_back({file.substr(at, static_cast<std::size_t>(length)), score});
+        at += static_cast<std::size_t>(length);
+    }
+    if (pieces.size() != vocabulary)
+        throw refusal(path, "the tokenizer has " + std::to_string(pieces.size()) +
+                                " pieces, the checkpoint has a vocabulary of " + std::to_string(vocabulary));
+    return Tokenizer(std::move(pieces));
+}
+
+}  // namespace compare

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <compare>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+
+namespace msrnn {
+
+/// Where a token stands in the text: the index RoPE rotates by. Positions may repeat, jump and go backwards.
+///
+/// A position goes in freely and comes out by name: it is made from any integer and read by `value()`, so that it can
+/// index nothing by accident. It is never a `Slot`.
+class Position {
+public:
+    constexpr Position() = default;
+    template <std::integral Integer>
+    constexpr Position(Integer value) : value_(static_cast<std::int64_t>(value)) {}
+    constexpr std::int64_t value() const { return value_; }
+    friend constexpr auto operator<=>(Position, Position) = default;
+
+private:
+    std::int64_t value_ = 0;
+};
+
+/// How many tokens came into the lane before this one: the only clock there is.
+using Arrival = std::uint64_t;
+
+/// The arrival of a vacant slot.
+inline constexpr Arrival no_arrival = std::numeric_limits<Arrival>::max();
+
+}  // namespace msrnn

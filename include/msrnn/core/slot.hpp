@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace msrnn {
+
+/// A row of storage. It says nothing about time: a slot is given out again when its token has left.
+///
+/// A slot comes out freely and goes in by name: it converts to `std::size_t`, so `rows + slot * width` is computed in
+/// the full width of a pointer, and is made from an index only by `Slot(index)`. It never becomes a `Position`.
+class Slot {
+public:
+    constexpr Slot() = default;
+    constexpr explicit Slot(std::size_t row) : row_(static_cast<std::uint32_t>(row)) {}
+    constexpr operator std::size_t() const { return row_; }
+
+private:
+    std::uint32_t row_ = 0;
+};
+
+}  // namespace msrnn

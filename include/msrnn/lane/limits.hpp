@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "../policy/policy.hpp"
+
+namespace msrnn {
+
+/// How many tokens a lane keeps and how many rows it may use.
+struct Limits {
+    std::size_t budget = 0;    ///< slots that survive a step; `unbounded` for all, with a capacity
+    std::size_t capacity = 0;  ///< rows that exist; 0 for budget + 1. More for chunks and for evictions put off
+
+    constexpr std::size_t rows() const { return capacity != 0 || budget == unbounded ? capacity : budget + 1; }
+};
+
+namespace detail {
+
+/// Why a budget does not fit; empty where it does.
+inline std::string misfit(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0) {
+    const auto text = [](std::size_t number) { return std::to_string(number); };
+    const auto [sinks, recent] = protection;
+    if (budget == 0) return "msrnn: budget is 0; give at least 1 slot";
+    if (budget == unbounded) return {};
+    if (sinks >= budget)
+        return "msrnn: budget " + text(budget) + " leaves no slot behind " + text(sinks) +
+               " sinks; give a larger budget or fewer sinks";
+    if (recent > budget - sinks || pins > budget - sinks - recent)
+        return "msrnn: budget " + text(budget) + " is smaller than what is protected (sinks " + text(sinks) +
+               ", recent " + text(recent) + ", pinned " + text(pins) + "); give a larger budget or protect less";
+    if (rows <= budget)
+        return "msrnn: capacity " + text(rows) + " does not exceed budget " + text(budget) +
+               "; a step needs one row more than the budget";
+    return {};
+}
+
+inline std::string too_large(std::size_t rows, std::size_t most) {
+    if (rows <= most) return {};
+    return "msrnn: capacity " + std::to_string(rows) + " is more than the " + std::to_string(most) +
+           " rows a lane can number; give a smaller budget or capacity";
+}
+
+/// Throws the sentence, if there is one. Builds without exceptions print it and end; they call validate() first.
+inline void refuse(const std::string& sentence) {
+    if (sentence.empty()) return;
+#ifdef __cpp_exceptions
+    throw std::invalid_argument(sentence);
+#else
+    std::fprintf(stderr, "%s\n", sentence.c_str());
+    std::abort();
+#endif
+}
+
+}  // namespace detail
+
+/// What is wrong with these settings, in one sentence that names the setting, its value and the remedy; empty where
+/// nothing is. Constructors throw the same sentence as std::invalid_argument.
+template <class P>
+std::string validate(const P& policy, Limits limits) {
+    if constexpr (Validates<P>)
+        if (const std::string wrong = policy.validate(); !wrong.empty()) return "msrnn: " + wrong;
+    if (limits.budget == unbounded && limits.capacity == 0)
+        return "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist";
+    return detail::misfit(limits.budget, limits.rows(), protection_of(policy, limits.budget));
+}
+
+}  // namespace msrnn

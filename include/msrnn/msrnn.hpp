@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+/// Door 2, for programs that want the whole state: storage, attention and eviction. Needs Eigen.
+#pragma once
+
+#include "decide.hpp"
+#include "state/attend.hpp"
+#include "state/floats.hpp"
+#include "state/rows.hpp"
+#include "state/shape.hpp"
+#include "state/state.hpp"

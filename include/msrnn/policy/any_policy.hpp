@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "decayed_attention.hpp"
+#include "h2o.hpp"
+#include "key_norm.hpp"
+#include "policy.hpp"
+#include "random_eviction.hpp"
+#include "sink_window.hpp"
+#include "tova.hpp"
+#include "window.hpp"
+
+namespace msrnn {
+
+/// One of the published policies, chosen at run time: a value, made from any of them or by name.
+///
+///     State<AnyPolicy> state(shape, {.budget = 512}, AnyPolicy::named("tova"));
+///
+/// It decides as the policy it holds, bit for bit. Cost: one dispatch per hook, not per slot.
+class AnyPolicy {
+    using Held = std::variant<Window, SinkWindow, Tova, H2O, DecayedAttention, KeyNorm, RandomEviction>;
+
+public:
+    constexpr AnyPolicy() = default;
+    template <class P>
+        requires(!std::same_as<P, AnyPolicy> && std::constructible_from<Held, std::in_place_type_t<P>, P>)
+    constexpr AnyPolicy(P policy) : scope(scope_of(policy)), held_(std::in_place_type<P>, std::move(policy)) {}
+
+    /// The policies that have a name, in the order of the README, with their default settings.
+    static std::span<const AnyPolicy> known() {
+        static const AnyPolicy all[] = {Window{}, SinkWindow{},       Tova{},    Tova{.scope = Scope::kv_head},
+                                        H2O{},    DecayedAttention{}, KeyNorm{}, RandomEviction{}};
+        return all;
+    }
+    /// Throws std::invalid_argument, listing the known names.
+    static AnyPolicy named(std::string_view name) {
+        std::string names;
+        for (const AnyPolicy& policy : known()) {
+            if (policy.name() == name) return policy;
+            names.append(names.empty() ? "" : ", ").append(policy.name());
+        }
+        throw std::invalid_argument("msrnn: no policy is called '" + std::string(name) + "'; known are " + names);
+    }
+    /// As the tables of the field name it: "tova-head" is `Tova` with one lane per KV head.
+    std::string_view name() const {
+        return std::visit(
+            []<class P>(const P& policy) -> std::string_view {
+                if constexpr (std::same_as<P, Tova>)
+                    if (policy.scope == Scope::kv_head) return "tova-head";
+                return P::name;
+            },
+            held_);
+    }
+
+    /// The policy held, if it is a P.
+    template <class P>
+    const P* get() const {
+        return std::get_if<P>(&held_);
+    }
+
+    Needs needs() const {
+        return std::visit([](const auto& policy) { return msrnn::needs(policy); }, held_);
+    }
+    Protection protection(std::size_t budget) const {
+        return std::visit([=](const auto& policy) { return protection_of(policy, budget); }, held_);
+    }
+    std::size_t columns() const {
+        return std::visit([](const auto& policy) { return columns_of(policy); }, held_);
+    }
+    std::string validate() const {
+        return std::visit(
+            []<class P>(const P& policy) -> std::string {
+                if constexpr (Validates<P>)
+                    return policy.validate();
+                else
+                    return {};
+            },
+            held_);
+    }
+    void observe(const Attention& seen, Ratings rating) const {
+        std::visit(
+            [&]<class P>(const P& policy) {
+                if constexpr (ReadsWeights<P>) policy.observe(seen, rating);
+            },
+            held_);
+    }
+    template <class RowOf>
+    void observe(const Keys<RowOf>& keys, Ratings rating) const {
+        std::visit(
+            [&]<class P>(const P& policy) {
+                if constexpr (ReadsKeys<P>) policy.observe(keys, rating);
+            },
+            held_);
+    }
+    template <class RowOf>
+    void observe(const Values<RowOf>& values, Ratings rating) const {
+        std::visit(
+            [&]<class P>(const P& policy) {
+                if constexpr (ReadsValues<P>) policy.observe(values, rating);
+            },
+            held_);
+    }
+    void rate(Ratings rating) const {
+        std::visit(
+            [&]<class P>(const P& policy) {
+                if constexpr (RatesLate<P>) policy.rate(rating);
+            },
+            held_);
+    }
+
+    Scope scope = scope_of(Window{});
+
+private:
+    Held held_;
+};
+
+}  // namespace msrnn

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "policy.hpp"
+
+namespace msrnn {
+
+/// Any policy with more protection: the larger of its own and `extra`, for sinks and recent window each.
+///
+///     Protect<Tova>{.extra = {.sinks = 4}}     // "TOVA-layer+4" of arXiv 2401.06104, table 3
+///     Protect<Tova>{.extra = {.recent = 1}}    // the newest token stays, as in kvpress
+///
+/// Everything else is the wrapped policy's.
+template <Policy P>
+struct Protect {
+    P policy{};
+    Protection extra{};
+    Scope scope = scope_of(policy);
+
+    constexpr Needs needs() const { return msrnn::needs(policy); }
+    constexpr Protection protection(std::size_t budget) const { return protection_of(policy, budget) | extra; }
+    constexpr std::size_t columns() const { return columns_of(policy); }
+    std::string validate() const {
+        if constexpr (Validates<P>)
+            return policy.validate();
+        else
+            return {};
+    }
+    void observe(const Attention& seen, Ratings rating) const requires ReadsWeights<P> { policy.observe(seen, rating); }
+    template <class RowOf>
+        requires ReadsKeys<P>
+    void observe(const Keys<RowOf>& keys, Ratings rating) const { policy.observe(keys, rating); }
+    template <class RowOf>
+        requires ReadsValues<P>
+    void observe(const Values<RowOf>& values, Ratings rating) const { policy.observe(values, rating); }
+    void rate(Ratings rating) const requires RatesLate<P> { policy.rate(rating); }
+};
+
+}  // namespace msrnn

@@ -1,0 +1,87 @@
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/random.hpp"
+
+#include <msrnn/core/selection.hpp>
+
+using msrnn::Candidates;
+using msrnn::leaves_before;
+using msrnn::weakest;
+
+namespace {
+constexpr float inf = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr Candidates<std::int32_t> all{0, 1000};
+
+std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std::int32_t>& stamps,
+                       Candidates<std::int32_t> candidates = all) {
+    return weakest<std::int32_t>(ratings, stamps.data(), candidates);
+}
+}  // namespace
+
+TEST_CASE("the lowest rating leaves, of equals the earliest arrival") {
+    CHECK(weakest_of({3, 1, 2}, {0, 1, 2}) == 1);
+    CHECK(weakest_of({3, 1, 1}, {2, 1, 0}) == 2);
+    CHECK(weakest_of({7, 7, 7}, {5, 4, 9}) == 1);
+    CHECK(leaves_before(1, 9, 2, 0));
+    CHECK(leaves_before(1, 0, 1, 9));
+    CHECK_FALSE(leaves_before(1, 9, 1, 0));
+}
+
+TEST_CASE("minus zero equals zero, and infinities have their place") {
+    CHECK(weakest_of({0.0f, -0.0f}, {0, 1}) == 0);
+    CHECK(weakest_of({-0.0f, 0.0f}, {1, 0}) == 1);
+    CHECK(weakest_of({inf, 1e30f, inf}, {0, 1, 2}) == 1);
+    CHECK(weakest_of({inf, inf}, {1, 0}) == 1);
+    CHECK(weakest_of({-1e30f, -inf}, {0, 1}) == 1);
+}
+
+TEST_CASE("NaN counts as the lowest rating, level with minus infinity") {
+    CHECK(weakest_of({-1e30f, not_a_number, 0}, {0, 1, 2}) == 1);
+    CHECK(weakest_of({-inf, not_a_number}, {0, 1}) == 0);
+    CHECK(weakest_of({not_a_number, -inf}, {1, 0}) == 1);
+    CHECK(leaves_before(not_a_number, 5, -1e30f, 0));
+    CHECK_FALSE(leaves_before(0, 0, not_a_number, 5));
+}
+
+TEST_CASE("only candidates leave") {
+    CHECK(weakest_of({0, 1, 2, 3}, {0, 1, 2, 3}, {1, 3}) == 1);
+    CHECK(weakest_of({3, 2, 1, 0}, {0, 1, 2, 3}, {1, 3}) == 2);
+    CHECK(weakest_of({3, 2, 1, 0}, {0, 1, 2, 3}, {2, 2}) == 4);
+    CHECK(weakest_of({}, {}) == 0);
+    const auto vacant = std::numeric_limits<std::int32_t>::max();
+    CHECK(weakest_of({not_a_number, 1}, {vacant, 0}) == 1);
+    CHECK(weakest_of({0, 1}, {vacant, vacant}) == 2);
+}
+
+TEST_CASE("the blocked scan finds what a plain loop finds, at every length") {
+    Random random(7);
+    std::size_t compared = 0;
+    for (std::size_t slots = 1; slots <= 70; ++slots)
+        for (int round = 0; round < 40; ++round, ++compared) {
+            std::vector<float> ratings(slots);
+            std::vector<std::int32_t> stamps(slots);
+            const std::array<float, 8> few{-inf, -1, -0.0f, 0, 0.5f, 1, inf, not_a_number};
+            for (float& x : ratings) x = few[random.below(few.size())];
+            for (std::size_t i = 0; i < slots; ++i) stamps[i] = static_cast<std::int32_t>(i);
+            for (std::size_t i = slots; i > 1; --i) std::swap(stamps[i - 1], stamps[random.below(i)]);
+            const auto first = static_cast<std::int32_t>(random.below(slots));
+            const Candidates<std::int32_t> some{first, first + static_cast<std::int32_t>(random.below(slots))};
+
+            std::size_t expected = slots;
+            for (std::size_t i = 0; i < slots; ++i) {
+                if (stamps[i] < some.first || stamps[i] >= some.end) continue;
+                if (expected == slots ||
+                    leaves_before(ratings[i], static_cast<msrnn::Arrival>(stamps[i]), ratings[expected],
+                                  static_cast<msrnn::Arrival>(stamps[expected])))
+                    expected = i;
+            }
+            CAPTURE(slots, round);
+            REQUIRE(weakest_of(ratings, stamps, some) == expected);
+        }
+    CHECK(compared == 2800);
+}

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "files.hpp"
+#include "support/random.hpp"
+
+/// A checkpoint with random weights as it lies in a file: seven numbers, then one array after the other.
+struct PlainCheckpoint {
+    std::size_t dim = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, vocabulary = 0, context = 0;
+    bool separate_head = false;
+
+    std::vector<float> embedding, attention_norm, wq, wk, wv, wo, ffn_norm, w1, w2, w3, final_norm, rope, head;
+
+    std::size_t head_dim() const { return dim / heads; }
+    std::size_t kv_dim() const { return kv_heads * head_dim(); }
+
+    PlainCheckpoint& fill(std::uint64_t seed) {
+        Random random{seed};
+        const auto draw = [&](std::vector<float>& array, std::size_t size, float least, float most) {
+            array.resize(size);
+            for (float& x : array) x = least + (most - least) * random.unit();
+        };
+        draw(embedding, vocabulary * dim, -1, 1);
+        draw(attention_norm, layers * dim, 0.5f, 1.5f);
+        draw(wq, layers * dim * dim, -1, 1);
+        draw(wk, layers * kv_dim() * dim, -1, 1);
+        draw(wv, layers * kv_dim() * dim, -1, 1);
+        draw(wo, layers * dim * dim, -0.5f, 0.5f);
+        draw(ffn_norm, layers * dim, 0.5f, 1.5f);
+        draw(w1, layers * hidden * dim, -0.5f, 0.5f);
+        draw(w2, layers * dim * hidden, -0.5f, 0.5f);
+        draw(w3, layers * hidden * dim, -0.5f, 0.5f);
+        draw(final_norm, dim, 0.5f, 1.5f);
+        draw(rope, context * head_dim(), -1, 1);  // two tables that nobody may read
+        draw(head, separate_head ? vocabulary * dim : 0, -1, 1);
+        return *this;
+    }
+
+    std::string bytes() const {
+        const auto number = [](std::size_t n) { return static_cast<std::int32_t>(n); };
+        std::string file;
+        for (const std::int32_t n : {number(dim), number(hidden), number(layers), number(heads), number(kv_heads),
+                                     separate_head ? -number(vocabulary) : number(vocabulary), number(context)})
+            file += bytes_of(n);
+        for (const auto* array :
+             {&embedding, &attention_norm, &wq, &wk, &wv, &wo, &ffn_norm, &w1, &w2, &w3, &final_norm, &rope, &head})
+            for (const float x : *array) file += bytes_of(x);
+        return file;
+    }
+};
+
+/// Grouped queries and a head of its own.
+inline PlainCheckpoint tiny_checkpoint() {
+    PlainCheckpoint tiny;
+    tiny.dim = 16;
+    tiny.hidden = 12;
+    tiny.layers = 2;
+    tiny.heads = 4;
+    tiny.kv_heads = 2;
+    tiny.vocabulary = 11;
+    tiny.context = 24;
+    tiny.separate_head = true;
+    return tiny.fill(1);
+}
+
+/// The same decoder once more: doubles, plain loops, every token remembered. It knows one kind of forgetting: to look
+/// back no further than `reach` tokens.
+class PlainDecoder {
+public:
+    explicit PlainDecoder(const PlainCheckpoint& checkpoint, std::size_t reach = ~std::size_t{0})
+        : c_(checkpoint), reach_(reach), keys_(c_.layers), values_(c_.layers) {}
+
+    using Numbers = std::vector<double>;
+
+    Numbers step(std::size_t token) {
+        const std::size_t position = position_++;
+        Numbers x(c_.dim);
+        for (std::size_t i = 0; i < c_.dim; ++i) x[i] = c_.embedding[token * c_.dim + i];
+        for (std::size_t layer = 0; layer < c_.layers; ++layer) {
+            add(x, attention(layer, position, norm(x, c_.attention_norm, layer)));
+            add(x, feed_forward(layer, norm(x, c_.ffn_norm, layer)));
+        }
+        return product(c_.separate_head ? c_.head : c_.embedding, 0, c_.vocabulary, norm(x, c_.final_norm, 0));
+    }
+
+private:
+    Numbers attention(std::size_t layer, std::size_t position, const Numbers& x) {
+        const std::size_t width = c_.head_dim();
+        Numbers q = product(c_.wq, layer, c_.dim, x), k = product(c_.wk, layer, c_.kv_dim(), x), out(c_.dim, 0.0);
+        rotate(q, position);
+        rotate(k, position);
+        keys_[layer].push_back(k);
+        values_[layer].push_back(product(c_.wv, layer, c_.kv_dim(), x));
+        const std::size_t first = position < reach_ ? 0 : position - reach_;
+        for (std::size_t head = 0; head < c_.heads; ++head) {
+            const std::size_t query = head * width, kv = head / (c_.heads / c_.kv_heads) * width;
+            Numbers weights;
+            double sum = 0;
+            for (std::size_t t = first; t <= position; ++t) {
+                double dot = 0;
+                for (std::size_t i = 0; i < width; ++i) dot += q[query + i] * keys_[layer][t][kv + i];
+                weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(width))));
+                sum += weights.back();
+            }
+            for (std::size_t t = first; t <= position; ++t)
+                for (std::size_t i = 0; i < width; ++i)
+                    out[query + i] += weights[t - first] / sum * values_[layer][t][kv + i];
+        }
+        return product(c_.wo, layer, c_.dim, out);
+    }
+
+    Numbers feed_forward(std::size_t layer, const Numbers& x) const {
+        Numbers gate = product(c_.w1, layer, c_.hidden, x);
+        const Numbers up = product(c_.w3, layer, c_.hidden, x);
+        for (std::size_t i = 0; i < c_.hidden; ++i) gate[i] *= up[i] / (1 + std::exp(-gate[i]));
+        return product(c_.w2, layer, c_.dim, gate);
+    }
+
+    Numbers norm(const Numbers& x, const std::vector<float>& weights, std::size_t layer) const {
+        double squares = 0;
+        for (const double value : x) squares += value * value;
+        Numbers normed(c_.dim);
+        for (std::size_t i = 0; i < c_.dim; ++i)
+            normed[i] = x[i] * weights[layer * c_.dim + i] / std::sqrt(squares / static_cast<double>(c_.dim) + 1e-5);
+        return normed;
+    }
+
+    void rotate(Numbers& heads, std::size_t position) const {
+        for (std::size_t i = 0; i < heads.size(); i += 2) {
+            const auto exponent = -static_cast<double>(i % c_.head_dim()) / static_cast<double>(c_.head_dim());
+            const double angle = static_cast<double>(position) * std::pow(10000.0, exponent);
+            const double x = heads[i], y = heads[i + 1];
+            heads[i] = x * std::cos(angle) - y * std::sin(angle);
+            heads[i + 1] = x * std::sin(angle) + y * std::cos(angle);
+        }
+    }
+
+    static void add(Numbers& x, const Numbers& more) {
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] += more[i];
+    }
+
+    /// Matrix `index` of a stack, [rows][x.size()], times x.
+    static Numbers product(const std::vector<float>& stack, std::size_t index, std::size_t rows, const Numbers& x) {
+        Numbers y(rows, 0.0);
+        for (std::size_t row = 0; row < rows; ++row)
+            for (std::size_t i = 0; i < x.size(); ++i) y[row] += x[i] * stack[(index * rows + row) * x.size() + i];
+        return y;
+    }
+
+    const PlainCheckpoint& c_;
+    std::size_t reach_, position_ = 0;
+    std::vector<std::vector<Numbers>> keys_, values_;  // [layer][position]
+};

@@ -1,0 +1,111 @@
+#include <array>
+#include <msrnn/decide.hpp>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+/// DESIGN's example of a policy of one's own.
+struct KeepLoud {
+    msrnn::Protection protection(std::size_t budget) const { return {.recent = budget / 2}; }
+    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
+        seen.sum([&](std::size_t slot, float weight) { rating[slot] = 0.5f * rating[slot] + weight; });
+    }
+};
+
+/// Counts in a column of its own how often a slot was observed; rates by another column just before the choice.
+struct LongestWatched {
+    std::size_t columns() const { return 2; }
+    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
+        const auto count = rating.column(0), last = rating.column(1);
+        seen.sum([&](std::size_t slot, float weight) { count[slot] += 1, last[slot] = weight; });
+    }
+    void rate(msrnn::Ratings rating) const {
+        for (std::size_t slot = 0; slot < rating.size(); ++slot)
+            rating[slot] = rating.column(0)[slot] + 0.001f * rating.column(1)[slot];
+    }
+};
+
+/// Weighs attention by the length of the value row, as several methods do.
+struct LoudValues {
+    std::size_t columns() const { return 1; }
+    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
+        seen.sum([&](std::size_t slot, float weight) { rating.column(0)[slot] += weight; });
+    }
+    template <class RowOf>
+    void observe(const msrnn::Values<RowOf>& value, msrnn::Ratings rating) const {
+        for (std::size_t slot = 0; slot < rating.size(); ++slot)
+            if (rating.live(slot)) rating[slot] = rating.column(0)[slot] * value(msrnn::Slot(slot))[0];
+    }
+};
+
+/// Says nothing at all.
+struct Silent {
+    static constexpr const char* name = "silent";
+};
+
+std::vector<std::int64_t> kept(const auto& lane) {
+    std::vector<std::int64_t> positions;
+    for (std::size_t slot = 0; slot < lane.extent(); ++slot)
+        if (lane.live(msrnn::Slot(slot))) positions.push_back(lane.position(msrnn::Slot(slot)).value());
+    std::sort(positions.begin(), positions.end());
+    return positions;
+}
+}  // namespace
+
+TEST_CASE("a policy of three lines keeps moving") {
+    msrnn::Lane<KeepLoud> lane(4);
+    for (int t = 0; t < 100; ++t) {
+        lane.append(t);
+        const std::vector<float> flat(lane.extent(), 1.0f / static_cast<float>(lane.extent()));
+        lane.observe(flat);
+        lane.evict();
+    }
+    CHECK(lane.evictions() == 96);
+    CHECK(kept(lane)[2] == 98);
+    CHECK(kept(lane)[3] == 99);
+}
+
+TEST_CASE("columns start at zero for every token, move with compact and are the policy's own") {
+    msrnn::Lane<LongestWatched> lane({.budget = 3, .capacity = 5});
+    const auto step = [&](int position) {
+        lane.append(position);
+        const std::vector<float> flat(lane.extent(), 0.5f);
+        lane.observe(flat);
+    };
+    for (int t = 0; t < 5; ++t) step(t);
+    lane.evict();
+    CHECK(kept(lane) == std::vector<std::int64_t>{0, 1, 4});  // 2 and 3 were watched least, 4 is the newest
+    lane.compact([](msrnn::Move) {});
+    CHECK(lane.extent() == 3);
+    step(5);
+    lane.evict();
+    CHECK(kept(lane) == std::vector<std::int64_t>{0, 1, 5});
+    for (std::size_t slot = 0; slot < lane.extent(); ++slot) {
+        const bool newest = lane.position(msrnn::Slot(slot)).value() == 5;
+        if (lane.live(msrnn::Slot(slot))) CHECK((lane.rating(msrnn::Slot(slot)) < 2) == newest);
+    }
+}
+
+TEST_CASE("a policy may read values") {
+    msrnn::Lane<LoudValues> lane(2);
+    const std::array<float, 3> values{1, 10, 2};
+    for (int t = 0; t < 3; ++t) {
+        lane.append(t);
+        lane.observe(std::vector<float>(lane.extent(), 1.0f));
+        lane.observe(msrnn::Values{[&](msrnn::Slot slot) { return std::span<const float>(&values[slot], 1); }});
+    }
+    // sums of weights are 3, 2, 1: times the values 3, 20, 2; the newest is protected by silence
+    REQUIRE(lane.evict().size() == 1);
+    CHECK(lane.position(lane.victims()[0]).value() == 0);
+}
+
+TEST_CASE("a policy that says nothing protects the newest and drops the oldest") {
+    msrnn::Lane<Silent> lane(1);
+    lane.append(10);
+    lane.evict();
+    lane.append(11);
+    lane.evict();
+    CHECK(kept(lane) == std::vector<std::int64_t>{11});
+    CHECK(msrnn::scope_of(Silent{}) == msrnn::Scope::kv_head);
+}

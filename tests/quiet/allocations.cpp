@@ -1,0 +1,104 @@
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <msrnn/msrnn.hpp>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/policies.hpp"
+#include "support/tokens.hpp"
+
+// Stands in for the allocating functions of the C library and counts their calls: Eigen and operator new end here.
+namespace {
+std::atomic<std::size_t> allocations{0};
+
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t bytes) {
+    ++allocations;
+    return __libc_malloc(bytes);
+}
+void* calloc(std::size_t count, std::size_t bytes) {
+    ++allocations;
+    return __libc_calloc(count, bytes);
+}
+void* realloc(void* memory, std::size_t bytes) {
+    ++allocations;
+    return __libc_realloc(memory, bytes);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
+    ++allocations;
+    return __libc_memalign(alignment, bytes);
+}
+void* memalign(std::size_t alignment, std::size_t bytes) {
+    ++allocations;
+    return __libc_memalign(alignment, bytes);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
+    ++allocations;
+    *memory = __libc_memalign(alignment, bytes);
+    return *memory != nullptr ? 0 : 12;
+}
+}
+
+namespace {
+template <class Work>
+std::size_t allocations_of(Work work) {
+    const std::size_t before = allocations;
+    work();
+    return allocations - before;
+}
+}  // namespace
+
+TEST_CASE("the counter counts: Eigen, new, aligned new and the C functions") {
+    CHECK(allocations_of([] { Eigen::VectorXf vector(100); }) == 1);
+    CHECK(allocations_of([] { std::vector<int> vector(100); }) == 1);
+    CHECK(allocations_of([] { std::vector<float, msrnn::CacheLineAllocator<float>> vector(100); }) == 1);
+    CHECK(allocations_of([] { std::free(std::calloc(3, 7)); }) == 1);
+    CHECK(allocations_of([] {}) == 0);
+}
+
+TEMPLATE_LIST_TEST_CASE("a steady step of a state allocates nothing", "", EveryPolicy) {
+    const msrnn::Shape shape{.layers = 2, .query_heads = 8, .kv_heads = 2, .head_dim = 64};
+    msrnn::State<TestType> state(shape, {.budget = 64});
+    Random random{1};
+    Token token(shape, random);
+    const auto steps = [&](int from, int to) {
+        for (int t = from; t < to; ++t)
+            for (std::size_t layer = 0; layer < shape.layers; ++layer)
+                state.step(layer, t, token.q, token.k, token.v, token.out);
+    };
+    steps(0, 100);
+    CHECK(allocations_of([&] { steps(100, 1100); }) == 0);
+    CHECK(state.lane(0, 0).evictions() == 1036);
+
+    msrnn::State<TestType> fork = state;
+    CHECK(allocations_of([&] {
+              for (int t = 0; t < 100; ++t) fork.step(0, t, token.q, token.k, token.v, token.out);
+          }) == 0);
+}
+
+TEMPLATE_LIST_TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included", "",
+                        EveryPolicy) {
+    msrnn::Lane<TestType> lane({.budget = 64, .capacity = 100});
+    msrnn::Lane<TestType> fork = lane;
+    const std::vector<float> weights(400, 0.25f), key(8, 1.0f);
+    CHECK(allocations_of([&] {
+              for (auto* one : {&lane, &fork})
+                  for (int t = 0; t < 1000; ++t) {
+                      one->append(t);
+                      one->observe(weights.data(), 4, 100);
+                      one->observe(msrnn::Keys{[&](msrnn::Slot) { return std::span<const float>(key); }});
+                      if (t % 7 != 0) continue;
+                      one->evict();
+                      one->compact([](msrnn::Move) {});
+                  }
+          }) == 0);
+    CHECK(lane.evictions() > 900);
+}

@@ -1,0 +1,48 @@
+#!/bin/sh
+# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, and the rest is the C++ library.
+# The doors on top of the rooms may include any room; config.hpp is open to all.
+set -eu
+cd "$1"
+
+find msrnn -name '*.hpp' | sort | xargs awk '
+    BEGIN {
+        may["core"]   = "core"
+        may["policy"] = "core policy"
+        may["lane"]   = "core policy lane"
+        may["rope"]   = "core rope"
+        may["trace"]  = "core lane trace"
+        may["state"]  = "core policy lane rope trace state"
+        may["io"]     = "core lane state trace io"
+    }
+    function refuse(why) { print FILENAME ":" FNR ": " why; bad = 1 }
+    # The file meant by a quoted name, as seen from the include folder.
+    function beside(name) {
+        name = folder name
+        while (sub(/[^\/.]+\/\.\.\//, "", name)) {}
+        return name
+    }
+
+    FNR == 1 {
+        folder = FILENAME
+        sub(/[^\/]*$/, "", folder)
+        room = split(folder, part, "/") > 2 ? part[2] : ""
+        if (room != "" && !(room in may)) refuse("no rule says what the room " room " may include")
+    }
+    /^[ \t]*#[ \t]*include/ {
+        ++includes
+        name = $0
+        sub(/^[^<"]*[<"]/, "", name)
+        sub(/[>"].*/, "", name)
+        if ($0 ~ /include[ \t]*"/) name = beside(name)
+        if (name ~ /^msrnn\//) {
+            if (room == "" || name == "msrnn/config.hpp") next
+            split(name, to, "/")
+            if (index(" " may[room] " ", " " to[2] " ") == 0) refuse(room " may not include " name)
+        }
+        else if (name ~ /^Eigen\//) { if (room != "state") refuse(name " belongs in state/ alone") }
+        else if (name !~ /^[a-z_]+$/) refuse(name " is neither ours nor of the C++ library")
+    }
+    END {
+        if (!includes) { print "no include was read"; bad = 1 }
+        exit bad
+    }'

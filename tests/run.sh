@@ -1,0 +1,12 @@
+#!/bin/sh
+# run.sh [PRESET...]: installs what is missing, then configures, builds and runs the tests; presets: test, clang, asan.
+set -eu
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- test
+
+for preset; do
+    compiler=
+    [ "$preset" != clang ] || compiler=clang
+    sh .ci/install g++ $compiler cmake ninja-build libeigen3-dev libcli11-dev catch2 nlohmann-json3-dev
+    cmake --workflow --preset "$preset"
+done

@@ -1,0 +1,74 @@
+#include <msrnn/any_policy.hpp>
+#include <msrnn/msrnn.hpp>
+#include <string>
+
+#include "support/catch.hpp"
+
+using namespace msrnn;
+
+namespace {
+/// Reads keys and wants one lane for a whole layer, whose tokens have a key per KV head.
+struct KeysOfALayer {
+    Scope scope = Scope::layer;
+    template <class RowOf>
+    void observe(const Keys<RowOf>&, Ratings) const {}
+};
+
+template <class Make>
+std::string thrown_by(Make make) {
+    try {
+        make();
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    return "nothing was thrown";
+}
+constexpr Shape good{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 8};
+
+Shape with(auto change) {
+    Shape shape = good;
+    change(shape);
+    return shape;
+}
+}  // namespace
+
+TEST_CASE("a shape that makes no sense is refused in a sentence") {
+    CHECK(validate(good).empty());
+    CHECK(validate(with([](Shape& s) { s.layers = 0; })) == "msrnn: layers is 0; give the model's own number");
+    CHECK(validate(with([](Shape& s) { s.query_heads = 0; })) ==
+          "msrnn: query_heads is 0; give the model's own number");
+    CHECK(validate(with([](Shape& s) { s.kv_heads = 0; })) == "msrnn: kv_heads is 0; give the model's own number");
+    CHECK(validate(with([](Shape& s) { s.head_dim = 0; })) == "msrnn: head_dim is 0; give the model's own number");
+    CHECK(validate(with([](Shape& s) { s.kv_heads = 4; })) ==
+          "msrnn: query_heads 6 is not a multiple of kv_heads 4; every KV head serves equally many query heads");
+    CHECK(validate(with([](Shape& s) { s.scale = INFINITY; })) ==
+          "msrnn: scale is inf; give a finite number, or 0 for 1/sqrt(head_dim)");
+}
+
+TEST_CASE("a state throws the sentence, of its shape, its policy or its limits") {
+    CHECK(thrown_by([] { State<Tova> state({}, {.budget = 8}); }) == validate(Shape{}));
+    CHECK(thrown_by([] { State<Tova> state(good, {}); }) == validate(Tova{}, Limits{}));
+    CHECK(thrown_by([] {
+              State<SinkWindow> state(good, [](std::size_t layer, std::size_t) { return 9 - 5 * layer; });
+          }) == validate(SinkWindow{}, {.budget = 4}));
+    CHECK(thrown_by([] { State<KeysOfALayer> state(good, {.budget = 8}); }) ==
+          "msrnn: this policy reads keys or values, and a layer has a row of them for each of its 2 KV heads; set its "
+          "scope to Scope::kv_head");
+}
+
+TEST_CASE("sizes beyond the memory are refused before anything is allocated") {
+    CHECK(thrown_by([] { State<Tova> state(good, {.budget = std::size_t{1} << 50}); }).find("is more than the") !=
+          std::string::npos);
+    CHECK(thrown_by([] {
+              State<Tova> state(with([](Shape& s) { s.head_dim = std::size_t{1} << 60; }), {.budget = 8});
+          }).find("do not fit the memory") != std::string::npos);
+}
+
+TEST_CASE("a refused budget of a state changes nothing") {
+    State<AnyPolicy> state(good, {.budget = 8}, SinkWindow{.sinks = 3});
+    const std::size_t bytes = state.bytes();
+    CHECK(thrown_by([&] { state.set_budget(0, 0, 3); }).find("3 sinks") != std::string::npos);
+    CHECK(thrown_by([&] { state.set_budget(0, 0, 0); }).find("budget is 0") != std::string::npos);
+    CHECK(state.lane(0, 0).budget() == 8);
+    CHECK(state.bytes() == bytes);
+}

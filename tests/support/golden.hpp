@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/// What a published class decided on one sequence: tests/data/golden/README.md tells the fields.
+struct Golden {
+    std::string policy;
+    std::size_t budget = 0, recent = 0, sinks = 0;
+    std::size_t tokens = 0, query_heads = 0, kv_heads = 0, head_dim = 0;
+    std::vector<std::vector<float>> keys, queries;             // [token][head * head_dim + element]
+    std::vector<std::vector<std::vector<std::int64_t>>> kept;  // [call][lane] positions, ascending
+    double margin = 0;                                         // infinite where nothing is scored
+};
+
+inline std::vector<std::vector<float>> golden_rows(const nlohmann::json& tokens, float divisor) {
+    std::vector<std::vector<float>> rows;
+    for (const auto& heads : tokens) {
+        auto& row = rows.emplace_back();
+        for (const auto& head : heads)
+            for (const auto& element : head) row.push_back(element.get<float>() / divisor);
+    }
+    return rows;
+}
+
+inline Golden read_golden(const std::string& name) {
+    const std::string path = std::string(MSRNN_TEST_DATA_DIR) + "/golden/" + name + ".json";
+    std::ifstream file(path);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    const auto json = nlohmann::json::parse(file);
+    if (json.at("prompt") != 0) throw std::runtime_error(path + " holds a prompt, which nothing here can replay");
+    const auto divisor = json.at("divide_integers_by").get<float>();
+    Golden golden;
+    golden.policy = json.at("policy");
+    golden.budget = json.at("budget");
+    golden.recent = json.at("recent");
+    golden.sinks = json.at("sinks");
+    golden.tokens = json.at("tokens");
+    golden.query_heads = json.at("query_heads");
+    golden.kv_heads = json.at("kv_heads");
+    golden.head_dim = json.at("head_dim");
+    golden.keys = golden_rows(json.at("keys"), divisor);
+    golden.queries = golden_rows(json.at("queries"), divisor);
+    golden.kept = json.at("kept").get<decltype(golden.kept)>();
+    golden.margin = json.at("margin").is_null() ? HUGE_VAL : json.at("margin").get<double>();
+    return golden;
+}
