@@ -42,7 +42,7 @@ macro(msrnn_download name)
     endif()
 endmacro()
 
-if(MSRNN_BUILD_TESTS OR MSRNN_BUILD_EXAMPLES)
+if(MSRNN_BUILD_TESTS OR MSRNN_BUILD_EXAMPLES OR MSRNN_BUILD_BENCH)
     # Eigen 5 calls itself incompatible with whoever asks for 3.4, hence no version in find_package.
     msrnn_dependency(Eigen3 TARGET Eigen3::Eigen FROM 3.4 BELOW 6 DEBIAN libeigen3-dev HEADERS .
         URL https://gitlab.com/libeigen/eigen/-/archive/3.4.0/eigen-3.4.0.tar.gz
@@ -69,4 +69,11 @@ if(MSRNN_BUILD_TESTS)
     if(catch2_SOURCE_DIR)
         list(APPEND CMAKE_MODULE_PATH ${catch2_SOURCE_DIR}/extras)
     endif()
+endif()
+
+if(MSRNN_BUILD_BENCH)
+    set(BENCHMARK_ENABLE_TESTING OFF)
+    msrnn_dependency(benchmark TARGET benchmark::benchmark FROM 1.7 BELOW 2 DEBIAN libbenchmark-dev
+        URL https://github.com/google/benchmark/archive/refs/tags/v1.7.1.tar.gz
+        SHA256 6430e4092653380d9dc4ccb45a1e2dc9259d581f4866dc0759713126056bc1d7)
 endif()

@@ -13,22 +13,9 @@
 #include <vector>
 
 #include "evaluate.hpp"
+#include "llama2c/policies.hpp"
 
 namespace compare {
-
-inline constexpr const char* no_bound = "full";
-
-inline std::vector<std::string> known_policies() {
-    std::vector<std::string> names{no_bound};
-    for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) names.emplace_back(policy.name());
-    return names;
-}
-
-inline msrnn::AnyPolicy policy_named(const std::string& name, std::uint64_t seed) {
-    if (name == no_bound) return msrnn::Window{};
-    if (name == "random") return msrnn::RandomEviction{.seed = seed};
-    return msrnn::AnyPolicy::named(name);
-}
 
 /// One row of the table.
 struct Cell {
@@ -80,11 +67,9 @@ inline std::vector<Cell> plan(Choice choice, std::size_t window, std::uint64_t s
             throw std::invalid_argument("A budget of " + std::to_string(budget) + " is more than the window of " +
                                         std::to_string(window) + " tokens: nothing would ever be evicted.");
         for (const std::string& policy : choice.policies) {
-            const std::string refusal = msrnn::validate(policy_named(policy, seed), msrnn::Limits{.budget = budget});
-            if (both_named && !refusal.empty())
-                throw std::invalid_argument(policy + " cannot take a budget of " + std::to_string(budget) + " (" +
-                                            refusal + ").");
-            cells.push_back({.policy = policy, .budget = budget, .refusal = refusal});
+            const std::string why = msrnn::validate(policy_named(policy, seed), msrnn::Limits{.budget = budget});
+            if (both_named && !why.empty()) throw cannot_take(policy, budget, why);
+            cells.push_back({.policy = policy, .budget = budget, .refusal = why});
         }
     }
     if (runs(cells) == 0)

@@ -8,9 +8,11 @@
 #include <optional>
 #include <span>
 
-#include "decoder.hpp"
+#include "llama2c/decoder.hpp"
 
 namespace compare {
+
+using namespace llama2c;
 
 /// A window of W is BOS and W - 1 tokens: W - 1 steps, of which those from W / 2 on are scored.
 struct Windows {

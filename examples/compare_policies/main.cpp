@@ -1,34 +1,20 @@
 // What does a language model lose when it may remember only so many tokens, and who chooses them best?
 // Every policy reads the same text with the same model, at several budgets.
-#include <atomic>
-#include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <new>
 #include <optional>
 
-#include "checkpoint.hpp"
 #include "comparison.hpp"
+#include "llama2c/checkpoint.hpp"
+#include "llama2c/tokenizer.hpp"
 #include "options.hpp"
 #include "random_model.hpp"
 #include "report.hpp"
-#include "tokenizer.hpp"
 
 namespace compare {
 namespace {
 
-constexpr int status_error = 2, status_interrupted = 130;
 constexpr std::size_t fewest_tokens = 16, smallest_window = 3, random_windows = 32;
-
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
-
-/// The first interrupt asks, the second one insists.
-void on_interrupt(int) {
-    interrupted = true;
-    std::signal(SIGINT, SIG_DFL);
-}
 
 struct Subject {
     Model model;
@@ -107,7 +93,7 @@ int run(const Options& options) {
     std::optional<CsvFile> csv = open_csv(options);
     describe(subject.model.config, windows);
 
-    std::signal(SIGINT, on_interrupt);
+    listen_for_interrupt();
     {
         Watch watch{.interrupted = interrupted};
         const ProgressLine progress(windows.steps() * runs(cells));
@@ -130,20 +116,5 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
     CLI::App app("What eviction policies do to a language model's perplexity", "compare_policies");
-    const auto fail = [](const std::string& sentence) {
-        std::cerr << "compare_policies: " << sentence << "\n";
-        return compare::status_error;
-    };
-    try {
-        compare::Options options;
-        compare::add_options(app, options);
-        app.parse(argc, argv);
-        return compare::run(options);
-    } catch (const CLI::Success& asked_for_help) {
-        return app.exit(asked_for_help);
-    } catch (const std::bad_alloc&) {
-        return fail("There is not enough memory.");
-    } catch (const std::exception& error) {
-        return fail(error.what());
-    }
+    return llama2c::run_program(app, argc, argv, compare::add_options, compare::run);
 }

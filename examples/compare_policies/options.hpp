@@ -2,11 +2,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include "comparison.hpp"
+#include "llama2c/command_line.hpp"
 
 namespace compare {
 
@@ -19,28 +19,7 @@ struct Options {
     std::uint64_t seed = 0;
 };
 
-/// CLI11 would take -1 for a huge number and 010 for eight.
-inline std::string whole_number(const std::string& text, char least) {
-    const bool digits = std::all_of(text.begin(), text.end(), [](char c) { return '0' <= c && c <= '9'; });
-    const bool plain = digits && !text.empty() && text.size() < 19 && (text.size() == 1 || text[0] != '0');
-    return plain && text[0] >= least
-               ? ""
-               : "'" + text + "' is not a whole number from " + least + " on, of 18 digits at most";
-}
-
-inline std::string known_policy(const std::string& name) {
-    std::string list;
-    for (const std::string& known : known_policies()) {
-        if (name == known) return "";
-        list += (list.empty() ? "" : ", ") + known;
-    }
-    return "unknown policy '" + name + "'; known are " + list;
-}
-
 inline void add_options(CLI::App& app, Options& options) {
-    const auto from_0 = [](const std::string& text) { return whole_number(text, '0'); };
-    const auto from_1 = [](const std::string& text) { return whole_number(text, '1'); };
-
     auto* model = app.add_option("--model", options.model, "llama2.c checkpoint, version 0")->type_name("FILE");
     auto* tokenizer = app.add_option("--tokenizer", options.tokenizer, "its tokenizer.bin")->type_name("FILE");
     auto* text = app.add_option("--text", options.text, "what the model reads, byte for byte")->type_name("FILE");

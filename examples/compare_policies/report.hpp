@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "comparison.hpp"
-#include "file.hpp"
+#include "llama2c/file.hpp"
 
 namespace compare {
 

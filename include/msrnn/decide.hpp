@@ -19,5 +19,6 @@
 #include "policy/protect.hpp"
 #include "policy/random_eviction.hpp"
 #include "policy/sink_window.hpp"
+#include "policy/snap_kv.hpp"
 #include "policy/tova.hpp"
 #include "policy/window.hpp"

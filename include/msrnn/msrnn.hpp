@@ -3,8 +3,11 @@
 #pragma once
 
 #include "decide.hpp"
+#include "rope/rotation.hpp"
 #include "state/attend.hpp"
 #include "state/floats.hpp"
+#include "state/prompt.hpp"
+#include "state/prompt_chunk.hpp"
 #include "state/rows.hpp"
 #include "state/shape.hpp"
 #include "state/state.hpp"

@@ -1,4 +1,4 @@
-#include "compare_policies/checkpoint.hpp"
+#include "llama2c/checkpoint.hpp"
 
 #include <limits>
 
@@ -12,7 +12,7 @@ namespace {
 std::string verdict(const std::string& bytes) {
     const TemporaryFolder folder;
     const std::string path = folder.write("model.bin", bytes);
-    const std::string said = thrown_by([&] { compare::read_checkpoint(path); });
+    const std::string said = thrown_by([&] { llama2c::read_checkpoint(path); });
     if (said.empty()) return "";
     REQUIRE(said.substr(0, path.size() + 2) == path + ": ");
     return said.substr(path.size() + 2);
@@ -32,7 +32,7 @@ constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min();
 TEST_CASE("every array of a checkpoint arrives where it belongs") {
     const TemporaryFolder folder;
     const auto plain = tiny_checkpoint();
-    const compare::Model model = compare::read_checkpoint(folder.write("model.bin", plain.bytes()));
+    const llama2c::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.bytes()));
     REQUIRE(model.config.context == 24);
     const auto same = [](const auto& array, const std::vector<float>& stack, std::size_t layer) {
         const auto size = static_cast<std::size_t>(array.size());
@@ -41,7 +41,7 @@ TEST_CASE("every array of a checkpoint arrives where it belongs") {
     };
     REQUIRE(same(model.embedding, plain.embedding, 0));
     for (std::size_t l = 0; l < plain.layers; ++l) {
-        const compare::Layer& layer = model.layers[l];
+        const llama2c::Layer& layer = model.layers[l];
         REQUIRE(same(layer.attention_norm, plain.attention_norm, l));
         REQUIRE(same(layer.query, plain.wq, l));
         REQUIRE(same(layer.key, plain.wk, l));
@@ -60,15 +60,15 @@ TEST_CASE("without a head of its own the embedding is the head") {
     const TemporaryFolder folder;
     auto plain = tiny_checkpoint();
     plain.separate_head = false;
-    const compare::Model model = compare::read_checkpoint(folder.write("model.bin", plain.fill(1).bytes()));
+    const llama2c::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.fill(1).bytes()));
     REQUIRE(&model.head() == &model.embedding);
 }
 
 TEST_CASE("a missing checkpoint and a folder are refused by name") {
     const TemporaryFolder folder;
     const std::string absent = folder.path("absent.bin");
-    REQUIRE(thrown_by([&] { compare::read_checkpoint(absent); }) == absent + ": no such file.");
-    REQUIRE(thrown_by([&] { compare::read_checkpoint(folder.path("")); }) ==
+    REQUIRE(thrown_by([&] { llama2c::read_checkpoint(absent); }) == absent + ": no such file.");
+    REQUIRE(thrown_by([&] { llama2c::read_checkpoint(folder.path("")); }) ==
             folder.path("") + ": this is a folder, not a file.");
 }
 

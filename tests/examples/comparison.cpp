@@ -27,7 +27,7 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("the known policies are those of the issue, in its order") {
-    REQUIRE(compare::known_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
+    REQUIRE(llama2c::known_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
                                                                   "h2o", "decayed", "key-norm", "random"});
 }
 

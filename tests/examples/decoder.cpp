@@ -1,39 +1,63 @@
 // The decoder against one of plain loops, and the protocol against its own words.
-#include "compare_policies/decoder.hpp"
+#include "llama2c/decoder.hpp"
 
-#include "compare_policies/checkpoint.hpp"
 #include "compare_policies/evaluate.hpp"
 #include "files.hpp"
+#include "llama2c/checkpoint.hpp"
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
 namespace {
 
-compare::Model model_of(const PlainCheckpoint& checkpoint) {
+llama2c::Model model_of(const PlainCheckpoint& checkpoint) {
     const TemporaryFolder folder;
-    return compare::read_checkpoint(folder.write("model.bin", checkpoint.bytes()));
+    return llama2c::read_checkpoint(folder.write("model.bin", checkpoint.bytes()));
 }
 
-std::vector<compare::Token> random_tokens(std::size_t count, std::size_t vocabulary) {
+std::span<const float> floats_of(const llama2c::Vector& logits) {
+    return {logits.data(), static_cast<std::size_t>(logits.size())};
+}
+
+std::vector<llama2c::Token> random_tokens(std::size_t count, std::size_t vocabulary) {
     Random random{7};
-    std::vector<compare::Token> tokens(count);
+    std::vector<llama2c::Token> tokens(count);
     for (auto& token : tokens) token = random.below(vocabulary);
     return tokens;
 }
 
 void require_same_logits(const PlainCheckpoint& checkpoint, std::size_t budget) {
-    const compare::Model model = model_of(checkpoint);
-    compare::Decoder decoder(model, budget, msrnn::Window{});
-    PlainDecoder plain(checkpoint, budget);
+    const llama2c::Model model = model_of(checkpoint);
+    llama2c::Decoder decoder(model, budget, msrnn::Window{});
+    PlainDecoder plain(checkpoint);
     std::size_t position = 0;
-    for (const compare::Token token : random_tokens(40, checkpoint.vocabulary)) {
-        const compare::Vector& logits = decoder.step(token, position++);
-        const auto expected = plain.step(token);
-        REQUIRE(static_cast<std::size_t>(logits.size()) == expected.size());
-        for (std::size_t i = 0; i < expected.size(); ++i)
-            REQUIRE(close(double{logits[static_cast<Eigen::Index>(i)]}, expected[i], 1e-4, 0));
+    for (const llama2c::Token token : random_tokens(40, checkpoint.vocabulary)) {
+        const llama2c::Vector& logits = decoder.step(token, position++);
+        const auto expected = plain.step(token, budget);
+        REQUIRE(all_close(floats_of(logits), expected, 1e-4, 0));
     }
+}
+
+/// Which tokens the lane of a KV head holds, in time order.
+PlainDecoder::Kept kept_by(const llama2c::Decoder& decoder) {
+    return [&](std::size_t layer, std::size_t kv_head) {
+        PlainDecoder::Positions positions;
+        const auto& lane = decoder.state().lane(layer, kv_head);
+        for (msrnn::Slot slot; slot < lane.extent(); slot = msrnn::Slot(slot + 1))
+            if (lane.live(slot)) positions.push_back(static_cast<std::size_t>(lane.position(slot).value()));
+        std::sort(positions.begin(), positions.end());
+        return positions;
+    };
+}
+
+/// The largest difference between two logits anywhere in a text.
+double difference(llama2c::Decoder one, std::int64_t first, llama2c::Decoder other, std::int64_t other_first) {
+    double largest = 0;
+    for (const llama2c::Token token : random_tokens(40, 11)) {
+        const llama2c::Vector gap = one.step(token, first++) - other.step(token, other_first++);
+        largest = std::max(largest, static_cast<double>(gap.cwiseAbs().maxCoeff()));
+    }
+    return largest;
 }
 
 /// Sum and number of the losses that the protocol counts.
@@ -42,16 +66,16 @@ struct Loss {
     std::size_t targets = 0;
 };
 
-Loss plain_loss(const PlainCheckpoint& checkpoint, const std::vector<compare::Token>& tokens, std::size_t window,
+Loss plain_loss(const PlainCheckpoint& checkpoint, const std::vector<llama2c::Token>& tokens, std::size_t window,
                 std::size_t reach) {
     Loss loss;
     for (std::size_t start = 0; start + window - 1 <= tokens.size(); start += window - 1) {
-        PlainDecoder decoder(checkpoint, reach);
-        std::vector<compare::Token> sequence{1};
+        PlainDecoder decoder(checkpoint);
+        std::vector<llama2c::Token> sequence{1};
         sequence.insert(sequence.end(), tokens.begin() + static_cast<std::ptrdiff_t>(start),
                         tokens.begin() + static_cast<std::ptrdiff_t>(start + window - 1));
         for (std::size_t i = 0; i + 1 < sequence.size(); ++i) {
-            const auto logits = decoder.step(sequence[i]);
+            const auto logits = decoder.step(sequence[i], reach);
             if (i < window / 2) continue;
             double sum = 0;
             for (const double logit : logits) sum += std::exp(logit);
@@ -85,10 +109,52 @@ TEST_CASE("a window of a budget attends over budget + 1 tokens, the newest inclu
     for (std::size_t budget : {1u, 2u, 5u, 16u}) require_same_logits(tiny_checkpoint(), budget);
 }
 
+TEST_CASE("with cache positions RoPE turns by the rank among the tokens that a KV head keeps, whatever the policy") {
+    const auto checkpoint = tiny_checkpoint();
+    const llama2c::Model model = model_of(checkpoint);
+    for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) {
+        for (const std::size_t budget : {5u, 9u}) {
+            INFO(policy.name() << " " << budget);
+            llama2c::Decoder decoder(model, budget, policy, llama2c::PositionsIn::cache);
+            PlainDecoder plain(checkpoint, PlainDecoder::Turn::by_rank);
+            std::size_t position = 0;
+            for (const llama2c::Token token : random_tokens(40, checkpoint.vocabulary)) {
+                const auto expected = plain.step(token, kept_by(decoder));
+                REQUIRE(all_close(floats_of(decoder.step(token, position++)), expected, 1e-4, 0));
+            }
+        }
+    }
+}
+
+TEST_CASE("cache positions are true positions until something is forgotten") {
+    const llama2c::Model model = model_of(tiny_checkpoint());
+    const auto decoder = [&](std::size_t budget, llama2c::PositionsIn positions) {
+        return llama2c::Decoder(model, budget, msrnn::Tova{}, positions);
+    };
+    using enum llama2c::PositionsIn;
+    REQUIRE(difference(decoder(40, cache), 0, decoder(40, text), 0) < 1e-5);
+    REQUIRE(difference(decoder(msrnn::unbounded, cache), 0, decoder(40, text), 0) < 1e-5);
+    REQUIRE(difference(decoder(10, cache), 0, decoder(10, text), 0) > 1e-2);
+}
+
+TEST_CASE("a window sees the same distances with either kind of position") {
+    const llama2c::Model model = model_of(tiny_checkpoint());
+    const llama2c::Decoder in_text(model, 6, msrnn::Window{});
+    const llama2c::Decoder in_cache(model, 6, msrnn::Window{}, llama2c::PositionsIn::cache);
+    REQUIRE(difference(in_text, 0, in_cache, 0) < 1e-4);
+}
+
+TEST_CASE("true positions keep their distances far behind every float") {
+    const llama2c::Model model = model_of(tiny_checkpoint());
+    const llama2c::Decoder decoder(model, 12, msrnn::SinkWindow{});
+    for (const int power : {16, 24, 32, 40}) REQUIRE(difference(decoder, 0, decoder, std::int64_t{1} << power) < 2e-3);
+    REQUIRE(difference(decoder, 0, decoder, (1 << 16) - 20) < 2e-2);  // where float gives way to double
+}
+
 TEST_CASE("a reset decoder begins anew") {
-    const compare::Model model = model_of(tiny_checkpoint());
-    compare::Decoder decoder(model, 3, msrnn::Tova{});
-    std::vector<compare::Vector> logits;
+    const llama2c::Model model = model_of(tiny_checkpoint());
+    llama2c::Decoder decoder(model, 3, msrnn::Tova{});
+    std::vector<llama2c::Vector> logits;
     for (int round = 0; round < 2; ++round) {
         decoder.reset();
         for (std::size_t i = 0; i < 10; ++i) logits.push_back(decoder.step(i, i));
@@ -98,7 +164,7 @@ TEST_CASE("a reset decoder begins anew") {
 
 TEST_CASE("each window starts from BOS and an empty state, and its targets from step W / 2 on are scored") {
     const auto checkpoint = tiny_checkpoint();
-    const compare::Model model = model_of(checkpoint);
+    const llama2c::Model model = model_of(checkpoint);
     const auto tokens = random_tokens(60, checkpoint.vocabulary);
     const std::atomic<bool> interrupted = false;
     for (const std::size_t window : {3u, 8u, 9u, 24u, 61u}) {
@@ -116,7 +182,7 @@ TEST_CASE("each window starts from BOS and an empty state, and its targets from 
 }
 
 TEST_CASE("an interrupted evaluation has no score") {
-    const compare::Model model = model_of(tiny_checkpoint());
+    const llama2c::Model model = model_of(tiny_checkpoint());
     const std::atomic<bool> interrupted = true;
     compare::Watch watch{.interrupted = interrupted};
     const auto tokens = random_tokens(60, model.config.vocabulary);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -68,50 +69,78 @@ inline PlainCheckpoint tiny_checkpoint() {
     return tiny.fill(1);
 }
 
-/// The same decoder once more: doubles, plain loops, every token remembered. It knows one kind of forgetting: to look
-/// back no further than `reach` tokens.
+/// The same decoder once more: doubles, plain loops, every token remembered. It is told which of them to look back at,
+/// and whether RoPE turns by the place in the text or by the place among those looked at.
 class PlainDecoder {
 public:
-    explicit PlainDecoder(const PlainCheckpoint& checkpoint, std::size_t reach = ~std::size_t{0})
-        : c_(checkpoint), reach_(reach), keys_(c_.layers), values_(c_.layers) {}
-
+    enum class Turn { by_position, by_rank };
     using Numbers = std::vector<double>;
+    using Positions = std::vector<std::size_t>;  // ascending, the newest not included
+    using Kept = std::function<Positions(std::size_t layer, std::size_t kv_head)>;
 
-    Numbers step(std::size_t token) {
-        const std::size_t position = position_++;
+    explicit PlainDecoder(const PlainCheckpoint& checkpoint, Turn turn = Turn::by_position)
+        : c_(checkpoint), turn_(turn), keys_(c_.layers), values_(c_.layers) {}
+
+    /// Looks back no further than `reach` tokens.
+    Numbers step(std::size_t token, std::size_t reach = ~std::size_t{0}) {
+        return step(token, [&](std::size_t, std::size_t) {
+            Positions last;
+            for (std::size_t t = position_ < reach ? 0 : position_ - reach; t < position_; ++t) last.push_back(t);
+            return last;
+        });
+    }
+
+    Numbers step(std::size_t token, const Kept& kept) {
         Numbers x(c_.dim);
         for (std::size_t i = 0; i < c_.dim; ++i) x[i] = c_.embedding[token * c_.dim + i];
         for (std::size_t layer = 0; layer < c_.layers; ++layer) {
-            add(x, attention(layer, position, norm(x, c_.attention_norm, layer)));
+            add(x, attention(layer, kept, norm(x, c_.attention_norm, layer)));
             add(x, feed_forward(layer, norm(x, c_.ffn_norm, layer)));
         }
+        ++position_;
         return product(c_.separate_head ? c_.head : c_.embedding, 0, c_.vocabulary, norm(x, c_.final_norm, 0));
     }
 
 private:
-    Numbers attention(std::size_t layer, std::size_t position, const Numbers& x) {
-        const std::size_t width = c_.head_dim();
-        Numbers q = product(c_.wq, layer, c_.dim, x), k = product(c_.wk, layer, c_.kv_dim(), x), out(c_.dim, 0.0);
-        rotate(q, position);
-        rotate(k, position);
-        keys_[layer].push_back(k);
+    Numbers attention(std::size_t layer, const Kept& kept, const Numbers& x) {
+        const std::size_t width = c_.head_dim(), group = c_.heads / c_.kv_heads;
+        const Numbers q = product(c_.wq, layer, c_.dim, x);
+        keys_[layer].push_back(product(c_.wk, layer, c_.kv_dim(), x));
         values_[layer].push_back(product(c_.wv, layer, c_.kv_dim(), x));
-        const std::size_t first = position < reach_ ? 0 : position - reach_;
+        Numbers out;
         for (std::size_t head = 0; head < c_.heads; ++head) {
-            const std::size_t query = head * width, kv = head / (c_.heads / c_.kv_heads) * width;
-            Numbers weights;
+            const std::size_t kv = head / group * width;
+            Positions seen = kept(layer, head / group);
+            seen.push_back(position_);
+            const Numbers query = turned(q, head * width, seen, seen.size() - 1);
+            Numbers weights, mean(width, 0.0);
             double sum = 0;
-            for (std::size_t t = first; t <= position; ++t) {
+            for (std::size_t i = 0; i < seen.size(); ++i) {
+                const Numbers key = turned(keys_[layer][seen[i]], kv, seen, i);
                 double dot = 0;
-                for (std::size_t i = 0; i < width; ++i) dot += q[query + i] * keys_[layer][t][kv + i];
+                for (std::size_t j = 0; j < width; ++j) dot += query[j] * key[j];
                 weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(width))));
                 sum += weights.back();
             }
-            for (std::size_t t = first; t <= position; ++t)
-                for (std::size_t i = 0; i < width; ++i)
-                    out[query + i] += weights[t - first] / sum * values_[layer][t][kv + i];
+            for (std::size_t i = 0; i < seen.size(); ++i)
+                for (std::size_t j = 0; j < width; ++j) mean[j] += weights[i] / sum * values_[layer][seen[i]][kv + j];
+            out.insert(out.end(), mean.begin(), mean.end());
         }
         return product(c_.wo, layer, c_.dim, out);
+    }
+
+    /// One head of a row, rotated as the token in place `i` of those seen.
+    Numbers turned(const Numbers& row, std::size_t first, const Positions& seen, std::size_t i) const {
+        const std::size_t width = c_.head_dim();
+        const auto turns = static_cast<double>(turn_ == Turn::by_rank ? i : seen[i]);
+        Numbers head(width);
+        for (std::size_t j = 0; j < width; j += 2) {
+            const double angle = turns * std::pow(10000.0, -static_cast<double>(j) / static_cast<double>(width));
+            const double x = row[first + j], y = row[first + j + 1];
+            head[j] = x * std::cos(angle) - y * std::sin(angle);
+            head[j + 1] = x * std::sin(angle) + y * std::cos(angle);
+        }
+        return head;
     }
 
     Numbers feed_forward(std::size_t layer, const Numbers& x) const {
@@ -130,16 +159,6 @@ private:
         return normed;
     }
 
-    void rotate(Numbers& heads, std::size_t position) const {
-        for (std::size_t i = 0; i < heads.size(); i += 2) {
-            const auto exponent = -static_cast<double>(i % c_.head_dim()) / static_cast<double>(c_.head_dim());
-            const double angle = static_cast<double>(position) * std::pow(10000.0, exponent);
-            const double x = heads[i], y = heads[i + 1];
-            heads[i] = x * std::cos(angle) - y * std::sin(angle);
-            heads[i + 1] = x * std::sin(angle) + y * std::cos(angle);
-        }
-    }
-
     static void add(Numbers& x, const Numbers& more) {
         for (std::size_t i = 0; i < x.size(); ++i) x[i] += more[i];
     }
@@ -153,6 +172,7 @@ private:
     }
 
     const PlainCheckpoint& c_;
-    std::size_t reach_, position_ = 0;
-    std::vector<std::vector<Numbers>> keys_, values_;  // [layer][position]
+    Turn turn_;
+    std::size_t position_ = 0;
+    std::vector<std::vector<Numbers>> keys_, values_;  // [layer][position], keys not rotated
 };

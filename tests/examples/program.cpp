@@ -238,6 +238,7 @@ TEST_CASE("an interrupt leaves the rows so far and exits with status 130") {
     std::string long_text;
     while (long_text.size() < 100'000) long_text += "abc defg ";
     const std::string text = world.folder.write("long.txt", long_text);
+    const std::string program = program_path("compare_policies");
     std::vector<std::string> words{program,  "--model", world.model, "--tokenizer", world.tokenizer,
                                    "--text", text,      "--csv",     pipe};
     std::vector<char*> arguments;

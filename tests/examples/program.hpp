@@ -10,19 +10,21 @@
 
 #include "files.hpp"
 
-/// What one run of compare_policies left behind.
+/// What one run of a program left behind.
 struct Run {
     int status = -1;
     std::string out, err;
 };
 
-inline const std::string program = MSRNN_PROGRAM_DIR "/compare_policies";
+inline std::string program_path(const std::string& name) { return MSRNN_PROGRAM_DIR "/" + name; }
 
 /// The arguments go through a shell; the paths of a TemporaryFolder need no quotes.
-inline Run run_program(const std::string& arguments) {
+inline Run run_program(const std::string& arguments, const std::string& name = "compare_policies") {
     const TemporaryFolder folder;
     const std::string out = folder.path("out"), err = folder.path("err");
-    const int result = std::system(("'" + program + "' " + arguments + " >" + out + " 2>" + err).c_str());
+    std::string command("'");
+    command.append(program_path(name)).append("' ").append(arguments).append(" >" + out + " 2>" + err);
+    const int result = std::system(command.c_str());
     return {WIFEXITED(result) ? WEXITSTATUS(result) : -1, read_bytes(out), read_bytes(err)};
 }
 

@@ -1,5 +1,5 @@
 // The encoder against the plainest program that could be right: look at every pair, merge the best, start again.
-#include "compare_policies/tokenizer.hpp"
+#include "llama2c/tokenizer.hpp"
 
 #include "files.hpp"
 #include "support/catch.hpp"
@@ -8,10 +8,10 @@
 
 namespace {
 
-using compare::Encoding;
-using compare::Piece;
-using compare::Token;
-using compare::Tokenizer;
+using llama2c::Encoding;
+using llama2c::Piece;
+using llama2c::Token;
+using llama2c::Tokenizer;
 
 constexpr Token none = ~Token{0};
 
@@ -86,9 +86,9 @@ const std::vector<std::string> alphabet{"a",
                                         "\xFF",
                                         std::string(1, '\0')};
 
-std::string random_text(Random& random, std::size_t length) {
+std::string random_text(Random& random, std::size_t length, std::size_t letters) {
     std::string text;
-    for (std::size_t i = 0; i < length; ++i) text += alphabet[random.below(alphabet.size())];
+    for (std::size_t i = 0; i < length; ++i) text += alphabet[random.below(letters)];
     return text;
 }
 
@@ -98,7 +98,7 @@ std::vector<Piece> random_vocabulary(Random& random, bool with_bytes) {
     const std::size_t first = with_bytes ? pieces.size() : 3;
     for (const std::string& character : alphabet)
         if (random.below(3) != 0) pieces.push_back({character, 0});
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 60; ++i) {
         const std::size_t letters = pieces.size() - first;
         const std::string left = pieces[first + random.below(letters)].bytes;
         const std::string right = pieces[first + random.below(letters)].bytes;
@@ -125,7 +125,10 @@ TEST_CASE("the queue merges as rescanning does, whatever the text and the vocabu
     for (std::uint64_t seed = 0; seed < 400; ++seed) {
         Random random{seed};
         const auto pieces = random_vocabulary(random, seed % 2 == 0);
-        for (std::size_t length : {1u, 2u, 3u, 10u, 60u}) require_same(pieces, random_text(random, length));
+        for (std::size_t length : {1u, 2u, 3u, 10u, 60u}) {
+            require_same(pieces, random_text(random, length, alphabet.size()));
+            require_same(pieces, random_text(random, length, 3));  // few letters: merges of merges
+        }
     }
 }
 
@@ -141,6 +144,13 @@ TEST_CASE("a better score goes before a place further left") {
     pieces.push_back({"ab", -2});
     pieces.push_back({"bc", -1});
     REQUIRE(Tokenizer(pieces).encode("abc").tokens == std::vector<Token>{3, 4, 8});
+}
+
+TEST_CASE("a pair that waits is forgotten when one of its two has merged with another") {
+    auto pieces = character_vocabulary(" abcde");
+    for (const char* piece : {"bc", "abc", "ab", "cd", "de", "cde", "abcde"})
+        pieces.push_back({piece, -static_cast<float>(pieces.size())});
+    for (const char* text : {"abcb", "abcde", "abcdeabcde", "cdede", "abab", "bcde"}) require_same(pieces, text);
 }
 
 TEST_CASE("a text gets one leading space, an empty text gets nothing") {
@@ -188,6 +198,41 @@ TEST_CASE("<unk> never merges, not even where its piece is empty") {
     require_same(pieces, "?a?a");
 }
 
+TEST_CASE("a token's text is its piece, a byte token's its byte, whatever the byte") {
+    const Tokenizer tokenizer(bytes_vocabulary());
+    for (int byte = 0; byte < 256; ++byte)
+        REQUIRE(tokenizer.text(static_cast<Token>(byte) + 3, 0) == std::string(1, static_cast<char>(byte)));
+    const Tokenizer letters(character_vocabulary(" a"));
+    REQUIRE(letters.text(3, 4) == " ");
+    REQUIRE(letters.text(4, 3) == "a");
+}
+
+TEST_CASE("the space that encoding puts in front is taken off behind BOS, and only there") {
+    auto pieces = character_vocabulary(" a");
+    pieces.push_back({" a", 1});
+    pieces.push_back({"  ", 0});
+    const Tokenizer tokenizer(pieces);
+    REQUIRE(tokenizer.text(5, llama2c::begin_of_text) == "a");
+    REQUIRE(tokenizer.text(5, llama2c::end_of_text) == " a");
+    REQUIRE(tokenizer.text(3, llama2c::begin_of_text).empty());
+    REQUIRE(tokenizer.text(4, llama2c::begin_of_text) == "a");
+    for (const std::string text : {"a", " a", "  a", "a a "}) {
+        std::string decoded;
+        Token previous = llama2c::begin_of_text;
+        for (const Token token : tokenizer.encode(text).tokens) {
+            decoded += tokenizer.text(token, previous);
+            previous = token;
+        }
+        REQUIRE(decoded == text);
+    }
+}
+
+TEST_CASE("between two texts there is a line break in place of the pieces that name BOS and EOS") {
+    const Tokenizer tokenizer(bytes_vocabulary());
+    REQUIRE(tokenizer.text(llama2c::begin_of_text, 7) == "\n");
+    REQUIRE(tokenizer.text(llama2c::end_of_text, 7) == "\n");
+}
+
 TEST_CASE("a megabyte is encoded without rescanning") {
     auto pieces = bytes_vocabulary();
     for (const char* piece :
@@ -207,7 +252,7 @@ TEST_CASE("a tokenizer file is read back as it was written") {
     auto pieces = bytes_vocabulary();
     pieces.push_back({"a longer piece", -1.5f});
     pieces.push_back({std::string("\0\n", 2), 2});
-    const Tokenizer tokenizer = compare::read_tokenizer(folder.write("t.bin", tokenizer_file(pieces)), pieces.size());
+    const Tokenizer tokenizer = llama2c::read_tokenizer(folder.write("t.bin", tokenizer_file(pieces)), pieces.size());
     REQUIRE(tokenizer.size() == pieces.size());
     for (Token token = 0; token < pieces.size(); ++token) {
         REQUIRE(tokenizer.piece(token).bytes == pieces[token].bytes);
@@ -218,11 +263,11 @@ TEST_CASE("a tokenizer file is read back as it was written") {
 TEST_CASE("a tokenizer of another vocabulary is refused, with both sizes") {
     const TemporaryFolder folder;
     const std::string path = folder.write("t.bin", tokenizer_file(character_vocabulary("abc")));
-    REQUIRE(thrown_by([&] { compare::read_tokenizer(path, 5); }) ==
+    REQUIRE(thrown_by([&] { llama2c::read_tokenizer(path, 5); }) ==
             path + ": the tokenizer has 6 pieces, the checkpoint has a vocabulary of 5.");
-    REQUIRE(thrown_by([&] { compare::read_tokenizer(path, 7); }) ==
+    REQUIRE(thrown_by([&] { llama2c::read_tokenizer(path, 7); }) ==
             path + ": the tokenizer has 6 pieces, the checkpoint has a vocabulary of 7.");
-    REQUIRE(thrown_by([&] { compare::read_tokenizer(path, 6); }).empty());
+    REQUIRE(thrown_by([&] { llama2c::read_tokenizer(path, 6); }).empty());
 }
 
 TEST_CASE("a tokenizer cut short at any byte is refused") {
@@ -230,7 +275,7 @@ TEST_CASE("a tokenizer cut short at any byte is refused") {
     const std::string whole = tokenizer_file(character_vocabulary("ab"));
     for (std::size_t length = 0; length < whole.size(); ++length) {
         const std::string path = folder.write("t.bin", whole.substr(0, length));
-        REQUIRE(!thrown_by([&] { compare::read_tokenizer(path, 5); }).empty());
+        REQUIRE(!thrown_by([&] { llama2c::read_tokenizer(path, 5); }).empty());
     }
 }
 
@@ -239,7 +284,7 @@ TEST_CASE("a tokenizer whose lengths or scores make no sense is refused, with th
     const std::string head = bytes_of(std::int32_t{5});
     const auto sentence = [&](const std::string& bytes) {
         const std::string path = folder.write("t.bin", head + bytes);
-        const std::string said = thrown_by([&] { compare::read_tokenizer(path, 1); });
+        const std::string said = thrown_by([&] { llama2c::read_tokenizer(path, 1); });
         REQUIRE(said.substr(0, path.size()) == path);
         return said.substr(path.size());
     };

@@ -182,7 +182,7 @@ TEMPLATE_LIST_TEST_CASE("an unbounded lane keeps everything and grows when told"
     Engine<TestType> engine({.budget = unbounded, .capacity = 4});
     for (int t = 0; t < 100; ++t) {
         if (engine.lane.size() == engine.lane.capacity()) {
-            engine.lane.reserve(2 * engine.lane.capacity());
+            engine.lane.set_capacity(2 * engine.lane.capacity());
             engine.key.resize(engine.lane.capacity());
         }
         CHECK(engine.step().empty());

@@ -12,6 +12,9 @@
 struct Golden {
     std::string policy;
     std::size_t budget = 0, recent = 0, sinks = 0;
+    std::size_t prompt = 0;              // tokens that came in one call, 0 for none
+    std::size_t window = 0, kernel = 0;  // of SnapKV
+    std::string pool;
     std::size_t tokens = 0, query_heads = 0, kv_heads = 0, head_dim = 0;
     std::vector<std::vector<float>> keys, queries;             // [token][head * head_dim + element]
     std::vector<std::vector<std::vector<std::int64_t>>> kept;  // [call][lane] positions, ascending
@@ -33,13 +36,16 @@ inline Golden read_golden(const std::string& name) {
     std::ifstream file(path);
     if (!file) throw std::runtime_error("cannot read " + path);
     const auto json = nlohmann::json::parse(file);
-    if (json.at("prompt") != 0) throw std::runtime_error(path + " holds a prompt, which nothing here can replay");
     const auto divisor = json.at("divide_integers_by").get<float>();
     Golden golden;
     golden.policy = json.at("policy");
     golden.budget = json.at("budget");
     golden.recent = json.at("recent");
     golden.sinks = json.at("sinks");
+    golden.prompt = json.at("prompt");
+    golden.window = json.value("window", std::size_t{0});
+    golden.kernel = json.value("kernel", std::size_t{0});
+    golden.pool = json.value("pool", std::string());
     golden.tokens = json.at("tokens");
     golden.query_heads = json.at("query_heads");
     golden.kv_heads = json.at("kv_heads");

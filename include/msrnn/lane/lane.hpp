@@ -43,7 +43,7 @@ public:
     explicit Lane(Limits limits, P policy = {}, LaneId id = {})
         : policy_(std::move(policy)),
           id_(id),
-          needs_(needs(policy_)),
+          needs_(msrnn::needs(policy_)),
           budget_(limits.budget),
           table_(accepted(policy_, limits), columns_of(policy_)),
           victims_(table_.capacity()) {
@@ -151,11 +151,16 @@ public:
         if (pinned(slot)) table_.unpin(slot);
     }
 
-    /// More rows; none moves. A growing, unbounded lane calls this before append().
-    void reserve(std::size_t capacity) {
+    /// More rows, or fewer behind extent(); none moves. A growing, unbounded lane calls this before append().
+    void set_capacity(std::size_t capacity) {
+        MSRNN_ASSERT(capacity >= extent(), "msrnn: set_capacity() below the rows in use; compact() first");
+        MSRNN_ASSERT(capacity > budget_ || budget_ == unbounded, "msrnn: set_capacity() must exceed the budget");
         detail::refuse(detail::too_large(capacity, SlotTable<Stamp>::max_capacity));
-        table_.reserve(capacity);
-        victims_.resize(table_.capacity());
+        table_.set_capacity(capacity);
+        const bool fewer = capacity < victims_.size();
+        victims_.resize(capacity);
+        if (fewer) victims_.shrink_to_fit();
+        dropped_ = 0;
     }
 
     /// A new sequence: no tokens, counters at 0. Budget and capacity stay.
@@ -184,6 +189,7 @@ public:
 
     Protection protection() const { return table_.protection(); }
     const P& policy() const { return policy_; }
+    Needs needs() const { return needs_; }  ///< what the policy must be shown
     LaneId id() const { return id_; }
     std::size_t bytes() const { return table_.bytes() + victims_.size() * sizeof(Slot); }  ///< of bookkeeping
 

@@ -32,7 +32,7 @@ public:
     /// Renumbering keeps the distances of this many newest arrivals, so that a recent window stays an interval.
     static constexpr std::size_t max_capacity = no_stamp / 2;
 
-    SlotTable(std::size_t capacity, std::size_t columns) : columns_(columns) { reserve(capacity); }
+    SlotTable(std::size_t capacity, std::size_t columns) : columns_(columns) { set_capacity(capacity); }
 
     std::size_t size() const { return extent_ - vacancies_; }
     std::size_t extent() const { return extent_; }
@@ -113,19 +113,23 @@ public:
     }
     Protection protection() const { return protection_; }
 
-    /// More rows; none moves, none is forgotten.
-    void reserve(std::size_t capacity) {
+    /// More rows or fewer, but those given out stay; none moves, none is forgotten.
+    void set_capacity(std::size_t capacity) {
         const std::size_t before = this->capacity();
-        if (capacity <= before) return;
+        if (capacity == before) return;
         std::vector<float> memory(columns_ * capacity);
         for (std::size_t c = 0; c < columns_; ++c)
             for (std::size_t slot = 0; slot < extent_; ++slot) memory[c * capacity + slot] = memory_[c * before + slot];
         memory_.swap(memory);
-        ratings_.resize(capacity);
-        stamps_.resize(capacity, no_stamp);
-        arrivals_.resize(capacity, no_arrival);
-        positions_.resize(capacity);
-        vacant_.resize(capacity);
+        const auto resize = [&](auto& column, auto empty) {
+            column.resize(capacity, empty);
+            if (capacity < before) column.shrink_to_fit();
+        };
+        resize(ratings_, 0.0f);
+        resize(stamps_, no_stamp);
+        resize(arrivals_, no_arrival);
+        resize(positions_, Position());
+        resize(vacant_, Slot());
     }
 
     void reset() {

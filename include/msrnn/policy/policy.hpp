@@ -19,6 +19,7 @@
 ///     void rate(Ratings) const;                           // once before a choice; ratings are stale until then
 ///     Protection protection(std::size_t budget) const;    // without it the newest token is protected
 ///     std::size_t columns() const;                        // floats per slot that the lane keeps for the policy
+///     std::size_t rows() const;                           // how many of a prompt's last tokens it wants to be shown
 ///     std::string validate() const;                       // empty, or what is wrong with the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
@@ -27,11 +28,15 @@ namespace msrnn {
 /// Which heads share one decision: all heads of a layer drop the same tokens, or each KV head drops its own.
 enum class Scope : unsigned char { layer, kv_head };
 
+/// Every token of a prompt.
+inline constexpr std::size_t all_rows = unbounded;
+
 /// What a policy must be shown before it can choose. A value, because some policies know it only at run time.
 struct Needs {
     bool weights = false;
     bool keys = false;
     bool values = false;
+    std::size_t rows = all_rows;  ///< of the tokens since the last choice, so many of the last
 };
 
 namespace detail {
@@ -65,6 +70,10 @@ concept KeepsColumns = requires(const P& p) {
     { p.columns() } -> std::convertible_to<std::size_t>;
 };
 template <class P>
+concept CountsRows = requires(const P& p) {
+    { p.rows() } -> std::convertible_to<std::size_t>;
+};
+template <class P>
 concept Validates = requires(const P& p) {
     { p.validate() } -> std::convertible_to<std::string>;
 };
@@ -80,10 +89,13 @@ concept Policy = std::copyable<P> &&(ReadsWeights<P> || ReadsKeys<P> || ReadsVal
 
 template <class P>
 constexpr Needs needs(const P& policy) {
-    if constexpr (StatesNeeds<P>)
+    if constexpr (StatesNeeds<P>) {
         return policy.needs();
-    else
-        return {.weights = ReadsWeights<P>, .keys = ReadsKeys<P>, .values = ReadsValues<P>};
+    } else {
+        Needs wanted{.weights = ReadsWeights<P>, .keys = ReadsKeys<P>, .values = ReadsValues<P>};
+        if constexpr (CountsRows<P>) wanted.rows = policy.rows();
+        return wanted;
+    }
 }
 
 template <class P>
@@ -124,6 +136,9 @@ struct NamesProtection {
 struct NamesColumns {
     int columns;
 };
+struct NamesRows {
+    int rows;
+};
 template <class P, class Name>
 struct Both : P, Name {};
 template <class P>
@@ -142,6 +157,10 @@ template <class P>
 concept SaysColumns = !requires {
     &Both<P, NamesColumns>::columns;
 };
+template <class P>
+concept SaysRows = !requires {
+    &Both<P, NamesRows>::rows;
+};
 
 /// A near miss is one sentence. Instantiated by whatever takes a policy.
 template <class P>
@@ -155,6 +174,7 @@ struct CheckedPolicy {
                   "msrnn: this policy's protection() must be `Protection protection(std::size_t budget) const`.");
     static_assert(!SaysColumns<P> || KeepsColumns<P>,
                   "msrnn: this policy's columns() must be `std::size_t columns() const`.");
+    static_assert(!SaysRows<P> || CountsRows<P>, "msrnn: this policy's rows() must be `std::size_t rows() const`.");
     static_assert(Policy<P>, "msrnn: a policy is copyable and has observe(), rate(), protection() or a name.");
 };
 }  // namespace detail

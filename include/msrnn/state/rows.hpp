@@ -40,6 +40,15 @@ inline std::size_t product(std::size_t rows, std::size_t width) {
 }
 }  // namespace detail
 
+/// Floats that begin at a cache line.
+using Buffer = std::vector<float, CacheLineAllocator<float>>;
+
+/// So many floats, rounded up to whole cache lines.
+constexpr std::size_t whole_lines(std::size_t floats) {
+    constexpr std::size_t line = 64 / sizeof(float);
+    return (floats + line - 1) / line * line;
+}
+
 /// A view of rows: row r begins at base + r * stride.
 template <class Scalar>
 struct RowsView {
@@ -58,12 +67,31 @@ public:
     std::span<const Scalar> operator[](std::size_t row) const { return {data_.data() + row * head_dim_, head_dim_}; }
     RowsView<Scalar> view() const { return {data_.data(), head_dim_}; }
     void copy(Slot from, Slot to) { std::ranges::copy((*this)[from], (*this)[to].begin()); }
-    void reserve(std::size_t capacity) { data_.resize(detail::product(capacity, head_dim_)); }
+    void reserve(std::size_t capacity) {
+        const std::size_t floats = detail::product(capacity, head_dim_);
+        if (floats > data_.size()) data_.resize(floats);
+    }
     std::size_t bytes() const { return data_.size() * sizeof(Scalar); }
 
 private:
     std::size_t head_dim_;
     std::vector<Scalar, CacheLineAllocator<Scalar>> data_;
+};
+
+/// What a state stores of one KV head.
+template <class Scalar>
+struct HeadRows {
+    Rows<Scalar> keys, values;
+
+    void reserve(std::size_t capacity) {
+        keys.reserve(capacity);
+        values.reserve(capacity);
+    }
+    void copy(Slot from, Slot to) {
+        keys.copy(from, to);
+        values.copy(from, to);
+    }
+    std::size_t bytes() const { return keys.bytes() + values.bytes(); }
 };
 
 }  // namespace msrnn

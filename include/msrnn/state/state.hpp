@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -12,6 +12,8 @@
 #include "../lane/lane.hpp"
 #include "attend.hpp"
 #include "floats.hpp"
+#include "prompt.hpp"
+#include "prompt_chunk.hpp"
 #include "rows.hpp"
 #include "shape.hpp"
 
@@ -42,205 +44,300 @@ public:
         : State(shape, std::move(policy), [=](std::size_t, std::size_t) { return limits; }) {}
 
     /// A budget per lane: budget_of(layer, kv_head) -> slots. Where a layer decides as one, kv_head is 0.
-    template <class BudgetOf>
-        requires std::is_invocable_r_v<std::size_t, BudgetOf, std::size_t, std::size_t> State(Shape shape,
-                                                                                              BudgetOf budget_of,
-                                                                                              P policy = {})
-            : State(shape, std::move(policy), [&](std::size_t layer, std::size_t kv_head) {
-                  return Limits{.budget = budget_of(layer, kv_head)};
-              }) {}
+    template <std::invocable<std::size_t, std::size_t> BudgetOf>
+    State(Shape shape, BudgetOf budget_of, P policy = {})
+        : State(shape, std::move(policy),
+                [&](std::size_t layer, std::size_t kv_head) { return Limits{.budget = budget_of(layer, kv_head)}; }) {}
 
-        // one token
-        // //////////////////////////////////////////////////////////////////////////////////////////////////////
+    // one token ////////////////////////////////////////
 
-        /// Appends the token's key and value, attends, and lets the policy drop one.
-        void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k,
-                  Floats<const float> v, Floats<float> out) {
-            for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) attend(layer, kv_head, q, k, v, out);
-            decide(layer, position);
+    /// Appends the token's key and value, attends, and lets the policy drop one.
+    void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
+              Floats<float> out) {
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) attend(layer, kv_head, q, k, v, out);
+        decide(layer, position);
+    }
+
+    /// The same with keys as `turn` makes them: turn(slot, key) may change the copy of each stored key that this step's
+    /// attention sees, std::span<float>. With keys stored un-rotated and turned by their rank in the cache, these are
+    /// the cache positions of StreamingLLM. The stored keys stay, so nothing drifts. The new token's slot is
+    /// lane(layer, kv_head).next(). Cost: a copy of the keys, and the turns.
+    template <class Turn>
+    void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
+              Floats<float> out, Turn turn) {
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) attend(layer, kv_head, q, k, v, out, turn);
+        decide(layer, position);
+    }
+
+    /// First half of a step, for one KV head and its query heads: stores the rows and attends. The spans are those of
+    /// the whole layer; only this head's part is read and written, so the heads of a layer may run on different
+    /// threads. Nothing is decided: without decide() the token has not come.
+    void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
+                Floats<const float> v, Floats<float> out) {
+        store(layer, kv_head, k, v);
+        attend(layer, kv_head, head_of(layer, kv_head).keys.view(), q, out);
+    }
+    template <class Turn>
+    void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
+                Floats<const float> v, Floats<float> out, Turn turn) {
+        store(layer, kv_head, k, v);
+        const Rows<Scalar>& keys = head_of(layer, kv_head).keys;
+        Rows<float>& turned = turned_[kv_head];
+        turned.reserve(lane(layer, kv_head).capacity());
+        for (std::size_t row = 0; row <= lane(layer, kv_head).size(); ++row) {
+            std::ranges::copy(keys[row], turned[row].begin());
+            turn(Slot(row), turned[row]);
         }
+        attend(layer, kv_head, turned.view(), q, out);
+    }
 
-        /// First half of a step, for one KV head and its query heads: stores the rows and attends. The spans are those
-        /// of the whole layer; only this head's part is read and written, so the heads of a layer may run on different
-        /// threads. Nothing is decided: without decide() the token has not come.
-        void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
-                    Floats<const float> v, Floats<float> out) {
-            const std::size_t dim = shape_.head_dim, group = shape_.group(), first_query = kv_head * group;
-            MSRNN_ASSERT(q.size() == shape_.query_heads * dim && out.size() == q.size(),
-                         "msrnn: q and out are [query_heads][head_dim]");
-            MSRNN_ASSERT(k.size() == shape_.kv_heads * dim && v.size() == k.size(),
-                         "msrnn: k and v are [kv_heads][head_dim]");
-            const auto& lane = this->lane(layer, kv_head);
-            const Slot slot = lane.next();
-            Head& head = head_of(layer, kv_head);
-            std::ranges::copy(k.subspan(kv_head * dim, dim), head.keys[slot].begin());
-            std::ranges::copy(v.subspan(kv_head * dim, dim), head.values[slot].begin());
-            msrnn::attend(head.keys.view(), head.values.view(), lane.size() + 1, dim, q.data() + first_query * dim,
-                          group, shape_.logit_scale(), weights_row(first_query), weight_stride_,
-                          out.data() + first_query * dim);
-            head.attended = true;
-        }
-
-        /// Second half, once after every KV head of the layer has attended: the token comes in at `position`, the
-        /// policy sees what attention saw, and each lane drops down to its budget.
-        void decide(std::size_t layer, Position position) {
-            for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane()) {
-                for (std::size_t h = kv_head; h < kv_head + heads_per_lane(); ++h) {
-                    MSRNN_ASSERT(head_of(layer, h).attended, "msrnn: decide() before attend() of every KV head");
-                    head_of(layer, h).attended = false;
-                }
-                Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
-                lane.append(position);
-                show(lane, layer, kv_head);
-                lane.evict();
+    /// Second half, once after every KV head of the layer has attended: the token comes in at `position`, the
+    /// policy sees what attention saw, and each lane drops down to its budget.
+    void decide(std::size_t layer, Position position) {
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane()) {
+            for (std::size_t h = kv_head; h < kv_head + heads_per_lane(); ++h) {
+                MSRNN_ASSERT(attended_[head_index(layer, h)], "msrnn: decide() before attend() of every KV head");
+                attended_[head_index(layer, h)] = 0;
             }
-            for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane())
-                if (const Lane<P>& full = lane(layer, kv_head); full.size() == full.capacity())
-                    reserve(layer, kv_head, 2 * full.capacity());
-        }
-
-        // now and then
-        // ///////////////////////////////////////////////////////////////////////////////////////////////////
-
-        /// A new budget for the lane that decides for this KV head; what is over it leaves at once, weakest first.
-        /// Throws std::invalid_argument and changes nothing where the budget does not fit protection or pins.
-        /// More rows than ever before are allocated.
-        void set_budget(std::size_t layer, std::size_t kv_head, std::size_t budget) {
             Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
-            const std::size_t rows = budget == unbounded ? lane.size() + 1 : budget + 1;
-            detail::refuse(lane.misfit(budget, rows));
-            if (rows > lane.capacity()) reserve(layer, kv_head, rows);
-            lane.set_budget(budget);
+            lane.append(position);
+            show(lane, layer, kv_head);
             lane.evict();
-            close_gaps(layer, kv_head);
         }
-        /// Drops the token in this slot of the lane that decides for this KV head; another token may take the slot.
-        void evict(std::size_t layer, std::size_t kv_head, Slot slot) {
-            lanes_[lane_index(layer, kv_head)].evict(slot);
-            close_gaps(layer, kv_head);
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane())
+            if (const Lane<P>& full = lane(layer, kv_head); full.size() == full.capacity())
+                reserve(layer, kv_head, 2 * full.capacity());
+    }
+
+    // a prompt ////////////////////////////////////////
+
+    /// Many tokens at once, for one layer: q and out are [tokens][query_heads][head_dim], k and v are
+    /// [tokens][kv_heads][head_dim]. `mode.chunk` tokens attend, to everything stored and causally to each other; then
+    /// each lane drops down to its budget, and only the survivors' rows are copied from the caller's memory. The policy
+    /// is shown as many of a chunk's last tokens as its rows() asks for. `per_token` is the loop over step(), bit for
+    /// bit. Allocates bookkeeping and weights while it runs; the state itself grows only if unbounded.
+    void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
+                 Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
+        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        if (mode.chunk > 1) return take(layer, prompt, mode.chunk, std::span<Lane<P>>());
+        const std::size_t queries = prompt.query_width(), width = prompt.width();
+        for (std::size_t t = 0; t < prompt.tokens(); ++t)
+            step(layer, positions[t], q.subspan(t * queries, queries), k.subspan(t * width, width),
+                 v.subspan(t * width, width), out.subspan(t * queries, queries));
+    }
+
+    /// The same, where another policy chooses what the prompt leaves behind: SnapKV, for instance. The state's own
+    /// policy is shown the prompt all the same, so that it goes on with ratings of its own. Throws
+    /// std::invalid_argument with a sentence, and changes nothing, where the selector does not fit the lanes or the
+    /// layer is not empty.
+    template <class Selector>
+    void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
+                 Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
+        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        std::vector<Lane<Selector>> choosers;
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane()) {
+            const Lane<P>& own = lane(layer, kv_head);
+            detail::refuse(validate(shape_, selector));
+            detail::refuse(misfit(selector, own));
+            choosers.emplace_back(Limits{.budget = own.budget(), .capacity = own.capacity()}, selector, own.id());
         }
-        /// See Lane::pin().
-        [[nodiscard]] bool pin(std::size_t layer, std::size_t kv_head, Slot slot) {
-            return lanes_[lane_index(layer, kv_head)].pin(slot);
+        take(layer, prompt, mode.chunk, std::span(choosers));
+    }
+
+    // now and then ////////////////////////////////////////
+
+    /// A new budget for the lane that decides for this KV head; what is over it leaves at once, weakest first.
+    /// Throws std::invalid_argument and changes nothing where the budget does not fit protection or pins.
+    /// More rows than ever before are allocated.
+    void set_budget(std::size_t layer, std::size_t kv_head, std::size_t budget) {
+        Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
+        const std::size_t rows = budget == unbounded ? lane.size() + 1 : budget + 1;
+        detail::refuse(lane.misfit(budget, rows));
+        if (rows > lane.capacity()) reserve(layer, kv_head, rows);
+        lane.set_budget(budget);
+        lane.evict();
+        close_gaps(layer, kv_head);
+    }
+    /// Drops the token in this slot of the lane that decides for this KV head; another token may take the slot.
+    void evict(std::size_t layer, std::size_t kv_head, Slot slot) {
+        lanes_[lane_index(layer, kv_head)].evict(slot);
+        close_gaps(layer, kv_head);
+    }
+    /// See Lane::pin().
+    [[nodiscard]] bool pin(std::size_t layer, std::size_t kv_head, Slot slot) {
+        return lanes_[lane_index(layer, kv_head)].pin(slot);
+    }
+    void unpin(std::size_t layer, std::size_t kv_head, Slot slot) { lanes_[lane_index(layer, kv_head)].unpin(slot); }
+
+    /// A new sequence. Budgets and memory stay.
+    void reset() {
+        for (Lane<P>& lane : lanes_) lane.reset();
+        std::ranges::fill(attended_, 0);
+    }
+
+    // to look at ////////////////////////////////////////
+
+    const Shape& shape() const { return shape_; }
+    std::size_t lanes_per_layer() const { return lanes_per_layer_; }
+
+    /// The lane that decides for this KV head: who lies where, who may leave, how many have left.
+    const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return lanes_[lane_index(layer, kv_head)]; }
+    std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
+        return heads_[head_index(layer, kv_head)].keys[slot];
+    }
+    std::span<const Scalar> value(std::size_t layer, std::size_t kv_head, Slot slot) const {
+        return heads_[head_index(layer, kv_head)].values[slot];
+    }
+    /// All memory that grows with budget, layers or heads: rows, bookkeeping, and the weights of one step.
+    std::size_t bytes() const {
+        std::size_t sum = weights_.size() * sizeof(float);
+        for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
+        for (const Rows<float>& keys : turned_) sum += keys.bytes();
+        for (const Lane<P>& lane : lanes_) sum += lane.bytes();
+        return sum;
+    }
+
+private:
+    static constexpr std::size_t first_rows = 64;  // of an unbounded lane
+
+    template <std::invocable<std::size_t, std::size_t> LimitsOf>
+    State(Shape shape, P policy, LimitsOf limits_of)
+        : shape_(accepted(shape, policy)), lanes_per_layer_(scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
+        lanes_.reserve(shape.layers * lanes_per_layer_);
+        heads_.reserve(shape.layers * shape.kv_heads);
+        for (std::size_t layer = 0; layer < shape.layers; ++layer)
+            for (std::size_t i = 0; i < lanes_per_layer_; ++i) {
+                Limits limits = limits_of(layer, i);
+                if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = first_rows;
+                lanes_.emplace_back(limits, policy, LaneId{layer, i});
+                const Rows<Scalar> rows(limits.rows(), shape.head_dim);
+                heads_.insert(heads_.end(), heads_per_lane(), HeadRows<Scalar>{rows, rows});
+            }
+        attended_.resize(heads_.size());
+        turned_.assign(shape.kv_heads, Rows<float>(0, shape.head_dim));
+        fit_weights();
+    }
+    static const Shape& accepted(const Shape& shape, const P& policy) {
+        detail::refuse(validate(shape, policy));
+        return shape;
+    }
+
+    std::size_t heads_per_lane() const { return shape_.kv_heads / lanes_per_layer_; }
+    std::size_t lane_index(std::size_t layer, std::size_t kv_head) const {
+        MSRNN_ASSERT(layer < shape_.layers && kv_head < shape_.kv_heads, "msrnn: no such layer or KV head");
+        return layer * lanes_per_layer_ + kv_head / heads_per_lane();
+    }
+    std::size_t head_index(std::size_t layer, std::size_t kv_head) const { return layer * shape_.kv_heads + kv_head; }
+    HeadRows<Scalar>& head_of(std::size_t layer, std::size_t kv_head) { return heads_[head_index(layer, kv_head)]; }
+    /// The KV heads that share the lane of this one.
+    std::span<HeadRows<Scalar>> heads_beside(std::size_t layer, std::size_t kv_head) {
+        const std::size_t first = kv_head - kv_head % heads_per_lane();
+        return {&head_of(layer, first), heads_per_lane()};
+    }
+    float* weights_row(std::size_t query_head) { return weights_.data() + query_head * weight_stride_; }
+
+    void show(Lane<P>& lane, std::size_t layer, std::size_t kv_head) {
+        lane.observe(weights_row(kv_head * shape_.group()), heads_per_lane() * shape_.group(), weight_stride_);
+        const HeadRows<Scalar>& head = head_of(layer, kv_head);
+        lane.observe(Keys{[&](Slot slot) { return head.keys[slot]; }});
+        lane.observe(Values{[&](Slot slot) { return head.values[slot]; }});
+    }
+
+    void store(std::size_t layer, std::size_t kv_head, Floats<const float> k, Floats<const float> v) {
+        const std::size_t dim = shape_.head_dim;
+        MSRNN_ASSERT(k.size() == shape_.kv_heads * dim && v.size() == k.size(),
+                     "msrnn: k and v are [kv_heads][head_dim]");
+        const Slot slot = lane(layer, kv_head).next();
+        HeadRows<Scalar>& head = head_of(layer, kv_head);
+        std::ranges::copy(k.subspan(kv_head * dim, dim), head.keys[slot].begin());
+        std::ranges::copy(v.subspan(kv_head * dim, dim), head.values[slot].begin());
+    }
+    void attend(std::size_t layer, std::size_t kv_head, RowsView<float> keys, Floats<const float> q,
+                Floats<float> out) {
+        const std::size_t dim = shape_.head_dim, first_query = kv_head * shape_.group();
+        MSRNN_ASSERT(q.size() == shape_.query_heads * dim && out.size() == q.size(),
+                     "msrnn: q and out are [query_heads][head_dim]");
+        msrnn::attend(keys, head_of(layer, kv_head).values.view(), lane(layer, kv_head).size() + 1, dim,
+                      q.data() + first_query * dim, shape_.group(), shape_.logit_scale(), weights_row(first_query),
+                      weight_stride_, out.data() + first_query * dim);
+        attended_[head_index(layer, kv_head)] = 1;
+    }
+
+    Prompt checked(Prompt prompt, Prefill mode) const {
+        MSRNN_ASSERT(prompt.fits(),
+                     "msrnn: q and out are [tokens][query_heads][head_dim], k and v "
+                     "[tokens][kv_heads][head_dim], positions one or one for each token");
+        if (mode.chunk == 0) detail::refuse("msrnn: a prefill in chunks of 0 tokens; give at least 1");
+        return prompt;
+    }
+    template <class Selector>
+    static std::string misfit(const Selector& selector, const Lane<P>& own) {
+        if (own.size() > 0)
+            return "msrnn: a selector chooses among the tokens of one prompt, and this layer holds " +
+                   std::to_string(own.size()) + " others; reset() the state first, or prefill without a selector";
+        if (scope_of(selector) != scope_of(own.policy()))
+            return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
+        return validate(selector, Limits{.budget = own.budget(), .capacity = own.capacity()});
+    }
+    template <class Selector>
+    void take(std::size_t layer, const Prompt& prompt, std::size_t chunk, std::span<Lane<Selector>> choosers) {
+        for (std::size_t first = 0, count; first < prompt.tokens(); first += count) {
+            count = std::min(chunk, prompt.tokens() - first);
+            for (std::size_t i = 0; i < lanes_per_layer_; ++i)
+                take(layer, i * heads_per_lane(), prompt, first, count, choosers.empty() ? nullptr : &choosers[i]);
         }
-        void unpin(std::size_t layer, std::size_t kv_head, Slot slot) {
-            lanes_[lane_index(layer, kv_head)].unpin(slot);
+    }
+    template <class Selector>
+    void take(std::size_t layer, std::size_t kv_head, const Prompt& prompt, std::size_t first, std::size_t count,
+              Lane<Selector>* chooser) {
+        close_gaps(layer, kv_head);
+        Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
+        const std::size_t rows = lane.capacity();
+        PromptChunk<P> chunk(prompt, first, count, lane, heads_beside(layer, kv_head), kv_head);
+        lane.set_capacity(std::max(rows, lane.size() + count));
+        if (chooser != nullptr) chooser->set_capacity(lane.capacity());
+        chunk.watch(chooser);
+        chunk.choose(chooser);
+
+        std::size_t enough = rows;
+        while (enough <= lane.size()) enough *= 2;
+        for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) head.reserve(enough);
+        chunk.store();
+        lane.set_capacity(enough);
+        fit_weights();
+    }
+
+    /// Attention walks [0, size()], so no vacancy may lie before the slot that the next token takes.
+    void close_gaps(std::size_t layer, std::size_t kv_head) {
+        lanes_[lane_index(layer, kv_head)].compact([&](Move move) {
+            for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) {
+                head.copy(move.from, move.to);
+            }
+        });
+    }
+    void reserve(std::size_t layer, std::size_t kv_head, std::size_t rows) {
+        for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) {
+            head.reserve(rows);
         }
+        lanes_[lane_index(layer, kv_head)].set_capacity(rows);
+        fit_weights();
+    }
+    /// Room for the weights of one step of the longest lane; each query head's row starts at a cache line.
+    void fit_weights() {
+        std::size_t rows = 0;
+        for (const Lane<P>& lane : lanes_) rows = std::max(rows, lane.capacity());
+        weight_stride_ = whole_lines(rows);
+        weights_.resize(detail::product(shape_.query_heads, weight_stride_));
+    }
 
-        /// A new sequence. Budgets and memory stay.
-        void reset() {
-            for (Lane<P>& lane : lanes_) lane.reset();
-            for (Head& head : heads_) head.attended = false;
-        }
-
-        // to look at
-        // /////////////////////////////////////////////////////////////////////////////////////////////////////
-
-        const Shape& shape() const { return shape_; }
-        std::size_t lanes_per_layer() const { return lanes_per_layer_; }
-
-        /// The lane that decides for this KV head: who lies where, who may leave, how many have left.
-        const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return lanes_[lane_index(layer, kv_head)]; }
-        std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
-            return heads_[head_index(layer, kv_head)].keys[slot];
-        }
-        std::span<const Scalar> value(std::size_t layer, std::size_t kv_head, Slot slot) const {
-            return heads_[head_index(layer, kv_head)].values[slot];
-        }
-        /// All memory that grows with budget, layers or heads: rows, bookkeeping, and the weights of one step.
-        std::size_t bytes() const {
-            std::size_t sum = weights_.size() * sizeof(float);
-            for (const Head& head : heads_) sum += head.keys.bytes() + head.values.bytes();
-            for (const Lane<P>& lane : lanes_) sum += lane.bytes();
-            return sum;
-        }
-
-    private:
-        static constexpr std::size_t first_rows = 64;  // of an unbounded lane
-
-        struct Head {
-            Rows<Scalar> keys, values;
-            bool attended = false;
-        };
-
-        template <class LimitsOf>
-            requires std::is_invocable_r_v<Limits, LimitsOf, std::size_t, std::size_t> State(Shape shape, P policy,
-                                                                                             LimitsOf limits_of)
-                : shape_(accepted(shape, policy)),
-                  lanes_per_layer_(scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
-                lanes_.reserve(shape.layers * lanes_per_layer_);
-                heads_.reserve(shape.layers * shape.kv_heads);
-                for (std::size_t layer = 0; layer < shape.layers; ++layer)
-                    for (std::size_t i = 0; i < lanes_per_layer_; ++i) {
-                        Limits limits = limits_of(layer, i);
-                        if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = first_rows;
-                        lanes_.emplace_back(limits, policy, LaneId{layer, i});
-                        const Rows<Scalar> rows(limits.rows(), shape.head_dim);
-                        heads_.insert(heads_.end(), heads_per_lane(), Head{rows, rows});
-                    }
-                fit_weights();
-            }
-            static const Shape& accepted(const Shape& shape, const P& policy) {
-                detail::refuse(validate(shape, policy));
-                return shape;
-            }
-
-            std::size_t heads_per_lane() const { return shape_.kv_heads / lanes_per_layer_; }
-            std::size_t lane_index(std::size_t layer, std::size_t kv_head) const {
-                MSRNN_ASSERT(layer < shape_.layers && kv_head < shape_.kv_heads, "msrnn: no such layer or KV head");
-                return layer * lanes_per_layer_ + kv_head / heads_per_lane();
-            }
-            std::size_t head_index(std::size_t layer, std::size_t kv_head) const {
-                return layer * shape_.kv_heads + kv_head;
-            }
-            Head& head_of(std::size_t layer, std::size_t kv_head) { return heads_[head_index(layer, kv_head)]; }
-            /// The KV heads that share the lane of this one.
-            std::span<Head> heads_beside(std::size_t layer, std::size_t kv_head) {
-                const std::size_t first = kv_head - kv_head % heads_per_lane();
-                return {&head_of(layer, first), heads_per_lane()};
-            }
-            float* weights_row(std::size_t query_head) { return weights_.data() + query_head * weight_stride_; }
-
-            void show(Lane<P>& lane, std::size_t layer, std::size_t kv_head) {
-                lane.observe(weights_row(kv_head * shape_.group()), heads_per_lane() * shape_.group(), weight_stride_);
-                const Head& head = head_of(layer, kv_head);
-                lane.observe(Keys{[&](Slot slot) { return head.keys[slot]; }});
-                lane.observe(Values{[&](Slot slot) { return head.values[slot]; }});
-            }
-
-            /// Attention walks [0, size()], so no vacancy may lie before the slot that the next token takes.
-            void close_gaps(std::size_t layer, std::size_t kv_head) {
-                lanes_[lane_index(layer, kv_head)].compact([&](Move move) {
-                    for (Head& head : heads_beside(layer, kv_head)) {
-                        head.keys.copy(move.from, move.to);
-                        head.values.copy(move.from, move.to);
-                    }
-                });
-            }
-            void reserve(std::size_t layer, std::size_t kv_head, std::size_t rows) {
-                for (Head& head : heads_beside(layer, kv_head)) {
-                    head.keys.reserve(rows);
-                    head.values.reserve(rows);
-                }
-                lanes_[lane_index(layer, kv_head)].reserve(rows);
-                fit_weights();
-            }
-            /// Room for the weights of one step of the longest lane; each query head's row starts at a cache line.
-            void fit_weights() {
-                std::size_t rows = 0;
-                for (const Lane<P>& lane : lanes_) rows = std::max(rows, lane.capacity());
-                constexpr std::size_t line = 64 / sizeof(float);
-                weight_stride_ = (rows + line - 1) / line * line;
-                weights_.resize(detail::product(shape_.query_heads, weight_stride_));
-            }
-
-            Shape shape_;
-            std::size_t lanes_per_layer_;
-            std::vector<Lane<P>> lanes_;  // [layers][lanes_per_layer]
-            std::vector<Head> heads_;     // [layers][kv_heads]
-            std::vector<float, CacheLineAllocator<float>>
-                weights_;  // [query_heads][weight_stride_], of the layer that attends
-            std::size_t weight_stride_ = 0;
+    Shape shape_;
+    std::size_t lanes_per_layer_;
+    std::vector<Lane<P>> lanes_;           // [layers][lanes_per_layer]
+    std::vector<HeadRows<Scalar>> heads_;  // [layers][kv_heads]
+    std::vector<std::uint8_t> attended_;   // [layers][kv_heads]: since the last decide()
+    Buffer weights_;                       // [query_heads][weight_stride_], of the layer that attends
+    std::size_t weight_stride_ = 0;
+    std::vector<Rows<float>> turned_;  // [kv_heads], of the layer that attends; empty until a step turns keys
 };
 
 }  // namespace msrnn

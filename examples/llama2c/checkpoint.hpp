@@ -11,7 +11,7 @@
 #include "file.hpp"
 #include "model.hpp"
 
-namespace compare {
+namespace llama2c {
 
 static_assert(std::endian::native == std::endian::little, "checkpoints are little-endian");
 
@@ -117,4 +117,4 @@ inline Model read_checkpoint(const std::string& path) {
     return model;
 }
 
-}  // namespace compare
+}  // namespace llama2c

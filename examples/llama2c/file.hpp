@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace compare {
+namespace llama2c {
 
 inline std::runtime_error refusal(const std::string& path, const std::string& why) {
     return std::runtime_error(path + ": " + why + ".");
@@ -30,4 +30,4 @@ inline std::string read_text(const std::string& path) {
     return text;
 }
 
-}  // namespace compare
+}  // namespace llama2c

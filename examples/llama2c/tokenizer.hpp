@@ -1,4 +1,4 @@
-// llama2.c's tokenizer.bin, and its encoding: characters first, then greedy merges by score.
+// llama2.c's tokenizer.bin. Encoding: characters first, then greedy merges by score. Decoding: token by token.
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@
 #include "file.hpp"
 #include "model.hpp"
 
-namespace compare {
+namespace llama2c {
 
 struct Piece {
     std::string bytes;
@@ -63,6 +63,16 @@ public:
         const Token token = Token{byte} + 3;
         if (token < size() && pieces_[token].bytes == name) return token;
         return std::nullopt;
+    }
+
+    /// What a token adds to a text. A byte token is that byte; the first token of a text loses the space that encode()
+    /// has put there; the tokens between two texts are a line break.
+    std::string text(Token token, Token previous) const {
+        if (between_texts(token)) return "\n";
+        if (const auto byte = static_cast<unsigned char>(token - 3); byte_token(byte) == token)
+            return std::string(1, static_cast<char>(byte));
+        const std::string& bytes = pieces_[token].bytes;
+        return previous == begin_of_text && bytes.substr(0, 1) == " " ? bytes.substr(1) : bytes;
     }
 
 private:
@@ -175,4 +185,4 @@ inline Tokenizer read_tokenizer(const std::string& path, std::size_t vocabulary)
     return Tokenizer(std::move(pieces));
 }
 
-}  // namespace compare
+}  // namespace llama2c

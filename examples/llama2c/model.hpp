@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <vector>
 
-namespace compare {
+namespace llama2c {
 
 using Token = std::size_t;
 inline constexpr Token unknown_token = 0;
 inline constexpr Token begin_of_text = 1;
+inline constexpr Token end_of_text = 2;
+
+inline bool between_texts(Token token) { return token == begin_of_text || token == end_of_text; }
 
 using Vector = Eigen::VectorXf;
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -62,4 +65,4 @@ struct Model {
     Matrix separate_head;
 };
 
-}  // namespace compare
+}  // namespace llama2c

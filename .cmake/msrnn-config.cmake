@@ -1,0 +1,38 @@
+# Components: decide, which needs the C++ library only, and state, which needs Eigen. Where none is asked for there is
+# decide, and state if there is an Eigen for it.
+cmake_policy(VERSION 3.15...3.25)
+
+set(msrnn_decide_FOUND TRUE)
+set(msrnn_state_FOUND FALSE)
+if(NOT msrnn_FIND_COMPONENTS OR "state" IN_LIST msrnn_FIND_COMPONENTS)
+    # Eigen 5 calls itself incompatible with whoever asks for 3.4, hence no version in find_package.
+    if(NOT TARGET Eigen3::Eigen)
+        find_package(Eigen3 QUIET CONFIG)
+    endif()
+    if(NOT TARGET Eigen3::Eigen)
+        set(msrnn_refusal "msrnn::state needs Eigen from 3.4 and below 6, and none was found.")
+    elseif(Eigen3_VERSION AND (Eigen3_VERSION VERSION_LESS 3.4 OR NOT Eigen3_VERSION VERSION_LESS 6))
+        set(msrnn_refusal "msrnn::state needs Eigen from 3.4 and below 6, but Eigen ${Eigen3_VERSION} was found.")
+    else()
+        set(msrnn_state_FOUND TRUE)
+    endif()
+    if(NOT msrnn_state_FOUND AND NOT msrnn_FIND_REQUIRED_state AND NOT msrnn_FIND_QUIETLY)
+        message(STATUS "${msrnn_refusal}")
+    endif()
+endif()
+
+foreach(component IN LISTS msrnn_FIND_COMPONENTS)
+    if(msrnn_FIND_REQUIRED_${component} AND NOT msrnn_${component}_FOUND)
+        if(NOT component STREQUAL "state")
+            set(msrnn_refusal "msrnn has no component ${component}, only decide and state.")
+        endif()
+        set(msrnn_NOT_FOUND_MESSAGE "${msrnn_refusal}")
+        set(msrnn_FOUND FALSE)
+        return()
+    endif()
+endforeach()
+
+include(${CMAKE_CURRENT_LIST_DIR}/msrnn-decide.cmake)
+if(msrnn_state_FOUND)
+    include(${CMAKE_CURRENT_LIST_DIR}/msrnn-state.cmake)
+endif()

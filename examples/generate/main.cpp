@@ -1,0 +1,85 @@
+// Text without end in constant memory: a language model writes, and a policy chooses what it remembers.
+#include <unistd.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+#include "llama2c/checkpoint.hpp"
+#include "llama2c/tokenizer.hpp"
+#include "options.hpp"
+#include "sampler.hpp"
+
+namespace generate {
+namespace {
+
+msrnn::AnyPolicy policy_for(const Options& options) {
+    const bool bounded = options.policy != no_bound;
+    if (bounded && options.budget == 0)
+        throw std::invalid_argument(options.policy + " needs a --budget: how many tokens it remembers.");
+    if (!bounded && options.budget != 0)
+        throw std::invalid_argument("full has no budget; give a --policy that forgets.");
+
+    const msrnn::AnyPolicy policy = policy_named(options.policy, options.seed);
+    if (!bounded) return policy;
+    const std::string why = msrnn::validate(policy, msrnn::Limits{.budget = options.budget});
+    if (!why.empty()) throw cannot_take(options.policy, options.budget, why);
+    return policy;
+}
+
+std::vector<Token> encoded(const std::string& prompt, const Tokenizer& tokenizer) {
+    const Encoding encoding = tokenizer.encode(prompt);
+    if (encoding.unknown != 0)
+        throw std::invalid_argument("The prompt holds " + std::to_string(encoding.unknown) +
+                                    (encoding.unknown == 1 ? " character that is" : " characters that are") +
+                                    " not in the vocabulary.");
+    return encoding.tokens;
+}
+
+void write(const std::string& bytes) {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+        throw std::runtime_error("Standard output cannot be written.");
+}
+
+/// Reads the prompt, then what it has chosen itself.
+void write_text(Decoder& decoder, const Tokenizer& tokenizer, const std::vector<Token>& prompt,
+                const Options& options) {
+    Sampler sampler(options.temperature, options.top_p, options.seed);
+    Token token = begin_of_text;
+    const auto go_on_with = [&](Token next) {
+        write(tokenizer.text(next, token));
+        token = next;
+    };
+    const auto fed = static_cast<std::int64_t>(prompt.size());
+    const auto end = fed + static_cast<std::int64_t>(options.tokens);
+    for (std::int64_t position = 0; (options.tokens == 0 || position < end) && !interrupted; ++position) {
+        const Vector& logits = decoder.step(token, position);
+        if (position < fed) {
+            go_on_with(prompt[static_cast<std::size_t>(position)]);
+        } else {
+            const Token next = sampler.choose(logits);
+            if (options.one_text && between_texts(next)) return;
+            go_on_with(next);
+        }
+    }
+}
+
+int run(const Options& options) {
+    const msrnn::AnyPolicy policy = policy_for(options);
+    const Model model = read_checkpoint(options.model);
+    const Tokenizer tokenizer = read_tokenizer(options.tokenizer, model.config.vocabulary);
+    const std::vector<Token> prompt = encoded(options.prompt, tokenizer);
+    Decoder decoder(model, options.slots(), policy, options.positions_in());
+
+    listen_for_interrupt();
+    write_text(decoder, tokenizer, prompt, options);
+    if (isatty(STDOUT_FILENO)) write("\n");
+    return interrupted ? status_interrupted : 0;
+}
+
+}  // namespace
+}  // namespace generate
+
+int main(int argc, char** argv) {
+    CLI::App app("Text under an eviction policy", "generate");
+    return llama2c::run_program(app, argc, argv, generate::add_options, generate::run);
+}

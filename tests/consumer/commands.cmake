@@ -1,0 +1,11 @@
+# cmake -DBUILD=... -P commands.cmake: how a project compiles its files, without their names and the include folders.
+file(READ ${BUILD}/compile_commands.json json)
+string(JSON count LENGTH "${json}")
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+    string(JSON command GET "${json}" ${i} command)
+    separate_arguments(command UNIX_COMMAND "${command}")
+    string(REGEX REPLACE ";(-isystem;|-I|-[oc];)[^;]*" "" command "${command}")
+    list(JOIN command " " line)
+    message("${line}")
+endforeach()

@@ -1,0 +1,111 @@
+// The engine in one file against the program whose decoder is built on State: two doors, one text.
+#include "program.hpp"
+#include "support/catch.hpp"
+#include "world.hpp"
+
+namespace {
+
+std::string text_of(const std::string& program, const std::string& arguments) {
+    const Run run = run_program(arguments, program);
+    INFO(program << " " << arguments << "\n" << run.err);
+    REQUIRE(run.status == 0);
+    REQUIRE(run.err.empty());
+    return run.out;
+}
+
+/// The same text asked of both.
+struct Question {
+    std::string model, tokenizer, prompt;
+    std::size_t tokens = 0;
+
+    std::string engine(const std::string& budget = "") const {
+        return text_of("engine",
+                       model + " " + tokenizer + " '" + prompt + "' " + std::to_string(tokens) + " " + budget);
+    }
+    std::string generate(const std::string& policy) const {
+        return text_of("generate", "--temperature 0 --model " + model + " --tokenizer " + tokenizer + " --prompt '" +
+                                       prompt + "' --tokens " + std::to_string(tokens) + " --policy " + policy);
+    }
+};
+
+void require_refused(const std::string& arguments, const std::string& part) {
+    const Run run = run_program(arguments, "engine");
+    INFO(arguments << "\n" << run.err);
+    REQUIRE(run.status == 2);
+    REQUIRE(run.out.empty());
+    REQUIRE(run.err.substr(0, 8) == "engine: ");
+    REQUIRE(run.err.find(part) != std::string::npos);
+    REQUIRE(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+}
+
+}  // namespace
+
+TEST_CASE("engine: its text is that of generate, unbounded and with Tova at any budget") {
+    for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u}) {
+        const World world(seed);
+        const Question question{world.model, world.tokenizer, "a bad cab", 80};
+        const std::string full = question.generate("full");
+        REQUIRE(full.size() >= 80);
+        REQUIRE(question.engine() == full);
+        REQUIRE(question.engine("90") == full);
+        REQUIRE(question.engine("1000") == full);
+        for (const std::string budget : {"1", "4", "16", "89"})
+            REQUIRE(question.engine(budget) == question.generate("tova --budget " + budget));
+        REQUIRE(question.engine("4") != full);
+    }
+}
+
+TEST_CASE("engine: on the reference model too") {
+    const std::string shared = MSRNN_SHARED_DIR;
+    if (read_bytes(shared + "/models/stories260K.bin").empty()) {
+        WARN("skipped: there is no shared folder with the reference model");
+        return;
+    }
+    const Question question{shared + "/models/stories260K.bin", shared + "/models/tok512.bin", "Once upon a time", 200};
+    const std::string full = question.generate("full");
+    REQUIRE(full.substr(0, 17) == "Once upon a time,");
+    REQUIRE(question.engine() == full);
+    REQUIRE(question.engine("300") == full);
+    REQUIRE(question.engine("32") == question.generate("tova --budget 32"));
+    REQUIRE(question.engine("32") != full);
+}
+
+TEST_CASE("engine: a prompt is encoded as the tokenizer of the other programs encodes it") {
+    const World world;
+    auto pieces = bytes_vocabulary();
+    for (const char* piece : {" ", "a", "b", "ab", " ab", "ba", "\xE2\x82\xAC"})
+        pieces.push_back({piece, static_cast<float>(pieces.size() % 5)});
+    PlainCheckpoint checkpoint = tiny_checkpoint();
+    checkpoint.vocabulary = pieces.size();
+    const std::string model = world.folder.write("bytes.bin", checkpoint.fill(1).bytes());
+    const std::string tokenizer = world.folder.write("bytes-tokenizer.bin", tokenizer_file(pieces));
+    for (const std::string prompt : {"", "ab abba", "  a\nb", "\xC3\xA9\xE2\x82\xAC", "<0x41>"}) {
+        const Question question{model, tokenizer, prompt, 30};
+        const std::string text = question.engine();
+        REQUIRE(text.substr(0, prompt.size()) == prompt);
+        REQUIRE(text == question.generate("full"));
+    }
+}
+
+TEST_CASE("engine: what it cannot use is refused in one sentence") {
+    const World world;
+    const std::string files = world.model + " " + world.tokenizer + " ";
+    require_refused("", "usage: engine MODEL TOKENIZER PROMPT TOKENS [BUDGET]");
+    require_refused(world.folder.path("absent") + " " + world.tokenizer + " a 5", "absent: ");
+    require_refused(world.tokenizer + " " + world.tokenizer + " a 5", "tokenizer.bin: ");
+    require_refused(files + "a 0", "'0' is not a whole number from 1 on");
+    require_refused(files + "a x", "'x' is not a whole number");
+    require_refused(files + "a 5 -2", "'-2' is not a whole number");
+    require_refused(files + "a!b 5", "The prompt is not in the vocabulary.");
+}
+
+TEST_CASE("engine: a checkpoint or tokenizer cut short anywhere is refused") {
+    const World world;
+    const std::string model = read_bytes(world.model), tokenizer = read_bytes(world.tokenizer);
+    for (std::size_t part = 0; part < 20; ++part) {
+        const std::string cut = world.folder.write("cut.bin", model.substr(0, model.size() * part / 20));
+        require_refused(cut + " " + world.tokenizer + " a 5", cut + ": ");
+        const std::string short_one = world.folder.write("cut.bin", tokenizer.substr(0, tokenizer.size() * part / 20));
+        require_refused(world.model + " " + short_one + " a 5", cut + ": ");
+    }
+}

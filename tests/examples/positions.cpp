@@ -1,0 +1,69 @@
+// One long stream, far beyond the context that the model was trained on: what positions do to perplexity.
+#include <iomanip>
+#include <sstream>
+
+#include "compare_policies/evaluate.hpp"
+#include "files.hpp"
+#include "llama2c/checkpoint.hpp"
+#include "llama2c/tokenizer.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using llama2c::PositionsIn;
+
+constexpr std::size_t block = 512;  // the trained context
+#ifdef NDEBUG
+constexpr std::size_t blocks = 8;
+#else
+constexpr std::size_t blocks = 3;
+#endif
+
+/// The perplexity of each block of a text that is read once, from front to back.
+std::vector<double> perplexities(llama2c::Decoder decoder, std::span<const llama2c::Token> text) {
+    std::vector<double> measured;
+    llama2c::Token token = llama2c::begin_of_text;
+    double loss = 0;
+    for (std::size_t position = 0; position < text.size(); ++position) {
+        loss += compare::negative_log_likelihood(decoder.step(token, position), text[position]);
+        token = text[position];
+        if ((position + 1) % block != 0) continue;
+        measured.push_back(std::exp(loss / block));
+        loss = 0;
+    }
+    return measured;
+}
+
+std::string line(const std::string& name, const std::vector<double>& numbers) {
+    std::ostringstream text;
+    text << std::setw(24) << name << std::fixed << std::setprecision(2);
+    for (const double number : numbers) text << std::setw(8) << number;
+    text << "\n";
+    return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("beyond the trained context cache positions stay fluent where true positions break") {
+    const std::string shared = MSRNN_SHARED_DIR;
+    if (read_bytes(shared + "/models/stories260K.bin").empty()) {
+        WARN("skipped: there is no shared folder with the reference model");
+        return;
+    }
+    const llama2c::Model model = llama2c::read_checkpoint(shared + "/models/stories260K.bin");
+    const auto tokenizer = llama2c::read_tokenizer(shared + "/models/tok512.bin", model.config.vocabulary);
+    auto tokens = tokenizer.encode(read_bytes(shared + "/texts/tinystories.txt").substr(0, 40'000)).tokens;
+    REQUIRE(model.config.context == block);
+    REQUIRE(tokens.size() >= blocks * block);
+    tokens.resize(blocks * block);
+
+    const auto measure = [&](std::size_t budget, const msrnn::AnyPolicy& policy, PositionsIn positions) {
+        return perplexities(llama2c::Decoder(model, budget, policy, positions), tokens);
+    };
+    const auto in_cache = measure(256, msrnn::SinkWindow{}, PositionsIn::cache);
+    const auto in_text = measure(256, msrnn::SinkWindow{}, PositionsIn::text);
+    const auto full = measure(msrnn::unbounded, msrnn::Window{}, PositionsIn::text);
+    INFO("perplexity by blocks of 512 tokens\n"
+         << line("sink-window 256, cache", in_cache) << line("sink-window 256, true", in_text) << line("full", full));
+    for (std::size_t i = 0; i < blocks; ++i) REQUIRE(in_cache[i] > 1);
+}

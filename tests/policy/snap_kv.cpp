@@ -1,0 +1,64 @@
+#include <algorithm>
+#include <msrnn/decide.hpp>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using msrnn::Lane;
+using msrnn::SnapKV;
+
+namespace {
+/// A prompt whose last `window` queries all see `weights`, shown to one lane; what is kept.
+std::vector<std::int64_t> kept(const SnapKV& policy, std::size_t budget, const std::vector<float>& weights) {
+    Lane<SnapKV> lane({.budget = budget, .capacity = std::max(weights.size(), budget + 1)}, policy);
+    for (std::size_t t = 0; t < weights.size(); ++t) {
+        lane.append(t);
+        if (weights.size() - t <= policy.rows()) lane.observe(std::span(weights).first(t + 1));
+    }
+    lane.evict();
+    std::vector<std::int64_t> positions;
+    for (std::size_t s = 0; s < lane.extent(); ++s)
+        if (lane.live(msrnn::Slot(s))) positions.push_back(lane.position(msrnn::Slot(s)).value());
+    return positions;
+}
+}  // namespace
+
+TEST_CASE("SnapKV keeps its window and the best pooled sums before it") {
+    //                                0  1  2  3  4  5  6  7  8  9 | the window
+    const std::vector<float> weights{0, 0, 0, 9, 0, 0, 0, 0, 8, 0, 5, 5};
+    const SnapKV plain{.window = 2, .kernel = 1};
+    CHECK(kept(plain, 4, weights) == std::vector<std::int64_t>{3, 8, 10, 11});
+}
+
+TEST_CASE("average pooling lifts the neighbours, and beyond the ends there is nothing") {
+    const std::vector<float> weights{6, 0, 0, 0, 0, 9, 0, 0, 0, 0, 1, 1};
+    // Averages over 3, window of 2: 2 2 0 0 3 3 3 0 0 0
+    CHECK(kept({.window = 2, .kernel = 3}, 5, weights) == std::vector<std::int64_t>{4, 5, 6, 10, 11});
+    CHECK(kept({.window = 2, .kernel = 3}, 7, weights) == std::vector<std::int64_t>{0, 1, 4, 5, 6, 10, 11});
+}
+
+TEST_CASE("what the window itself gets is not pooled into the tokens before it") {
+    const std::vector<float> weights{1, 1, 0, 0, 0, 0, 100, 100};
+    CHECK(kept({.window = 2, .kernel = 3}, 4, weights) == std::vector<std::int64_t>{0, 1, 6, 7});
+}
+
+TEST_CASE("maximum pooling spreads a peak undiluted") {
+    const std::vector<float> weights{5, 5, 5, 0, 0, 0, 9, 0, 0, 1, 1};
+    CHECK(kept({.window = 2, .kernel = 3, .pooling = SnapKV::Pooling::maximum}, 5, weights) ==
+          std::vector<std::int64_t>{5, 6, 7, 9, 10});
+    CHECK(kept({.window = 2, .kernel = 3}, 5, weights) == std::vector<std::int64_t>{0, 1, 2, 9, 10});
+}
+
+TEST_CASE("only the last `window` queries vote") {
+    Lane<SnapKV> lane({.budget = 3, .capacity = 6}, {.window = 2, .kernel = 1});
+    CHECK(lane.needs().rows == 2);
+    for (std::size_t t = 0; t < 6; ++t) {
+        lane.append(t);
+        std::vector<float> weights(t + 1, 0.0f);
+        weights[t < 4 ? 0 : 2] = 1;  // before the window everyone looks at 0, in it at 2
+        if (6 - t <= lane.needs().rows) lane.observe(weights);
+    }
+    lane.evict();
+    CHECK(lane.live(msrnn::Slot(2)));
+    CHECK_FALSE(lane.live(msrnn::Slot(0)));
+}

@@ -1,0 +1,302 @@
+#include <algorithm>
+#include <cstring>
+#include <msrnn/msrnn.hpp>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/close.hpp"
+#include "support/policies.hpp"
+#include "support/random.hpp"
+
+using namespace msrnn;
+
+namespace {
+constexpr Shape small{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 8};
+
+struct Text {
+    explicit Text(std::size_t count, const Shape& shape = small)
+        : tokens(count), q(count * shape.query_heads * shape.head_dim), k(count * shape.kv_heads * shape.head_dim) {
+        Random random{count};
+        for (auto* all : {&q, &k})
+            for (float& x : *all) x = 3 * random.unit() - 1.5f;
+        v = k;
+        std::reverse(v.begin(), v.end());
+    }
+    std::size_t tokens;
+    std::vector<float> q, k, v;
+};
+
+template <class P, class... More>
+std::vector<float> prefill(State<P>& state, const Text& text, Prefill mode, const More&... selector) {
+    std::vector<float> outs;
+    for (std::size_t layer = 0; layer < state.shape().layers; ++layer) {
+        std::vector<float> out(text.q.size());
+        state.prefill(layer, 0, text.q, text.k, text.v, out, mode, selector...);
+        outs.insert(outs.end(), out.begin(), out.end());
+    }
+    return outs;
+}
+template <class P>
+std::vector<float> steps(State<P>& state, const Text& text) {
+    const Shape& s = state.shape();
+    const std::size_t queries = s.query_heads * s.head_dim, width = s.kv_heads * s.head_dim;
+    std::vector<float> outs;
+    for (std::size_t layer = 0; layer < s.layers; ++layer)
+        for (std::size_t t = 0; t < text.tokens; ++t) {
+            std::vector<float> out(queries);
+            const auto row = [&](const std::vector<float>& all, std::size_t n) {
+                return std::span(all).subspan(t * n, n);
+            };
+            state.step(layer, t, row(text.q, queries), row(text.k, width), row(text.v, width), out);
+            outs.insert(outs.end(), out.begin(), out.end());
+        }
+    return outs;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Held {
+    std::int64_t position;
+    Arrival arrival;
+    std::size_t slot;
+    float rating, key, value;
+    bool operator==(const Held&) const = default;
+};
+template <class P>
+std::vector<Held> held(const State<P>& state, std::size_t layer, std::size_t kv_head) {
+    const auto& lane = state.lane(layer, kv_head);
+    std::vector<Held> tokens;
+    for (std::size_t s = 0; s < lane.extent(); ++s)
+        if (const Slot slot(s); lane.live(slot))
+            tokens.push_back({lane.position(slot).value(), lane.arrival(slot), s, lane.rating(slot),
+                              state.key(layer, kv_head, slot)[0], state.value(layer, kv_head, slot)[0]});
+    std::sort(tokens.begin(), tokens.end(), [](const Held& a, const Held& b) { return a.arrival < b.arrival; });
+    return tokens;
+}
+template <class P, class Q>
+bool same_state(const State<P>& a, const State<Q>& b) {
+    for (std::size_t layer = 0; layer < small.layers; ++layer)
+        for (std::size_t h = 0; h < small.kv_heads; ++h)
+            if (held(a, layer, h) != held(b, layer, h)) return false;
+    return true;
+}
+std::vector<std::int64_t> positions(const auto& state, std::size_t layer, std::size_t kv_head) {
+    std::vector<std::int64_t> kept;
+    for (const Held& token : held(state, layer, kv_head)) kept.push_back(token.position);
+    return kept;
+}
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("prefill per token is the loop over steps, bit for bit, and so are chunks of one", "",
+                        EveryPolicy) {
+    const Text text(70);
+    State<TestType> looped(small, {.budget = 20}), per_token = looped, chunks = looped;
+    const std::vector<float> expected = steps(looped, text);
+    CHECK(same_bits(prefill(per_token, text, Prefill::per_token()), expected));
+    CHECK(same_bits(prefill(chunks, text, Prefill::chunked(1)), expected));
+    CHECK(same_state(looped, per_token));
+    CHECK(same_state(looped, chunks));
+}
+
+TEMPLATE_LIST_TEST_CASE("a prompt of at most the budget is as in an unbounded state, bit for bit", "", EveryPolicy) {
+    const Text text(20);
+    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(7), Prefill::per_token()}) {
+        State<TestType> bounded(small, {.budget = 20}), whole(small, {.budget = unbounded});
+        CHECK(same_bits(prefill(bounded, text, mode), prefill(whole, text, mode)));
+        CHECK(same_state(bounded, whole));
+        CHECK(bounded.lane(0, 0).size() == 20);
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("without a bound every mode gives what the steps give, up to rounding", "", EveryPolicy) {
+    const Text text(150);
+    State<TestType> looped(small, {.budget = unbounded});
+    const std::vector<float> expected = steps(looped, text);
+    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(13), Prefill::chunked(64)}) {
+        State<TestType> state(small, {.budget = unbounded});
+        REQUIRE(all_close(prefill(state, text, mode), expected, 1e-5, 1e-5));
+        for (std::size_t layer = 0; layer < small.layers; ++layer)
+            for (std::size_t h = 0; h < small.kv_heads; ++h) {
+                const auto tokens = held(state, layer, h), others = held(looped, layer, h);
+                REQUIRE(tokens.size() == 150);
+                for (std::size_t i = 0; i < tokens.size(); ++i) {
+                    REQUIRE(tokens[i].key == others[i].key);
+                    REQUIRE(tokens[i].value == others[i].value);
+                    REQUIRE(close(tokens[i].rating, others[i].rating, 1e-5, 1e-5));
+                }
+            }
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("a prompt's survivors keep their rows, and decoding goes on from them", "", EveryPolicy) {
+    const Text text(100);
+    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(30)}) {
+        State<TestType> state(small, {.budget = 16});
+        prefill(state, text, mode);
+        for (std::size_t layer = 0; layer < small.layers; ++layer)
+            for (std::size_t h = 0; h < small.kv_heads; ++h) {
+                REQUIRE(state.lane(layer, h).size() == 16);
+                REQUIRE(state.lane(layer, h).extent() == 16);
+                REQUIRE(state.lane(layer, h).evictions() == 84);
+                for (const Held& token : held(state, layer, h)) {
+                    const auto at = (static_cast<std::size_t>(token.position) * small.kv_heads + h) * small.head_dim;
+                    REQUIRE(token.key == text.k[at]);
+                    REQUIRE(token.value == text.v[at]);
+                }
+            }
+        steps(state, Text(40));
+        CHECK(state.lane(1, 1).size() == 16);
+        CHECK(state.lane(1, 1).seen() == 140);
+    }
+}
+
+TEST_CASE("chunks never hold more than budget + chunk rows, and one shot no more than a step") {
+    const Text text(200);
+    const auto most = [&](std::size_t budget) { return State<H2O>(small, {.budget = budget}).bytes(); };
+    for (const Prefill mode : {Prefill::chunked(10), Prefill::one_shot()}) {
+        State<H2O> state(small, {.budget = 16});
+        const std::size_t before = state.bytes();
+        prefill(state, text, mode);
+        CHECK(state.bytes() == before);
+        CHECK(state.bytes() <= most(16 + 10));
+    }
+}
+
+TEST_CASE("TOVA in one shot keeps the best of the last query's row, per token another set") {
+    // One dimension: the weight of a row rises with its key. Keys by position: 5 0 4 1 3 2 and a query of 1.
+    const Shape one{.layers = 1, .query_heads = 1, .kv_heads = 1, .head_dim = 1};
+    const std::vector<float> keys{5, 0, 4, 1, 3, 2};
+    const std::vector<float> queries{1, 1, 1, -1, 1, 1};  // the query of position 3 looks at small keys
+    const auto kept_by = [&](Prefill mode) {
+        State<Tova> state(one, {.budget = 3});
+        std::vector<float> out(6);
+        state.prefill(0, 0, queries, keys, keys, out, mode);
+        return positions(state, 0, 0);
+    };
+    CHECK(kept_by(Prefill::one_shot()) == std::vector<std::int64_t>{0, 2, 4});
+    // Steps: position 3 drops 0 (key 5, disliked), 4 drops 1 (key 0), 5 drops 3 (key 1).
+    CHECK(kept_by(Prefill::per_token()) == std::vector<std::int64_t>{2, 4, 5});
+    // Chunks of two: {0,1}; {2,3} seen by 3 drops 0; {4,5} seen by 5 drops 1 and 3.
+    CHECK(kept_by(Prefill::chunked(2)) == std::vector<std::int64_t>{2, 4, 5});
+}
+
+TEST_CASE("H2O in one shot keeps the largest column sums outside its window") {
+    // Queries of 0 look at all rows alike: column j of n gets 1/(j+1) + ... + 1/n. A loud query lifts position 3.
+    const Shape one{.layers = 1, .query_heads = 1, .kv_heads = 1, .head_dim = 1};
+    const std::vector<float> keys{0, 0, 0, 1, 0, 0, 0, 0};
+    std::vector<float> queries(8, 0.0f), out(8);
+    queries[5] = 20;
+    State<H2O> state(one, {.budget = 4}, {.recent = 2});
+    state.prefill(0, 0, queries, keys, keys, out);
+    CHECK(positions(state, 0, 0) == std::vector<std::int64_t>{0, 3, 6, 7});
+    const double rest = 1.0 / 7 + 1.0 / 8;
+    const auto tokens = held(state, 0, 0);
+    CHECK(close(tokens[0].rating, 1 + 1.0 / 2 + 1.0 / 3 + 1.0 / 4 + 1.0 / 5 + rest, 1e-5, 1e-5));
+    CHECK(close(tokens[1].rating, 1.0 / 4 + 1.0 / 5 + 1 + rest, 1e-5, 1e-5));
+}
+
+TEST_CASE("another policy may choose, and the state's own has seen the prompt all the same") {
+    const Text text(120);
+    State<H2O> state(small, {.budget = 40});
+    State<H2O> whole(small, {.budget = unbounded});
+    prefill(state, text, Prefill::one_shot(), SnapKV{.window = 8});
+    prefill(whole, text, Prefill::one_shot());
+    for (std::size_t h = 0; h < small.kv_heads; ++h) {
+        REQUIRE(state.lane(1, h).size() == 40);
+        const auto all = held(whole, 1, h);
+        for (const Held& token : held(state, 1, h)) {
+            const Held& seen = all.at(static_cast<std::size_t>(token.position));
+            REQUIRE(token.rating > 0);
+            REQUIRE(token.rating == seen.rating);
+            REQUIRE(token.key == seen.key);
+        }
+        for (std::int64_t recent = 112; recent < 120; ++recent) {
+            const auto kept = positions(state, 1, h);
+            REQUIRE(std::count(kept.begin(), kept.end(), recent) == 1);
+        }
+    }
+    steps(state, Text(30));
+    CHECK(state.lane(0, 0).size() == 40);
+}
+
+TEST_CASE("a selector at work in chunks drops by its own ratings each time") {
+    const Text text(90);
+    State<Window> state(small, {.budget = 20});
+    State<Tova> expected(small, {.budget = 20});
+    prefill(state, text, Prefill::chunked(25), Tova{});
+    prefill(expected, text, Prefill::chunked(25));
+    for (std::size_t layer = 0; layer < small.layers; ++layer)
+        CHECK(positions(state, layer, 0) == positions(expected, layer, 0));
+}
+
+TEST_CASE("a prompt within the budget of a selector is kept whole") {
+    const Text text(40);
+    State<Tova> state(small, {.budget = 40}, {.scope = Scope::kv_head});
+    prefill(state, text, Prefill::one_shot(), SnapKV{});
+    CHECK(state.lane(0, 1).size() == 40);
+    CHECK(state.lane(0, 1).evictions() == 0);
+}
+
+TEST_CASE("a second prompt attends to what the first one left") {
+    State<H2O> parts(small, {.budget = unbounded}), whole = parts;
+    const Text text(60);
+    const std::vector<float> expected = prefill(whole, text, Prefill::one_shot());
+    const std::size_t queries = 25 * 48, rows = 25 * 16;
+    std::vector<float> out(text.q.size());
+    const auto from = [](const std::vector<float>& all, std::size_t at) { return std::span(all).subspan(at); };
+    parts.prefill(0, 0, std::span(text.q).first(queries), std::span(text.k).first(rows), std::span(text.v).first(rows),
+                  std::span(out).first(queries));
+    parts.prefill(0, 25, from(text.q, queries), from(text.k, rows), from(text.v, rows),
+                  std::span(out).subspan(queries));
+    CHECK(all_close(out, std::span(expected).first(out.size()), 1e-5, 1e-5));
+    CHECK(positions(parts, 0, 0) == positions(whole, 0, 0));
+}
+
+TEST_CASE("positions of a prompt are given one by one or from the first on") {
+    const Text text(6);
+    State<Window> from_ten(small, {.budget = 9}), each(small, {.budget = 9});
+    std::vector<float> out(text.q.size());
+    from_ten.prefill(0, 10, text.q, text.k, text.v, out);
+    const std::vector<Position> given{3, 3, 9, 100, 2, 7};
+    each.prefill(0, std::span<const Position>(given), text.q, text.k, text.v, out);
+    CHECK(positions(from_ten, 0, 0) == std::vector<std::int64_t>{10, 11, 12, 13, 14, 15});
+    CHECK(positions(each, 0, 0) == std::vector<std::int64_t>{3, 3, 9, 100, 2, 7});
+}
+
+TEST_CASE("a prefill that cannot be is refused in a sentence, and nothing changes") {
+    State<H2O> state(small, {.budget = 16});
+    const Text text(40);
+    const auto said = [&](Prefill mode, const auto&... selector) -> std::string {
+        try {
+            std::vector<float> out(text.q.size());
+            state.prefill(0, 0, text.q, text.k, text.v, out, mode, selector...);
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+        return "";
+    };
+    CHECK(said(Prefill::chunked(0)) == "msrnn: a prefill in chunks of 0 tokens; give at least 1");
+    CHECK(said(Prefill::one_shot(), SnapKV{}) ==
+          "msrnn: budget 16 is smaller than what is protected (sinks 0, recent 32, pinned 0); give a larger budget or "
+          "protect less");
+    CHECK(said(Prefill::one_shot(), SnapKV{.window = 4, .kernel = 4}) ==
+          "msrnn: kernel is 4; it must be odd, so that a token is the middle of its neighbours");
+    CHECK(said(Prefill::one_shot(), Tova{}) ==
+          "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head");
+    CHECK(state.lane(0, 0).seen() == 0);
+    steps(state, Text(3));
+    CHECK(said(Prefill::one_shot(), SnapKV{.window = 4}) ==
+          "msrnn: a selector chooses among the tokens of one prompt, and this layer holds 3 others; reset() the state "
+          "first, or prefill without a selector");
+    CHECK(state.lane(0, 0).seen() == 3);
+}
+
+TEST_CASE("an empty prompt changes nothing") {
+    State<Tova> state(small, {.budget = 4});
+    std::vector<float> none;
+    state.prefill(0, 0, none, none, none, none);
+    CHECK(state.lane(0, 0).seen() == 0);
+}
