@@ -29,7 +29,8 @@ public:
     void set_position(std::size_t position) {
         const auto pairs = static_cast<float>(turns_.size());
         for (std::size_t j = 0; j < turns_.size(); ++j) {
-            const float angle = static_cast<float>(position) / std::pow(10000.0f, static_cast<float>(j) / pairs);
+            const float frequency = 1.0f / std::pow(10000.0f, static_cast<float>(j) / pairs);
+            const float angle = static_cast<float>(position) * frequency;
             turns_[j] = {std::cos(angle), std::sin(angle)};
         }
     }

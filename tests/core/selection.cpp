@@ -59,7 +59,7 @@ TEST_CASE("only candidates leave") {
 }
 
 TEST_CASE("the blocked scan finds what a plain loop finds, at every length") {
-    Random random(7);
+    Random random{7};
     std::size_t compared = 0;
     for (std::size_t slots = 1; slots <= 70; ++slots)
         for (int round = 0; round < 40; ++round, ++compared) {

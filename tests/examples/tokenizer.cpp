@@ -86,9 +86,9 @@ const std::vector<std::string> alphabet{"a",
                                         "\xFF",
                                         std::string(1, '\0')};
 
-std::string random_text(Random& random, std::size_t length) {
+std::string random_text(Random& random, std::size_t length, std::size_t letters) {
     std::string text;
-    for (std::size_t i = 0; i < length; ++i) text += alphabet[random.below(alphabet.size())];
+    for (std::size_t i = 0; i < length; ++i) text += alphabet[random.below(letters)];
     return text;
 }
 
@@ -98,7 +98,7 @@ std::vector<Piece> random_vocabulary(Random& random, bool with_bytes) {
     const std::size_t first = with_bytes ? pieces.size() : 3;
     for (const std::string& character : alphabet)
         if (random.below(3) != 0) pieces.push_back({character, 0});
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 60; ++i) {
         const std::size_t letters = pieces.size() - first;
         const std::string left = pieces[first + random.below(letters)].bytes;
         const std::string right = pieces[first + random.below(letters)].bytes;
@@ -125,7 +125,10 @@ TEST_CASE("the queue merges as rescanning does, whatever the text and the vocabu
     for (std::uint64_t seed = 0; seed < 400; ++seed) {
         Random random{seed};
         const auto pieces = random_vocabulary(random, seed % 2 == 0);
-        for (std::size_t length : {1u, 2u, 3u, 10u, 60u}) require_same(pieces, random_text(random, length));
+        for (std::size_t length : {1u, 2u, 3u, 10u, 60u}) {
+            require_same(pieces, random_text(random, length, alphabet.size()));
+            require_same(pieces, random_text(random, length, 3));  // few letters: merges of merges
+        }
     }
 }
 
@@ -141,6 +144,13 @@ TEST_CASE("a better score goes before a place further left") {
     pieces.push_back({"ab", -2});
     pieces.push_back({"bc", -1});
     REQUIRE(Tokenizer(pieces).encode("abc").tokens == std::vector<Token>{3, 4, 8});
+}
+
+TEST_CASE("a pair that waits is forgotten when one of its two has merged with another") {
+    auto pieces = character_vocabulary(" abcde");
+    for (const char* piece : {"bc", "abc", "ab", "cd", "de", "cde", "abcde"})
+        pieces.push_back({piece, -static_cast<float>(pieces.size())});
+    for (const char* text : {"abcb", "abcde", "abcdeabcde", "cdede", "abab", "bcde"}) require_same(pieces, text);
 }
 
 TEST_CASE("a text gets one leading space, an empty text gets nothing") {
