@@ -38,7 +38,8 @@ TEST_CASE("a slot comes out freely and goes in by name") {
     STATIC_REQUIRE(Indexes<Slot>);
     STATIC_REQUIRE(Add<float*, Slot>);
     STATIC_REQUIRE_FALSE(Evictable<std::size_t>);
-    STATIC_REQUIRE(std::is_trivially_copyable_v<Slot> && sizeof(Slot) == 4);
+    STATIC_REQUIRE(std::is_trivially_copyable_v<Slot>);
+    STATIC_REQUIRE(sizeof(Slot) == 4);
 }
 
 TEST_CASE("a position goes in freely and comes out by name") {

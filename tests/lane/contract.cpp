@@ -208,3 +208,16 @@ TEMPLATE_LIST_TEST_CASE("evict by name drops what no rating would", "", EveryPol
     CHECK(engine.lane.live(Slot(5)));
     CHECK_FALSE(engine.lane.pinned(Slot(5)));
 }
+
+TEMPLATE_LIST_TEST_CASE("victims() are those of this lane's last eviction alone", "", EveryPolicy) {
+    Engine<TestType> engine({.budget = 8}), other({.budget = 8});
+    for (int t = 0; t < 8; ++t) {
+        engine.step();
+        other.step();
+    }
+    engine.lane.evict(Slot(1));
+    engine.lane.evict(Slot(3));
+    other.lane.evict(Slot(5));
+    REQUIRE(engine.lane.victims().size() == 1);
+    CHECK(engine.lane.victims()[0] == 3);
+}

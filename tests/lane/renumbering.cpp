@@ -30,11 +30,24 @@ struct LongRun {
 
 TEST_CASE("stamps that are renumbered before they wrap change no decision") {
     LongRun run;
-    run.compare(msrnn::SinkWindow{.sinks = 3});
     run.compare(msrnn::Protect<msrnn::Tova>{.policy = {}, .extra = {.sinks = 2, .recent = 0}});
     run.compare(msrnn::H2O{});
-    run.compare(msrnn::RandomEviction{});
     WARN("16-bit stamps against the mirror: " << run.steps << " steps, " << run.tokens << " tokens");
+}
+
+TEST_CASE("stamps renumbered every hundred-odd tokens change no decision, through copies and resets too") {
+    const auto compare = [](const auto& policy) {
+        const auto outcome = differential::run<std::uint8_t>(10, 20000, policy, differential::mirrored(policy), 4000);
+        INFO(outcome.mismatch);
+        CHECK(outcome.mismatch.empty());
+    };
+    compare(msrnn::Window{});
+    compare(msrnn::SinkWindow{.sinks = 2});
+    compare(msrnn::Tova{});
+    compare(msrnn::H2O{});
+    compare(msrnn::Protect<msrnn::DecayedAttention>{.policy = {}, .extra = {.sinks = 3, .recent = 0}});
+    compare(msrnn::KeyNorm{.recent = 1});
+    compare(msrnn::RandomEviction{});
 }
 
 TEST_CASE("sinks and pins outlive renumbering, and an unpinned token competes again in the order of its arrival") {
@@ -51,4 +64,30 @@ TEST_CASE("sinks and pins outlive renumbering, and an unpinned token competes ag
     CHECK(by_arrival::step(lane, 200002) == std::vector<std::int64_t>{199998});
     CHECK(by_arrival::kept(lane) == std::vector<std::int64_t>{0, 1, 199999, 200000, 200001, 200002});
     CHECK(lane.seen() == 200003);
+}
+
+TEST_CASE("tokens on either side of what renumbering keeps exact leave in the order of their arrival") {
+    constexpr std::int64_t boundary = 65535 - 65535 / 2;  // the first renumbering: half of the stamps before
+    const std::vector<std::int64_t> offsets{-50, -40, -30, -20, -10, 0, 1, 2, 3, 4};
+    msrnn::Lane<msrnn::SinkWindow, std::uint16_t> lane({.budget = 16}, {.sinks = 2});
+    for (std::int64_t t = 0; t < 70000; ++t) {
+        by_arrival::step(lane, t);
+        for (const auto offset : offsets)
+            if (t == boundary + offset) REQUIRE(lane.pin(by_arrival::slot_at(lane, t)));
+    }
+    for (const std::int64_t offset : {0, 3, -50, 1, -10, 4, -20, 2, -40, -30})
+        lane.unpin(by_arrival::slot_at(lane, boundary + offset));
+    for (std::int64_t t = 70000; const auto offset : offsets)
+        CHECK(by_arrival::step(lane, t++) == std::vector<std::int64_t>{boundary + offset});
+}
+
+TEST_CASE("a lane that was renumbered and reset starts as a new one") {
+    msrnn::Lane<msrnn::SinkWindow, std::uint16_t> lane({.budget = 4}, {.sinks = 2});
+    for (std::int64_t t = 0; t < 70000; ++t) by_arrival::step(lane, t);
+    lane.reset();
+    for (std::int64_t t = 0; t < 70000; ++t) {
+        const auto victims = by_arrival::step(lane, t);
+        if (t >= 4) REQUIRE(victims == std::vector<std::int64_t>{t - 2});
+    }
+    CHECK(lane.arrival(by_arrival::slot_at(lane, 69999)) == 69999);
 }

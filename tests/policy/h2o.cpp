@@ -39,7 +39,7 @@ TEST_CASE("H2O replaces an old heavy hitter by a token that gathered more while 
     CHECK(by_arrival::kept(lane) == Positions{0, 3, 4, 5});
 }
 
-TEST_CASE("H2O adds weights up, as its text and code do; the formal Algorithm 1 would go by the newest row") {
+TEST_CASE("H2O adds weights up, as its text and code do, where the formal Algorithm 1 goes by the newest row") {
     auto lane = four_tokens();
     CHECK(by_arrival::step(lane, 4, {{0.125f, 0.0f, 0.25f, 0.375f, 0.25f}}) == Positions{2});
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/close.hpp"
 
 namespace {
 /// DESIGN's example of a policy of one's own.
@@ -36,6 +37,14 @@ struct LoudValues {
     void observe(const msrnn::Values<RowOf>& value, msrnn::Ratings rating) const {
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             if (rating.live(slot)) rating[slot] = rating.column(0)[slot] * value(msrnn::Slot(slot))[0];
+    }
+};
+
+/// Drops the newest token.
+struct Refusal {
+    msrnn::Protection protection(std::size_t) const { return {}; }
+    void rate(msrnn::Ratings rating) const {
+        for (std::size_t slot = 0; slot < rating.size(); ++slot) rating[slot] = slot == rating.newest ? 0.0f : 1.0f;
     }
 };
 
@@ -87,6 +96,41 @@ TEST_CASE("columns start at zero for every token, move with compact and are the 
     }
 }
 
+TEST_CASE("columns follow their token through compact and into more rows") {
+    msrnn::Lane<LongestWatched> lane({.budget = 3, .capacity = 6});
+    std::vector<float> weights;
+    for (int t = 0; t < 6; ++t) {
+        lane.append(t);
+        weights.push_back(static_cast<float>(t) / 8);
+        lane.observe(weights);
+    }
+    lane.evict(msrnn::Slot(0));
+    lane.evict(msrnn::Slot(1));
+    lane.compact([](msrnn::Move) {});
+    lane.reserve(9);
+    lane.evict();
+    CHECK(lane.position(lane.victims()[0]).value() == 4);  // of 2 3 4 | 5 the least watched
+    for (std::size_t slot = 0; slot < lane.extent(); ++slot) {
+        const auto t = static_cast<double>(lane.position(msrnn::Slot(slot)).value());
+        CHECK(close(static_cast<double>(lane.rating(msrnn::Slot(slot))), 6 - t + 0.001 * t / 8, 1e-6, 0));
+    }
+}
+
+TEST_CASE("bytes() counts the columns of a policy") {
+    const msrnn::Lane<LongestWatched> two({.budget = 7});
+    const msrnn::Lane<Silent> none({.budget = 7});
+    CHECK(two.bytes() == none.bytes() + 8 * 2 * sizeof(float));
+}
+
+TEST_CASE("a policy is told where the newest token lies, even when compact has moved it") {
+    msrnn::Lane<Refusal> lane({.budget = 2, .capacity = 4});
+    for (int t = 0; t < 4; ++t) lane.append(t);
+    lane.evict(msrnn::Slot(0));
+    lane.compact([](msrnn::Move) {});
+    lane.evict();
+    CHECK(kept(lane) == std::vector<std::int64_t>{1, 2});
+}
+
 TEST_CASE("a policy may read values") {
     msrnn::Lane<LoudValues> lane(2);
     const std::array<float, 3> values{1, 10, 2};
@@ -107,5 +151,6 @@ TEST_CASE("a policy that says nothing protects the newest and drops the oldest")
     lane.append(11);
     lane.evict();
     CHECK(kept(lane) == std::vector<std::int64_t>{11});
+    CHECK_FALSE(lane.candidate(lane.append(12)));
     CHECK(msrnn::scope_of(Silent{}) == msrnn::Scope::kv_head);
 }

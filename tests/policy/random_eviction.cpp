@@ -50,19 +50,19 @@ double agreement(const Lane& a, const Lane& b) {
 }  // namespace
 
 TEST_CASE("RandomEviction is uniform over the candidates") {
-    for (const std::uint64_t seed : {0u, 1u, 2u, 3u}) {
+    for (const std::uint64_t seed : {0u, 1u, 2u}) {
         std::array<std::size_t, budget> counts{};
-        for (const std::size_t rank : ranks(lane_of(seed), 70000)) ++counts.at(rank);
-        CHECK(chi_square(counts, 10000) < 27.9);  // six degrees of freedom: exceeded once in 10^4
+        for (const std::size_t rank : ranks(lane_of(seed), 35000)) ++counts.at(rank);
+        CHECK(chi_square(counts, 5000) < 27.9);  // six degrees of freedom: exceeded once in 10^4
     }
 }
 
 TEST_CASE("RandomEviction draws anew at every step: successive draws are independent") {
-    for (const std::uint64_t seed : {0u, 1u, 2u, 3u}) {
+    for (const std::uint64_t seed : {0u, 1u, 2u}) {
         std::array<std::size_t, budget * budget> counts{};
-        const auto chosen = ranks(lane_of(seed), 98001);
+        const auto chosen = ranks(lane_of(seed), 49001);
         for (std::size_t i = 1; i < chosen.size(); i += 2) ++counts.at(chosen[i - 1] * budget + chosen[i]);
-        CHECK(chi_square(counts, 1000) < 93.3);  // 48 degrees of freedom: exceeded once in 10^4
+        CHECK(chi_square(counts, 500) < 93.3);  // 48 degrees of freedom: exceeded once in 10^4
     }
 }
 

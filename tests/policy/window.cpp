@@ -14,7 +14,8 @@ TEST_CASE("Window drops nothing before the budget is passed, then the oldest tok
     CHECK(by_arrival::step(lane, 2).empty());
     CHECK(by_arrival::step(lane, 3) == Positions{0});
     CHECK(by_arrival::step(lane, 4) == Positions{1});
-    CHECK(by_arrival::kept(lane) == Positions{2, 3, 4});
+    CHECK(by_arrival::step(lane, 5) == Positions{2});
+    CHECK(by_arrival::kept(lane) == Positions{3, 4, 5});
 }
 
 TEST_CASE("Window goes by arrival, whatever the positions say") {
