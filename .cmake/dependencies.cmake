@@ -48,7 +48,7 @@ if(MSRNN_BUILD_TESTS OR MSRNN_BUILD_EXAMPLES OR MSRNN_BUILD_BENCH)
         URL https://gitlab.com/libeigen/eigen/-/archive/3.4.0/eigen-3.4.0.tar.gz
         SHA256 8586084f71f9bde545ee7fa6d00288b264a2b7ac3607b974e54d13e7162c1c72)
 elseif(NOT TARGET Eigen3::Eigen)
-    find_package(Eigen3 QUIET GLOBAL)
+    find_package(Eigen3 QUIET)
 endif()
 
 if(MSRNN_BUILD_EXAMPLES)
@@ -73,6 +73,7 @@ endif()
 
 if(MSRNN_BUILD_BENCH)
     set(BENCHMARK_ENABLE_TESTING OFF)
+    set(BENCHMARK_ENABLE_INSTALL OFF)
     msrnn_dependency(benchmark TARGET benchmark::benchmark FROM 1.7 BELOW 2 DEBIAN libbenchmark-dev
         URL https://github.com/google/benchmark/archive/refs/tags/v1.7.1.tar.gz
         SHA256 6430e4092653380d9dc4ccb45a1e2dc9259d581f4866dc0759713126056bc1d7)

@@ -31,6 +31,12 @@ void require_refused(const std::string& arguments, const std::string& part) {
     REQUIRE(std::count(run.err.begin(), run.err.end(), '\n') == 1);
 }
 
+#ifdef NDEBUG
+constexpr bool release = true;
+#else
+constexpr bool release = false;
+#endif
+
 constexpr const char* greedy = "--temperature 0 ";
 
 /// The words that make it write without end.
@@ -143,8 +149,13 @@ TEST_CASE("generate: files that are missing or of another model, and prompts it 
 
 TEST_CASE("generate: an output that takes no more bytes is an error") {
     const World world;
-    const Run run = run_program(files(world) + "--tokens 0 1>/dev/full", "generate");
-    REQUIRE(run.status == 2);
+    const std::string err = world.folder.path("err");
+    std::string command = program_path("generate");
+    command.append(" ").append(files(world)).append("--tokens 5 >/dev/full 2>").append(err);
+    const int result = std::system(command.c_str());
+    REQUIRE(WIFEXITED(result));
+    REQUIRE(WEXITSTATUS(result) == 2);
+    REQUIRE(read_bytes(err) == "generate: Standard output cannot be written.\n");
 }
 
 TEST_CASE("generate: text comes token by token, without end, until an interrupt ends it with status 130") {
@@ -161,11 +172,13 @@ TEST_CASE("generate: text comes token by token, without end, until an interrupt 
     }
 }
 
-#if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__)
 TEST_CASE("generate: with a budget peak memory is the same at 1,000 and at 20,000 tokens; without one it grows") {
+    if (!release) {
+        WARN("skipped: only the memory of a release build says something");
+        return;
+    }
     const World world;
-    REQUIRE(growth(world, 20'000, {"--policy", "tova", "--budget", "32"}) <= 64);
-    REQUIRE(growth(world, 20'000, {"--policy", "h2o", "--budget", "32", "--positions", "cache"}) <= 64);
+    REQUIRE(growth(world, 20'000, {"--policy", "tova", "--budget", "32"}) <= 256);
+    REQUIRE(growth(world, 20'000, {"--policy", "h2o", "--budget", "32", "--positions", "cache"}) <= 256);
     REQUIRE(growth(world, 12'000, {}) > 1'000);
 }
-#endif

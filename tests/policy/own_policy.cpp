@@ -107,7 +107,7 @@ TEST_CASE("columns follow their token through compact and into more rows") {
     lane.evict(msrnn::Slot(0));
     lane.evict(msrnn::Slot(1));
     lane.compact([](msrnn::Move) {});
-    lane.reserve(9);
+    lane.set_capacity(9);
     lane.evict();
     CHECK(lane.position(lane.victims()[0]).value() == 4);  // of 2 3 4 | 5 the least watched
     for (std::size_t slot = 0; slot < lane.extent(); ++slot) {

@@ -31,8 +31,8 @@ TEST_CASE("SnapKV keeps its window and the best pooled sums before it") {
 }
 
 TEST_CASE("average pooling lifts the neighbours, and beyond the ends there is nothing") {
-    const std::vector<float> weights{6, 0, 0, 0, 0, 9, 0, 0, 0, 0, 1, 1};
-    // Averages over 3, window of 2: 2 2 0 0 3 3 3 0 0 0
+    const std::vector<float> weights{7.5, 0, 0, 0, 0, 9, 0, 0, 0, 0, 1, 1};
+    // Averages over 3, window of 2: 2.5 2.5 0 0 3 3 3 0 0 0. Divided by the two that are there, the first were 3.75.
     CHECK(kept({.window = 2, .kernel = 3}, 5, weights) == std::vector<std::int64_t>{4, 5, 6, 10, 11});
     CHECK(kept({.window = 2, .kernel = 3}, 7, weights) == std::vector<std::int64_t>{0, 1, 4, 5, 6, 10, 11});
 }

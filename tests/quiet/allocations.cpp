@@ -70,41 +70,44 @@ TEST_CASE("the counter counts: Eigen, new, aligned new and the C functions") {
     CHECK(allocations_of([] {}) == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("a steady step of a state allocates nothing", "", EveryPolicy) {
-    const msrnn::Shape shape{.layers = 2, .query_heads = 8, .kv_heads = 2, .head_dim = 64};
-    msrnn::State<TestType> state(shape, {.budget = 64});
-    Random random{1};
-    Token token(shape, random);
-    const auto steps = [&](int from, int to) {
-        for (int t = from; t < to; ++t)
-            for (std::size_t layer = 0; layer < shape.layers; ++layer)
-                state.step(layer, t, token.q, token.k, token.v, token.out);
-    };
-    steps(0, 100);
-    CHECK(allocations_of([&] { steps(100, 1100); }) == 0);
-    CHECK(state.lane(0, 0).evictions() == 1036);
+TEST_CASE("a steady step of a state allocates nothing") {
+    for_every_policy([]<class P>(const P& policy) {
+        const msrnn::Shape shape{.layers = 2, .query_heads = 8, .kv_heads = 2, .head_dim = 64};
+        msrnn::State<P> state(shape, {.budget = 64}, policy);
+        Random random{1};
+        Token token(shape, random);
+        const auto steps = [&](int from, int to) {
+            for (int t = from; t < to; ++t)
+                for (std::size_t layer = 0; layer < shape.layers; ++layer)
+                    state.step(layer, t, token.q, token.k, token.v, token.out);
+        };
+        steps(0, 100);
+        CHECK(allocations_of([&] { steps(100, 1100); }) == 0);
+        CHECK(state.lane(0, 0).evictions() == 1036);
 
-    msrnn::State<TestType> fork = state;
-    CHECK(allocations_of([&] {
-              for (int t = 0; t < 100; ++t) fork.step(0, t, token.q, token.k, token.v, token.out);
-          }) == 0);
+        msrnn::State<P> fork = state;
+        CHECK(allocations_of([&] {
+                  for (int t = 0; t < 100; ++t) fork.step(0, t, token.q, token.k, token.v, token.out);
+              }) == 0);
+    });
 }
 
-TEMPLATE_LIST_TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included", "",
-                        EveryPolicy) {
-    msrnn::Lane<TestType> lane({.budget = 64, .capacity = 100});
-    msrnn::Lane<TestType> fork = lane;
-    const std::vector<float> weights(400, 0.25f), key(8, 1.0f);
-    CHECK(allocations_of([&] {
-              for (auto* one : {&lane, &fork})
-                  for (int t = 0; t < 1000; ++t) {
-                      one->append(t);
-                      one->observe(weights.data(), 4, 100);
-                      one->observe(msrnn::Keys{[&](msrnn::Slot) { return std::span<const float>(key); }});
-                      if (t % 7 != 0) continue;
-                      one->evict();
-                      one->compact([](msrnn::Move) {});
-                  }
-          }) == 0);
-    CHECK(lane.evictions() > 900);
+TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included") {
+    for_every_policy([]<class P>(const P& policy) {
+        msrnn::Lane<P> lane({.budget = 64, .capacity = 100}, policy);
+        msrnn::Lane<P> fork = lane;
+        const std::vector<float> weights(400, 0.25f), key(8, 1.0f);
+        CHECK(allocations_of([&] {
+                  for (auto* one : {&lane, &fork})
+                      for (int t = 0; t < 1000; ++t) {
+                          one->append(t);
+                          one->observe(weights.data(), 4, 100);
+                          one->observe(msrnn::Keys{[&](msrnn::Slot) { return std::span<const float>(key); }});
+                          if (t % 7 != 0) continue;
+                          one->evict();
+                          one->compact([](msrnn::Move) {});
+                      }
+              }) == 0);
+        CHECK(lane.evictions() > 900);
+    });
 }

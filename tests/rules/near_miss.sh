@@ -30,3 +30,5 @@ refused 'void observe(const Attention&, Ratings) const {} int protection() const
 refused 'void observe(const Attention&, Ratings) const {} std::size_t columns() { return 1; }' \
     "this policy's columns() must be"
 refused 'int recent = 4;' "a policy is copyable and has observe(), rate(), protection() or a name"
+refused 'void observe(const Attention&, Ratings) const {} const char* rows() const { return ""; }' \
+    "this policy's rows() must be"

@@ -31,114 +31,122 @@ std::vector<float> step(State<P>& state, int position, std::uint64_t seed) {
 }
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("until the budget is reached the outputs are those of an unbounded state, bit for bit", "",
-                        EveryPolicy) {
-    State<TestType> bounded(small, {.budget = 40});
-    State<TestType> whole(small, {.budget = unbounded});
-    for (int t = 0; t <= 40; ++t)
-        REQUIRE(
-            same_bits(step(bounded, t, static_cast<std::uint64_t>(t)), step(whole, t, static_cast<std::uint64_t>(t))));
-    std::size_t different = 0;
-    for (int t = 41; t < 60; ++t)
-        different +=
-            !same_bits(step(bounded, t, static_cast<std::uint64_t>(t)), step(whole, t, static_cast<std::uint64_t>(t)));
-    CHECK(different == 19);
-    CHECK(whole.lane(1, 1).size() == 60);
+TEST_CASE("until the budget is reached the outputs are those of an unbounded state, bit for bit") {
+    for_every_policy([]<class P>(const P& policy) {
+        State<P> bounded(small, {.budget = 40}, policy);
+        State<P> whole(small, {.budget = unbounded}, policy);
+        for (int t = 0; t <= 40; ++t)
+            REQUIRE(same_bits(step(bounded, t, static_cast<std::uint64_t>(t)),
+                              step(whole, t, static_cast<std::uint64_t>(t))));
+        std::size_t different = 0;
+        for (int t = 41; t < 60; ++t)
+            different += !same_bits(step(bounded, t, static_cast<std::uint64_t>(t)),
+                                    step(whole, t, static_cast<std::uint64_t>(t)));
+        CHECK(different == 19);
+        CHECK(whole.lane(1, 1).size() == 60);
+    });
 }
 
-TEMPLATE_LIST_TEST_CASE("a step is its two halves, whatever the order of the heads and on whatever threads", "",
-                        EveryPolicy) {
-    State<TestType> whole(small, {.budget = 10}), halves = whole, threads = whole;
-    Random random{5};
-    for (int t = 0; t < 60; ++t)
-        for (std::size_t layer = 0; layer < small.layers; ++layer) {
-            Token a(small, random);
-            Token b = a, c = a;
-            whole.step(layer, t, a.q, a.k, a.v, a.out);
-            halves.attend(layer, 1, b.q, b.k, b.v, b.out);
-            halves.attend(layer, 0, b.q, b.k, b.v, b.out);
-            halves.decide(layer, t);
-            std::thread other([&] { threads.attend(layer, 1, c.q, c.k, c.v, c.out); });
-            threads.attend(layer, 0, c.q, c.k, c.v, c.out);
-            other.join();
-            threads.decide(layer, t);
-            REQUIRE(same_bits(a.out, b.out));
-            REQUIRE(same_bits(a.out, c.out));
-        }
-    CHECK(whole.lane(1, 1).evictions() == 50);
-}
-
-TEMPLATE_LIST_TEST_CASE("a copy forks the sequence", "", EveryPolicy) {
-    State<TestType> state(small, {.budget = 10});
-    for (int t = 0; t < 30; ++t) step(state, t, static_cast<std::uint64_t>(t));
-    State<TestType> fork = state, again = state;
-    for (int t = 30; t < 50; ++t) step(fork, t, 7);
-    for (int t = 30; t < 50; ++t) {
-        const auto seed = static_cast<std::uint64_t>(t);
-        REQUIRE(same_bits(step(state, t, seed), step(again, t, seed)));
-    }
-}
-
-TEMPLATE_LIST_TEST_CASE("after reset a state is as new", "", EveryPolicy) {
-    State<TestType> used(small, {.budget = 10}), fresh = used;
-    for (int t = 0; t < 30; ++t) step(used, t, 3);
-    used.reset();
-    for (int t = 0; t < 30; ++t) {
-        const auto seed = static_cast<std::uint64_t>(t);
-        REQUIRE(same_bits(step(used, t, seed), step(fresh, t, seed)));
-    }
-}
-
-TEMPLATE_LIST_TEST_CASE("rows follow their tokens when the budget shrinks and grows", "", EveryPolicy) {
-    State<TestType> state(small, {.budget = 20});
-    // The first number of a key and a value tells the position they came with.
-    const auto come = [&](int position) {
-        Random random{static_cast<std::uint64_t>(position)};
-        for (std::size_t layer = 0; layer < small.layers; ++layer) {
-            Token token(small, random);
-            for (std::size_t h = 0; h < small.kv_heads; ++h)
-                token.k[h * small.head_dim] = token.v[h * small.head_dim] = 0.001f * static_cast<float>(position);
-            state.step(layer, position, token.q, token.k, token.v, token.out);
-        }
-    };
-    const auto rows_are_theirs = [&] {
-        for (std::size_t layer = 0; layer < small.layers; ++layer)
-            for (std::size_t h = 0; h < small.kv_heads; ++h) {
-                const auto& lane = state.lane(layer, h);
-                for (std::size_t s = 0; s < lane.extent(); ++s) {
-                    if (!lane.live(Slot(s))) continue;
-                    const float expected = 0.001f * static_cast<float>(lane.position(Slot(s)).value());
-                    if (state.key(layer, h, Slot(s))[0] != expected) return false;
-                    if (state.value(layer, h, Slot(s))[0] != expected) return false;
-                }
+TEST_CASE("a step is its two halves, whatever the order of the heads and on whatever threads") {
+    for_every_policy([]<class P>(const P& policy) {
+        State<P> whole(small, {.budget = 10}, policy), halves = whole, threads = whole;
+        Random random{5};
+        for (int t = 0; t < 60; ++t)
+            for (std::size_t layer = 0; layer < small.layers; ++layer) {
+                Token a(small, random);
+                Token b = a, c = a;
+                whole.step(layer, t, a.q, a.k, a.v, a.out);
+                halves.attend(layer, 1, b.q, b.k, b.v, b.out);
+                halves.attend(layer, 0, b.q, b.k, b.v, b.out);
+                halves.decide(layer, t);
+                std::thread other([&] { threads.attend(layer, 1, c.q, c.k, c.v, c.out); });
+                threads.attend(layer, 0, c.q, c.k, c.v, c.out);
+                other.join();
+                threads.decide(layer, t);
+                REQUIRE(same_bits(a.out, b.out));
+                REQUIRE(same_bits(a.out, c.out));
             }
-        return true;
-    };
-    int position = 0;
-    while (position < 50) come(position++);
-    CHECK(rows_are_theirs());
+        CHECK(whole.lane(1, 1).evictions() == 50);
+    });
+}
 
-    state.set_budget(1, 1, 11);
-    CHECK(state.lane(1, 1).size() == 11);
-    CHECK(state.lane(1, 1).extent() == 11);
-    CHECK(state.lane(0, 0).size() == 20);
-    CHECK(rows_are_theirs());
-    while (position < 80) come(position++);
-    CHECK(rows_are_theirs());
+TEST_CASE("a copy forks the sequence") {
+    for_every_policy([]<class P>(const P& policy) {
+        State<P> state(small, {.budget = 10}, policy);
+        for (int t = 0; t < 30; ++t) step(state, t, static_cast<std::uint64_t>(t));
+        State<P> fork = state, again = state;
+        for (int t = 30; t < 50; ++t) step(fork, t, 7);
+        for (int t = 30; t < 50; ++t) {
+            const auto seed = static_cast<std::uint64_t>(t);
+            REQUIRE(same_bits(step(state, t, seed), step(again, t, seed)));
+        }
+    });
+}
 
-    state.set_budget(1, 1, 70);
-    while (position < 200) come(position++);
-    CHECK(state.lane(1, 1).size() == 70);
-    CHECK(rows_are_theirs());
+TEST_CASE("after reset a state is as new") {
+    for_every_policy([]<class P>(const P& policy) {
+        State<P> used(small, {.budget = 10}, policy), fresh = used;
+        for (int t = 0; t < 30; ++t) step(used, t, 3);
+        used.reset();
+        for (int t = 0; t < 30; ++t) {
+            const auto seed = static_cast<std::uint64_t>(t);
+            REQUIRE(same_bits(step(used, t, seed), step(fresh, t, seed)));
+        }
+    });
+}
 
-    state.evict(0, 0, Slot(3));
-    state.evict(0, 0, Slot(0));
-    CHECK(state.lane(0, 0).size() == 18);
-    CHECK(state.lane(0, 0).extent() == 18);
-    CHECK(rows_are_theirs());
-    while (position < 230) come(position++);
-    CHECK(state.lane(0, 0).size() == 20);
-    CHECK(rows_are_theirs());
+TEST_CASE("rows follow their tokens when the budget shrinks and grows") {
+    for_every_policy([]<class P>(const P& policy) {
+        State<P> state(small, {.budget = 20}, policy);
+        // The first number of a key and a value tells the position they came with.
+        const auto come = [&](int position) {
+            Random random{static_cast<std::uint64_t>(position)};
+            for (std::size_t layer = 0; layer < small.layers; ++layer) {
+                Token token(small, random);
+                for (std::size_t h = 0; h < small.kv_heads; ++h)
+                    token.k[h * small.head_dim] = token.v[h * small.head_dim] = 0.001f * static_cast<float>(position);
+                state.step(layer, position, token.q, token.k, token.v, token.out);
+            }
+        };
+        const auto rows_are_theirs = [&] {
+            for (std::size_t layer = 0; layer < small.layers; ++layer)
+                for (std::size_t h = 0; h < small.kv_heads; ++h) {
+                    const auto& lane = state.lane(layer, h);
+                    for (std::size_t s = 0; s < lane.extent(); ++s) {
+                        if (!lane.live(Slot(s))) continue;
+                        const float expected = 0.001f * static_cast<float>(lane.position(Slot(s)).value());
+                        if (state.key(layer, h, Slot(s))[0] != expected) return false;
+                        if (state.value(layer, h, Slot(s))[0] != expected) return false;
+                    }
+                }
+            return true;
+        };
+        int position = 0;
+        while (position < 50) come(position++);
+        CHECK(rows_are_theirs());
+
+        state.set_budget(1, 1, 11);
+        CHECK(state.lane(1, 1).size() == 11);
+        CHECK(state.lane(1, 1).extent() == 11);
+        CHECK(state.lane(0, 0).size() == 20);
+        CHECK(rows_are_theirs());
+        while (position < 80) come(position++);
+        CHECK(rows_are_theirs());
+
+        state.set_budget(1, 1, 70);
+        while (position < 200) come(position++);
+        CHECK(state.lane(1, 1).size() == 70);
+        CHECK(rows_are_theirs());
+
+        state.evict(0, 0, Slot(3));
+        state.evict(0, 0, Slot(0));
+        CHECK(state.lane(0, 0).size() == 18);
+        CHECK(state.lane(0, 0).extent() == 18);
+        CHECK(rows_are_theirs());
+        while (position < 230) come(position++);
+        CHECK(state.lane(0, 0).size() == 20);
+        CHECK(rows_are_theirs());
+    });
 }
 
 TEST_CASE("a lane of a layer drops the same token in every KV head, a lane of a KV head its own") {

@@ -90,67 +90,75 @@ std::vector<std::int64_t> positions(const auto& state, std::size_t layer, std::s
 }
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("prefill per token is the loop over steps, bit for bit, and so are chunks of one", "",
-                        EveryPolicy) {
-    const Text text(70);
-    State<TestType> looped(small, {.budget = 20}), per_token = looped, chunks = looped;
-    const std::vector<float> expected = steps(looped, text);
-    CHECK(same_bits(prefill(per_token, text, Prefill::per_token()), expected));
-    CHECK(same_bits(prefill(chunks, text, Prefill::chunked(1)), expected));
-    CHECK(same_state(looped, per_token));
-    CHECK(same_state(looped, chunks));
+TEST_CASE("prefill per token is the loop over steps, bit for bit, and so are chunks of one") {
+    for_every_policy([]<class P>(const P& policy) {
+        const Text text(70);
+        State<P> looped(small, {.budget = 20}, policy), per_token = looped, chunks = looped;
+        const std::vector<float> expected = steps(looped, text);
+        CHECK(same_bits(prefill(per_token, text, Prefill::per_token()), expected));
+        CHECK(same_bits(prefill(chunks, text, Prefill::chunked(1)), expected));
+        CHECK(same_state(looped, per_token));
+        CHECK(same_state(looped, chunks));
+    });
 }
 
-TEMPLATE_LIST_TEST_CASE("a prompt of at most the budget is as in an unbounded state, bit for bit", "", EveryPolicy) {
-    const Text text(20);
-    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(7), Prefill::per_token()}) {
-        State<TestType> bounded(small, {.budget = 20}), whole(small, {.budget = unbounded});
-        CHECK(same_bits(prefill(bounded, text, mode), prefill(whole, text, mode)));
-        CHECK(same_state(bounded, whole));
-        CHECK(bounded.lane(0, 0).size() == 20);
-    }
+TEST_CASE("a prompt of at most the budget is as in an unbounded state, bit for bit") {
+    for_every_policy([]<class P>(const P& policy) {
+        const Text text(20);
+        for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(7), Prefill::per_token()}) {
+            State<P> bounded(small, {.budget = 20}, policy), whole(small, {.budget = unbounded}, policy);
+            CHECK(same_bits(prefill(bounded, text, mode), prefill(whole, text, mode)));
+            CHECK(same_state(bounded, whole));
+            CHECK(bounded.lane(0, 0).size() == 20);
+        }
+    });
 }
 
-TEMPLATE_LIST_TEST_CASE("without a bound every mode gives what the steps give, up to rounding", "", EveryPolicy) {
-    const Text text(150);
-    State<TestType> looped(small, {.budget = unbounded});
-    const std::vector<float> expected = steps(looped, text);
-    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(13), Prefill::chunked(64)}) {
-        State<TestType> state(small, {.budget = unbounded});
-        REQUIRE(all_close(prefill(state, text, mode), expected, 1e-5, 1e-5));
-        for (std::size_t layer = 0; layer < small.layers; ++layer)
-            for (std::size_t h = 0; h < small.kv_heads; ++h) {
-                const auto tokens = held(state, layer, h), others = held(looped, layer, h);
-                REQUIRE(tokens.size() == 150);
-                for (std::size_t i = 0; i < tokens.size(); ++i) {
-                    REQUIRE(tokens[i].key == others[i].key);
-                    REQUIRE(tokens[i].value == others[i].value);
-                    REQUIRE(close(tokens[i].rating, others[i].rating, 1e-5, 1e-5));
+TEST_CASE("without a bound every mode gives what the steps give, up to rounding") {
+    for_every_policy([]<class P>(const P& policy) {
+        const Text text(150);
+        State<P> looped(small, {.budget = unbounded}, policy);
+        const std::vector<float> expected = steps(looped, text);
+        for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(13), Prefill::chunked(64)}) {
+            State<P> state(small, {.budget = unbounded}, policy);
+            REQUIRE(all_close(prefill(state, text, mode), expected, 1e-5, 1e-5));
+            for (std::size_t layer = 0; layer < small.layers; ++layer)
+                for (std::size_t h = 0; h < small.kv_heads; ++h) {
+                    const auto tokens = held(state, layer, h), others = held(looped, layer, h);
+                    REQUIRE(tokens.size() == 150);
+                    for (std::size_t i = 0; i < tokens.size(); ++i) {
+                        REQUIRE(tokens[i].key == others[i].key);
+                        REQUIRE(tokens[i].value == others[i].value);
+                        REQUIRE(close(tokens[i].rating, others[i].rating, 1e-5, 1e-5));
+                    }
                 }
-            }
-    }
+        }
+    });
 }
 
-TEMPLATE_LIST_TEST_CASE("a prompt's survivors keep their rows, and decoding goes on from them", "", EveryPolicy) {
-    const Text text(100);
-    for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(30)}) {
-        State<TestType> state(small, {.budget = 16});
-        prefill(state, text, mode);
-        for (std::size_t layer = 0; layer < small.layers; ++layer)
-            for (std::size_t h = 0; h < small.kv_heads; ++h) {
-                REQUIRE(state.lane(layer, h).size() == 16);
-                REQUIRE(state.lane(layer, h).extent() == 16);
-                REQUIRE(state.lane(layer, h).evictions() == 84);
-                for (const Held& token : held(state, layer, h)) {
-                    const auto at = (static_cast<std::size_t>(token.position) * small.kv_heads + h) * small.head_dim;
-                    REQUIRE(token.key == text.k[at]);
-                    REQUIRE(token.value == text.v[at]);
+TEST_CASE("a prompt's survivors keep their rows, and decoding goes on from them") {
+    for_every_policy([]<class P>(const P& policy) {
+        const Text text(100);
+        for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(30)}) {
+            State<P> state(small, {.budget = 16}, policy);
+            prefill(state, text, mode);
+            for (std::size_t layer = 0; layer < small.layers; ++layer)
+                for (std::size_t h = 0; h < small.kv_heads; ++h) {
+                    REQUIRE(state.lane(layer, h).size() == 16);
+                    REQUIRE(state.lane(layer, h).extent() == 16);
+                    REQUIRE(state.lane(layer, h).evictions() == 84);
+                    for (const Held& token : held(state, layer, h)) {
+                        const auto at =
+                            (static_cast<std::size_t>(token.position) * small.kv_heads + h) * small.head_dim;
+                        REQUIRE(token.key == text.k[at]);
+                        REQUIRE(token.value == text.v[at]);
+                    }
                 }
-            }
-        steps(state, Text(40));
-        CHECK(state.lane(1, 1).size() == 16);
-        CHECK(state.lane(1, 1).seen() == 140);
-    }
+            steps(state, Text(40));
+            CHECK(state.lane(1, 1).size() == 16);
+            CHECK(state.lane(1, 1).seen() == 140);
+        }
+    });
 }
 
 TEST_CASE("chunks never hold more than budget + chunk rows, and one shot no more than a step") {

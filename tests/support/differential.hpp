@@ -256,7 +256,7 @@ private:
     void reserve_() {
         if (mirror_.capacity >= 60) return;
         mirror_.capacity += 1 + random_.below(3);
-        lane_.reserve(mirror_.capacity);
+        lane_.set_capacity(mirror_.capacity);
         in_slot_.resize(mirror_.capacity, vacant);
         keys_.resize(mirror_.capacity * head_dim_, nan);
     }

@@ -2,6 +2,8 @@
 
 #include <tuple>
 
+#include "catch.hpp"
+
 #include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
 
@@ -16,3 +18,15 @@ using ProtectedTova = msrnn::Protect<msrnn::Tova>;
 using EveryPolicy =
     std::tuple<msrnn::Window, msrnn::SinkWindow, msrnn::Tova, TovaHead, msrnn::H2O, msrnn::DecayedAttention,
                msrnn::KeyNorm, msrnn::RandomEviction, ProtectedTova, msrnn::AnyPolicy, AnyTova>;
+
+/// check(policy) for every policy: all of them as AnyPolicy, and by their own type one whose scope is a layer and one
+/// that is wrapped. For tests of the state, where each type costs a second of compile time.
+template <class Check>
+void for_every_policy(Check check) {
+    for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) {
+        INFO("policy " << policy.name());
+        check(policy);
+    }
+    check(msrnn::Tova{});
+    check(msrnn::Protect<msrnn::H2O>{.extra = {.sinks = 1}});
+}
