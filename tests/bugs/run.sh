@@ -1,0 +1,120 @@
+#!/bin/sh
+# run.sh [--jobs N] [NAME...]: plants the bugs of this folder, each in a copy of the headers. The first line of a patch is
+# the promise it breaks, the second the test that must fail; only the file of that test is built.
+# Exit status 0: the tests pass without a bug, and every bug is caught.
+# shellcheck disable=SC2086 # lists and compiler flags are meant to split
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cxx=${CXX:-c++}
+jobs=$(nproc 2>/dev/null || echo 2)
+if [ "${1-}" = --jobs ]; then
+    jobs=${2:?'--jobs wants a number'}
+    shift 2
+fi
+
+everything=
+[ $# -gt 0 ] || { everything=yes && set -- "$root"/tests/bugs/*.patch; }
+for name; do
+    shift
+    name=$(basename "$name" .patch)
+    [ -f "$root/tests/bugs/$name.patch" ] || { echo "run.sh: there is no bug called $name" >&2; exit 2; }
+    set -- "$@" "$name"
+done
+
+sh "$root/.ci/install" g++ catch2 nlohmann-json3-dev patch
+
+work=$(mktemp -d)
+streams=
+trap 'kill $streams 2>/dev/null || :; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+cp -R "$root/include" "$root/tests" "$work"
+cd "$work"
+
+file_of() { sed -n '2s/^Caught by: \([^:]*\): ".*"$/\1/p' "tests/bugs/$1.patch"; }
+# The named test as Catch2 wants to be asked for it; one that is asked of many types, with all of them.
+test_of() { sed -n '2s/^Caught by: [^:]*: "\(.*\)"$/\1/p' "tests/bugs/$1.patch" | sed 's/[],[\\"]/\\&/g; s/.*/&,& - */'; }
+
+# compile INCLUDE FILE PROGRAM: one file of tests against these headers, asserts on as in decide_tests.
+compile() {
+    $cxx -std=c++20 -O0 -include first.hpp -I "$1" -I tests "$2" $main -o "$3" >"$3.log" 2>&1
+}
+
+# in_streams COMMAND ITEM...: the command for each item, so many side by side as there are jobs.
+in_streams() {
+    command=$1 streams=
+    shift
+    for stream in $(seq "$jobs"); do
+        (
+            turn=0
+            for item; do
+                turn=$((turn % jobs + 1))
+                [ "$turn" -ne "$stream" ] || "$command" "$item" "$stream"
+            done
+        ) &
+        streams="$streams $!"
+    done
+    wait
+    streams=
+}
+
+# Catch2 and the standard library are parsed once: they are most of a small file of tests.
+prepare() {
+    cat >first.hpp <<'END'
+#define CATCH_CONFIG_RUNTIME_STATIC_REQUIRE
+#define MSRNN_SHARED_DIR ""
+#define MSRNN_TEST_DATA_DIR "tests/data"
+#include "support/assert_throws.hpp"
+#include "support/catch.hpp"
+END
+    $cxx -std=c++20 -O0 -I tests -x c++-header first.hpp -o first.hpp.gch
+    main='-lCatch2Main -lCatch2'
+    if ! echo '#include <catch2/catch_test_macros.hpp>' | $cxx -E -x c++ - >/dev/null 2>&1; then
+        printf '#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\n' >main.cpp
+        $(command -v ccache) $cxx -std=c++20 -O0 -c main.cpp -o main.o
+        main=main.o
+    fi
+}
+
+# control FILE: builds one file of tests without a bug and runs all of it.
+control() {
+    program=$(echo "$1" | tr / -).control
+    if compile include "$1" "$program" && "./$program" >"$program.log" 2>&1; then return; fi
+    cat "$program.log"
+    echo "$1 fails without a bug" | tee -a red
+}
+
+# plant NAME STREAM: a line that begins with what has become of the bug.
+plant() {
+    file=$(file_of "$1") test=$(test_of "$1") here=stream-$2
+    rm -rf "$here"
+    mkdir "$here"
+    cp -R include "$here/include"
+    if ! patch -p1 -F0 -f -s -d "$here" <"tests/bugs/$1.patch" >/dev/null; then
+        verdict='does not apply'
+    elif ! "./$(echo "$file" | tr / -).control" --list-tests "$test" 2>/dev/null | grep -q '^[1-9][0-9]* matching'; then
+        verdict='names no test'
+    elif ! compile "$here/include" "$file" "$here/tests"; then
+        verdict='does not build'
+    elif timeout 300 "$here/tests" "$test" >/dev/null 2>&1; then
+        verdict=SURVIVED
+    else
+        verdict=caught
+    fi
+    printf '%-14s  %s  (%s)\n' "$verdict" "$1" "${file:-no file}" | tee -a verdicts
+}
+
+prepare
+if [ -n "$everything" ]; then
+    files=$(ls tests/core/*.cpp tests/policy/*.cpp tests/lane/*.cpp)
+else
+    files=$(for name; do file_of "$name"; done | sort -u)
+fi
+in_streams control $files
+if [ -f red ]; then
+    echo 'planted bugs: the control is red, nothing was planted'
+    exit 1
+fi
+in_streams plant "$@"
+caught=$(grep -c '^caught ' verdicts || :)
+echo "planted bugs: caught $caught of $#, control green"
+[ "$caught" -eq $# ]
