@@ -33,6 +33,7 @@ foreach(component IN LISTS msrnn_FIND_COMPONENTS)
 endforeach()
 
 include(${CMAKE_CURRENT_LIST_DIR}/msrnn-decide.cmake)
-if(msrnn_state_FOUND)
+if(msrnn_state_FOUND AND NOT TARGET msrnn::state)
     include(${CMAKE_CURRENT_LIST_DIR}/msrnn-state.cmake)
+    set_property(TARGET msrnn::state PROPERTY INTERFACE_LINK_LIBRARIES msrnn::decide Eigen3::Eigen)
 endif()

@@ -170,10 +170,14 @@ END
         quietly "$CMAKE" --build "$build"
         install_to "$WORK/$case/prefix"
         [ ! -e "$WORK/$case/prefix" ] || fail "installed unasked"
-        configure -DBY=subdirectory -DMSRNN_INSTALL=ON
+        configure -DBY=subdirectory -DMSRNN_INSTALL=ON -DOWN_EIGEN=ON
         quietly "$CMAKE" --build "$build"
         install_to "$WORK/$case/prefix"
         diff -r "$prefix/include" "$WORK/$case/prefix/include"
+        ;;
+    port)
+        port=$SOURCE/.packaging/vcpkg/vcpkg.json
+        grep -qF "\"version\": \"$VERSION\"" "$port" || fail "vcpkg.json is not at $VERSION"
         ;;
     *) fail "no such case: $case" ;;
 esac

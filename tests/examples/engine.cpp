@@ -73,13 +73,13 @@ TEST_CASE("engine: on the reference model too") {
 TEST_CASE("engine: a prompt is encoded as the tokenizer of the other programs encodes it") {
     const World world;
     auto pieces = bytes_vocabulary();
-    for (const char* piece : {" ", "a", "b", "ab", " ab", "ba", "\xE2\x82\xAC"})
+    for (const char* piece : {" ", "a", "b", "ab", " ab", "ba", "aa", "\xE2\x82\xAC"})
         pieces.push_back({piece, static_cast<float>(pieces.size() % 5)});
     PlainCheckpoint checkpoint = tiny_checkpoint();
     checkpoint.vocabulary = pieces.size();
     const std::string model = world.folder.write("bytes.bin", checkpoint.fill(1).bytes());
     const std::string tokenizer = world.folder.write("bytes-tokenizer.bin", tokenizer_file(pieces));
-    for (const std::string prompt : {"", "ab abba", "  a\nb", "\xC3\xA9\xE2\x82\xAC", "<0x41>"}) {
+    for (const std::string prompt : {"", "ab abba", "aaab aaaaa", "  a\nb", "\xC3\xA9\xE2\x82\xAC", "<0x41>"}) {
         const Question question{model, tokenizer, prompt, 30};
         const std::string text = question.engine();
         REQUIRE(text.substr(0, prompt.size()) == prompt);
