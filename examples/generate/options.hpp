@@ -70,7 +70,7 @@ inline void add_options(CLI::App& app, Options& options) {
     app.add_option("--positions", options.positions,
                    "RoPE turns by the true position in the text, or by the rank in the cache (default: true)")
         ->check(CLI::IsMember({"true", "cache"}))
-        ->type_name("");
+        ->type_name("KIND");
     app.add_flag("--one-text", options.one_text, "end where the model ends its text");
     app.footer(
         "Standard output holds the text, prompt included, and nothing else. Where the model ends its text (BOS or "
