@@ -17,7 +17,8 @@ TEST_CASE("the kernel agrees with plain loops in double, for every shape and str
                 for (auto* all : {&keys, &values, &queries})
                     for (float& x : *all) x = number();
                 std::vector<float> weights(heads * weight_stride, -1), out(heads * head_dim);
-                msrnn::attend({keys.data(), stride}, {values.data(), stride}, n, head_dim, queries.data(), heads, 0.3f,
+                msrnn::attend(msrnn::RowsView<float>{keys.data(), stride},
+                              msrnn::RowsView<float>{values.data(), stride}, n, head_dim, queries.data(), heads, 0.3f,
                               weights.data(), weight_stride, out.data());
                 CAPTURE(head_dim, n, heads, stride, weight_stride);
                 for (std::size_t h = 0; h < heads; ++h) {
@@ -38,7 +39,8 @@ TEST_CASE("large logits do not overflow the softmax") {
     keys[0] = 100;
     keys[1] = 99;
     values[0] = 1;
-    msrnn::attend({keys.data(), 1}, {values.data(), 1}, 64, 1, query.data(), 1, 1.0f, weights.data(), 64, out.data());
+    const msrnn::RowsView<float> k{keys.data(), 1}, v{values.data(), 1};
+    msrnn::attend(k, v, 64, 1, query.data(), 1, 1.0f, weights.data(), 64, out.data());
     CHECK(close(out[0], 1.0, 1e-6, 0));
     CHECK(close(weights[0], 1.0, 1e-6, 0));
 }

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
 
 #include "../lane/lane.hpp"
-#include "attend.hpp"
+#include "attend_prompt.hpp"
 #include "prompt.hpp"
 #include "rows.hpp"
 
@@ -16,19 +17,26 @@ namespace msrnn {
 /// Tokens [first, first + count) of a prompt on their way into one lane, whose stored tokens lie in [0, size()).
 ///
 /// watch(), choose(), store(), in this order. The tokens' rows are read where the caller has them; only the survivors
-/// are copied. A chooser is the lane of another policy, which comes to know the same tokens in the same slots.
-template <class P>
+/// are copied. Rows that are stored as another scalar than float are seen as they will be stored, so that a prompt
+/// gives what steps give: the chunk then holds a copy of all rows of the lane, as floats. A chooser is the lane of
+/// another policy, which comes to know the same tokens in the same slots.
+template <class P, class Scalar>
 class PromptChunk {
 public:
     PromptChunk(const Prompt& prompt, std::size_t first, std::size_t count, Lane<P>& lane,
-                std::span<HeadRows<float>> heads, std::size_t kv_head)
+                std::span<HeadRows<Scalar>> heads, std::size_t kv_head)
         : prompt_(prompt),
           first_(first),
           count_(count),
           lane_(lane),
           heads_(heads),
           kv_head_(kv_head),
-          stored_(lane.size()) {}
+          stored_(lane.size()) {
+        if constexpr (copied)
+            for (std::size_t beside = 0; beside < heads_.size(); ++beside)
+                copies_.push_back({floats(heads_[beside].keys, prompt_.k, kv_head + beside),
+                                   floats(heads_[beside].values, prompt_.v, kv_head + beside)});
+    }
 
     /// Attends, and shows the lane (and the chooser) every token that its policy wants to see.
     template <class Selector>
@@ -71,19 +79,42 @@ public:
     }
 
 private:
+    static constexpr bool copied = !std::same_as<Scalar, float>;
+
+    /// The stored rows, then those of the chunk as they will be stored.
+    Rows<float> floats(const Rows<Scalar>& own, std::span<const float> given, std::size_t head) const {
+        Rows<float> all(stored_ + count_, prompt_.shape.head_dim);
+        Rows<Scalar> rounded(1, prompt_.shape.head_dim);
+        for (std::size_t slot = 0; slot < stored_; ++slot) own.read(slot, all[slot]);
+        for (std::size_t t = 0; t < count_; ++t) {
+            rounded.write(0, prompt_.row(given, first_ + t, head));
+            rounded.read(0, all[stored_ + t]);
+        }
+        return all;
+    }
+
     /// One query head of the lane, for tokens [done, done + tokens) of the chunk.
     void attend(std::size_t head, std::size_t done, std::size_t tokens, float* weights, std::size_t weight_stride) {
         const Shape& shape = prompt_.shape;
         const std::size_t beside = head / shape.group();
-        const auto rows = [&](const Rows<float>& own, std::span<const float> given) {
-            const float* const first_row = prompt_.row(given, first_, kv_head_ + beside).data();
-            return PromptRows{own.view(), stored_, {first_row, prompt_.width()}};
-        };
         const std::size_t query_head = kv_head_ * shape.group() + head;
         const std::size_t offset = (first_ + done) * prompt_.query_width() + query_head * shape.head_dim;
-        attend_prompt(rows(heads_[beside].keys, prompt_.k), rows(heads_[beside].values, prompt_.v), done, tokens,
-                      shape.head_dim, prompt_.q.data() + offset, prompt_.query_width(), shape.logit_scale(), weights,
-                      weight_stride, prompt_.out.data() + offset, prompt_.query_width());
+        attend_prompt(seen(beside, &HeadRows<float>::keys, prompt_.k),
+                      seen(beside, &HeadRows<float>::values, prompt_.v), done, tokens, shape.head_dim,
+                      prompt_.q.data() + offset, prompt_.query_width(), shape.logit_scale(), weights, weight_stride,
+                      prompt_.out.data() + offset, prompt_.query_width());
+    }
+    /// The keys or values that a token attends to.
+    PromptRows seen(std::size_t beside, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
+        const std::size_t dim = prompt_.shape.head_dim;
+        if constexpr (copied) {
+            const float* const all = (copies_[beside].*which).view().base;
+            return {{all, dim}, stored_, {all + stored_ * dim, dim}};
+        } else {
+            return {(heads_[beside].*which).view(),
+                    stored_,
+                    {prompt_.row(given, first_, kv_head_ + beside).data(), prompt_.width()}};
+        }
     }
 
     template <class AnyLane>
@@ -92,18 +123,21 @@ private:
         const Needs wanted = lane.needs();
         if (count_ - token > wanted.rows) return;
         lane.observe(seen);
-        lane.observe(Keys{[this](Slot slot) { return row(heads_[0].keys, prompt_.k, slot); }});
-        lane.observe(Values{[this](Slot slot) { return row(heads_[0].values, prompt_.v, slot); }});
+        lane.observe(Keys{[&](Slot slot) { return row(slot, &HeadRows<float>::keys, prompt_.k); }});
+        lane.observe(Values{[&](Slot slot) { return row(slot, &HeadRows<float>::values, prompt_.v); }});
     }
-    std::span<const float> row(const Rows<float>& own, std::span<const float> given, Slot slot) const {
-        return slot < stored_ ? own[slot] : prompt_.row(given, first_ + slot - stored_, kv_head_);
+    std::span<const float> row(Slot slot, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
+        if constexpr (copied)
+            return (copies_[0].*which)[slot];
+        else
+            return slot < stored_ ? (heads_[0].*which)[slot] : prompt_.row(given, first_ + slot - stored_, kv_head_);
     }
 
     void copy(std::size_t slot, std::size_t to) {
         for (std::size_t beside = 0; beside < heads_.size(); ++beside) {
             const std::size_t token = first_ + slot - stored_, head = kv_head_ + beside;
-            std::ranges::copy(prompt_.row(prompt_.k, token, head), heads_[beside].keys[to].begin());
-            std::ranges::copy(prompt_.row(prompt_.v, token, head), heads_[beside].values[to].begin());
+            heads_[beside].keys.write(to, prompt_.row(prompt_.k, token, head));
+            heads_[beside].values.write(to, prompt_.row(prompt_.v, token, head));
         }
     }
 
@@ -111,9 +145,10 @@ private:
     std::size_t first_;
     std::size_t count_;
     Lane<P>& lane_;
-    std::span<HeadRows<float>> heads_;
+    std::span<HeadRows<Scalar>> heads_;
     std::size_t kv_head_;
     std::size_t stored_;
+    std::vector<HeadRows<float>> copies_;  // [heads of the lane], empty where rows are float
 };
 
 }  // namespace msrnn

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <new>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "../core/slot.hpp"
 #include "../lane/limits.hpp"
+#include "scalar.hpp"
 
 namespace msrnn {
 
@@ -30,7 +32,7 @@ struct CacheLineAllocator {
 };
 
 namespace detail {
-/// Floats of a block; refuses what memory cannot number.
+/// Numbers of a block; refuses what memory cannot number.
 inline std::size_t product(std::size_t rows, std::size_t width) {
     constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / sizeof(double);
     if (rows > most / width)
@@ -49,33 +51,78 @@ constexpr std::size_t whole_lines(std::size_t floats) {
     return (floats + line - 1) / line * line;
 }
 
-/// A view of rows: row r begins at base + r * stride.
+/// A view of the rows of one KV head: row r begins at base + r * stride. Only int8 reads scales: its numbers times
+/// scales[r * scale_stride] are the row.
 template <class Scalar>
 struct RowsView {
     const Scalar* base = nullptr;
     std::size_t stride = 0;
+    const float* scales = nullptr;
+    std::size_t scale_stride = 1;
 };
 
-/// The keys or the values of one KV head: [capacity][head_dim], rows without gaps.
+/// A view of the rows of several KV heads, in whatever order an engine keeps them: the row of token t and head h begins
+/// at base + t * token_stride + h * head_stride, and so for the scales of int8.
 template <class Scalar>
+struct HeadsView {
+    const Scalar* base = nullptr;
+    std::size_t token_stride = 0;
+    std::size_t head_stride = 0;
+    const float* scales = nullptr;
+    std::size_t scale_token_stride = 1;
+    std::size_t scale_head_stride = 0;
+
+    RowsView<Scalar> head(std::size_t h) const {
+        const float* const own_scales = scales == nullptr ? nullptr : scales + h * scale_head_stride;
+        return {base + h * head_stride, token_stride, own_scales, scale_token_stride};
+    }
+};
+
+/// The keys or the values of one KV head: [capacity][head_dim], rows without gaps; for int8 a scale for each row.
+template <StoredScalar Scalar>
 class Rows {
 public:
-    Rows(std::size_t capacity, std::size_t head_dim)
-        : head_dim_(head_dim), data_(detail::product(capacity, head_dim)) {}
+    static constexpr bool scaled = std::same_as<Scalar, std::int8_t>;
 
-    std::span<Scalar> operator[](std::size_t row) { return {data_.data() + row * head_dim_, head_dim_}; }
+    Rows(std::size_t capacity, std::size_t head_dim)
+        : head_dim_(head_dim), data_(detail::product(capacity, head_dim)), scales_(scaled ? capacity : 0) {}
+
+    /// A row as it is stored; of int8, to be multiplied by scale(row).
     std::span<const Scalar> operator[](std::size_t row) const { return {data_.data() + row * head_dim_, head_dim_}; }
-    RowsView<Scalar> view() const { return {data_.data(), head_dim_}; }
-    void copy(Slot from, Slot to) { std::ranges::copy((*this)[from], (*this)[to].begin()); }
-    void reserve(std::size_t capacity) {
-        const std::size_t floats = detail::product(capacity, head_dim_);
-        if (floats > data_.size()) data_.resize(floats);
+    std::span<Scalar> operator[](std::size_t row) { return {data_.data() + row * head_dim_, head_dim_}; }
+    float scale(std::size_t row) const { return scaled ? scales_[row] : 1; }
+    RowsView<Scalar> view() const { return {data_.data(), head_dim_, scales_.data()}; }
+
+    /// Rounds to the nearest number of the scalar; see StoredScalar.
+    void write(std::size_t row, std::span<const float> numbers) {
+        if constexpr (scaled)
+            scales_[row] = detail::narrow(numbers, (*this)[row].data());
+        else
+            detail::narrow(numbers, (*this)[row].data());
     }
-    std::size_t bytes() const { return data_.size() * sizeof(Scalar); }
+    void read(std::size_t row, std::span<float> numbers) const {
+        const std::span<const Scalar> stored = (*this)[row];
+        for (std::size_t d = 0; d < head_dim_; ++d) {
+            numbers[d] = static_cast<float>(stored[d]);
+            if constexpr (scaled) numbers[d] *= scales_[row];
+        }
+    }
+    void copy(Slot from, Slot to) {
+        std::ranges::copy((*this)[from], (*this)[to].begin());
+        if constexpr (scaled) scales_[to] = scales_[from];
+    }
+    void reserve(std::size_t capacity) {
+        const std::size_t numbers = detail::product(capacity, head_dim_);
+        if (numbers <= data_.size()) return;
+        data_.resize(numbers);
+        if constexpr (scaled) scales_.resize(capacity);
+    }
+    std::size_t bytes() const { return data_.size() * sizeof(Scalar) + scales_.size() * sizeof(float); }
 
 private:
     std::size_t head_dim_;
     std::vector<Scalar, CacheLineAllocator<Scalar>> data_;
+    std::vector<float> scales_;
 };
 
 /// What a state stores of one KV head.

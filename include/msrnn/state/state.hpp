@@ -15,6 +15,7 @@
 #include "prompt.hpp"
 #include "prompt_chunk.hpp"
 #include "rows.hpp"
+#include "scalar.hpp"
 #include "shape.hpp"
 
 namespace msrnn {
@@ -32,12 +33,13 @@ namespace msrnn {
 /// every output is bit-identical to that of an unbounded state. With `unbounded` as budget nothing is ever dropped and
 /// the rows grow by doubling; a steady step of a bounded state allocates nothing.
 ///
+/// Keys and values are stored as `Scalar`: float, Eigen::bfloat16, Eigen::half, or std::int8_t with a scale for each
+/// row and head; see StoredScalar for how they are rounded. Whatever a policy is shown are the stored rows, as floats.
+///
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
-template <class P, class Scalar = float>
+template <class P, StoredScalar Scalar = float>
 class State {
-    static_assert(std::same_as<Scalar, float>, "msrnn: this version stores rows of float only.");
-
 public:
     /// One budget for every lane. Throws std::invalid_argument with a sentence, see validate().
     State(Shape shape, Limits limits, P policy = {})
@@ -75,7 +77,9 @@ public:
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out) {
         store(layer, kv_head, k, v);
-        attend(layer, kv_head, head_of(layer, kv_head).keys.view(), q, out);
+        const bool last = kv_head + 1 == shape_.kv_heads;
+        attend(layer, kv_head, head_of(layer, kv_head).keys.view(), q, out,
+               last ? nullptr : head_of(layer, kv_head + 1).keys.view().base);
     }
     template <class Turn>
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
@@ -85,10 +89,11 @@ public:
         Rows<float>& turned = turned_[kv_head];
         turned.reserve(lane(layer, kv_head).capacity());
         for (std::size_t row = 0; row <= lane(layer, kv_head).size(); ++row) {
-            std::ranges::copy(keys[row], turned[row].begin());
-            turn(Slot(row), turned[row]);
+            const std::span<float> key = turned[row];
+            keys.read(row, key);
+            turn(Slot(row), key);
         }
-        attend(layer, kv_head, turned.view(), q, out);
+        attend(layer, kv_head, turned.view(), q, out, static_cast<const float*>(nullptr));
     }
 
     /// Second half, once after every KV head of the layer has attended: the token comes in at `position`, the
@@ -182,15 +187,20 @@ public:
 
     /// The lane that decides for this KV head: who lies where, who may leave, how many have left.
     const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return lanes_[lane_index(layer, kv_head)]; }
+    /// Rows as they are stored: of int8 the scale is rows().keys.scale(slot).
     std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
-        return heads_[head_index(layer, kv_head)].keys[slot];
+        return rows(layer, kv_head).keys[slot];
     }
     std::span<const Scalar> value(std::size_t layer, std::size_t kv_head, Slot slot) const {
-        return heads_[head_index(layer, kv_head)].values[slot];
+        return rows(layer, kv_head).values[slot];
+    }
+    /// All rows of a KV head, to be read as floats by read() or attended to by their view().
+    const HeadRows<Scalar>& rows(std::size_t layer, std::size_t kv_head) const {
+        return heads_[head_index(layer, kv_head)];
     }
     /// All memory that grows with budget, layers or heads: rows, bookkeeping, and the weights of one step.
     std::size_t bytes() const {
-        std::size_t sum = weights_.size() * sizeof(float);
+        std::size_t sum = (weights_.size() + row_.size()) * sizeof(float);
         for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
         for (const Rows<float>& keys : turned_) sum += keys.bytes();
         for (const Lane<P>& lane : lanes_) sum += lane.bytes();
@@ -215,6 +225,7 @@ private:
             }
         attended_.resize(heads_.size());
         turned_.assign(shape.kv_heads, Rows<float>(0, shape.head_dim));
+        if constexpr (!std::same_as<Scalar, float>) row_.resize(shape.head_dim);
         fit_weights();
     }
     static const Shape& accepted(const Shape& shape, const P& policy) {
@@ -239,8 +250,18 @@ private:
     void show(Lane<P>& lane, std::size_t layer, std::size_t kv_head) {
         lane.observe(weights_row(kv_head * shape_.group()), heads_per_lane() * shape_.group(), weight_stride_);
         const HeadRows<Scalar>& head = head_of(layer, kv_head);
-        lane.observe(Keys{[&](Slot slot) { return head.keys[slot]; }});
-        lane.observe(Values{[&](Slot slot) { return head.values[slot]; }});
+        lane.observe(Keys{[&](Slot slot) { return floats(head.keys, slot); }});
+        lane.observe(Values{[&](Slot slot) { return floats(head.values, slot); }});
+    }
+
+    /// Valid until the next call, for what is not float.
+    std::span<const float> floats(const Rows<Scalar>& rows, Slot slot) {
+        if constexpr (std::same_as<Scalar, float>) {
+            return rows[slot];
+        } else {
+            rows.read(slot, row_);
+            return row_;
+        }
     }
 
     void store(std::size_t layer, std::size_t kv_head, Floats<const float> k, Floats<const float> v) {
@@ -249,17 +270,18 @@ private:
                      "msrnn: k and v are [kv_heads][head_dim]");
         const Slot slot = lane(layer, kv_head).next();
         HeadRows<Scalar>& head = head_of(layer, kv_head);
-        std::ranges::copy(k.subspan(kv_head * dim, dim), head.keys[slot].begin());
-        std::ranges::copy(v.subspan(kv_head * dim, dim), head.values[slot].begin());
+        head.keys.write(slot, k.subspan(kv_head * dim, dim));
+        head.values.write(slot, v.subspan(kv_head * dim, dim));
     }
-    void attend(std::size_t layer, std::size_t kv_head, RowsView<float> keys, Floats<const float> q,
-                Floats<float> out) {
+    template <class Key>
+    void attend(std::size_t layer, std::size_t kv_head, RowsView<Key> keys, Floats<const float> q, Floats<float> out,
+                const Key* next) {
         const std::size_t dim = shape_.head_dim, first_query = kv_head * shape_.group();
         MSRNN_ASSERT(q.size() == shape_.query_heads * dim && out.size() == q.size(),
                      "msrnn: q and out are [query_heads][head_dim]");
         msrnn::attend(keys, head_of(layer, kv_head).values.view(), lane(layer, kv_head).size() + 1, dim,
                       q.data() + first_query * dim, shape_.group(), shape_.logit_scale(), weights_row(first_query),
-                      weight_stride_, out.data() + first_query * dim);
+                      weight_stride_, out.data() + first_query * dim, next);
         attended_[head_index(layer, kv_head)] = 1;
     }
 
@@ -293,7 +315,7 @@ private:
         close_gaps(layer, kv_head);
         Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
         const std::size_t rows = lane.capacity();
-        PromptChunk<P> chunk(prompt, first, count, lane, heads_beside(layer, kv_head), kv_head);
+        PromptChunk<P, Scalar> chunk(prompt, first, count, lane, heads_beside(layer, kv_head), kv_head);
         lane.set_capacity(std::max(rows, lane.size() + count));
         if (chooser != nullptr) chooser->set_capacity(lane.capacity());
         chunk.watch(chooser);
@@ -337,6 +359,7 @@ private:
     std::vector<std::uint8_t> attended_;   // [layers][kv_heads]: since the last decide()
     Buffer weights_;                       // [query_heads][weight_stride_], of the layer that attends
     std::size_t weight_stride_ = 0;
+    Buffer row_;                       // [head_dim], what a policy is shown of rows that are not float
     std::vector<Rows<float>> turned_;  // [kv_heads], of the layer that attends; empty until a step turns keys
 };
 

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "pack.hpp"
+#if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
+#include <immintrin.h>
+#endif
+
+namespace msrnn {
+
+/// What keys and values may be stored as. Arithmetic on them is float throughout.
+///
+/// A float is stored as the nearest number of the type, of two equally near ones as the one whose last bit is 0. A
+/// finite float beyond the largest number of the type is stored as that largest number, infinities stay infinite, NaN
+/// stays NaN (its payload may change). int8 has one scale for each row of each head: number = scale * q with q in
+/// [-127, 127] and scale = max|row| / 127, so every number is met within scale / 2
+/// (and rounding); a row that holds a NaN or an infinity is NaN as a whole.
+template <class S>
+concept StoredScalar = std::same_as<S, float> || std::same_as<S, Eigen::bfloat16> || std::same_as<S, Eigen::half> ||
+    std::same_as<S, std::int8_t>;
+
+namespace detail {
+
+// One number ////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+inline std::uint16_t bfloat16_bits(float x) {
+    const auto u = bits<std::uint32_t>(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    const std::uint32_t nearest = (magnitude + 0x7fffu + (magnitude >> 16 & 1u)) >> 16;
+    const std::uint32_t finite = nearest < 0x7f7fu ? nearest : 0x7f7fu;
+    const std::uint32_t special = magnitude > 0x7f800000u ? 0x7fc0u : 0x7f80u;
+    return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
+}
+inline std::uint16_t half_bits(float x) {
+    const auto u = bits<std::uint32_t>(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    // Numbers from 2^-14 on get a smaller exponent. Below that a float adder rounds: 0.5 has the right last bit.
+    const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+    const std::uint32_t subnormal = bits<std::uint32_t>(bits<float>(magnitude) + 0.5f) - 0x3f000000u;
+    const std::uint32_t nearest = magnitude < 0x38800000u ? subnormal : normal;
+    const std::uint32_t finite = nearest < 0x7bffu ? nearest : 0x7bffu;
+    const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
+    return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
+}
+/// Halves in the low 16 bits of each lane, as floats. The product rebiases the exponent, subnormals included.
+inline Pack half_to_float(BitPack half) {
+    const BitPack magnitude = (half & 0x7fffu) << 13;
+    const Pack finite = bits<Pack>(magnitude) * all(0x1p112f);
+    const BitPack special = magnitude | 0x7f800000u;
+    const auto is_special = bits<IntPack>(magnitude) >= 0x0f800000;  // signed: SSE2 compares nothing else
+    const BitPack number = is_special ? special : bits<BitPack>(finite);
+    return bits<Pack>(number | (half & 0x8000u) << 16);
+}
+
+// A row into memory /////////////////////////////////////////////////////////////////////////////////////////////////
+
+/// Rows of 16-bit numbers: blocks of a fixed length are vectorised by every compiler.
+template <class Scalar, class Convert>
+void narrow_each(std::span<const float> row, Scalar* stored, Convert convert) {
+    constexpr std::size_t block = 16;
+    std::size_t i = 0;
+    std::uint16_t converted[block];
+    for (; i + block <= row.size(); i += block) {
+        for (std::size_t j = 0; j < block; ++j) converted[j] = convert(row[i + j]);
+        std::memcpy(static_cast<void*>(stored + i), converted, sizeof converted);
+    }
+    for (; i < row.size(); ++i) {
+        const std::uint16_t one = convert(row[i]);
+        std::memcpy(static_cast<void*>(stored + i), &one, sizeof one);
+    }
+}
+inline void narrow(std::span<const float> row, float* stored) { std::ranges::copy(row, stored); }
+inline void narrow(std::span<const float> row, Eigen::bfloat16* stored) {
+    narrow_each(row, stored, [](float x) { return bfloat16_bits(x); });
+}
+inline void narrow(std::span<const float> row, Eigen::half* stored) {
+    narrow_each(row, stored, [](float x) { return half_bits(x); });
+}
+/// Returns the scale of the row.
+inline float narrow(std::span<const float> row, std::int8_t* stored) {
+    constexpr std::size_t block = 16;
+    const std::size_t whole = row.size() - row.size() % block;
+    float largest[block] = {}, poison[block] = {};
+    const auto look = [&](float x, std::size_t j) {
+        largest[j] = std::fabs(x) > largest[j] ? std::fabs(x) : largest[j];
+        poison[j] += x * 0;  // NaN where x is not finite
+    };
+    for (std::size_t i = 0; i < whole; i += block)
+        for (std::size_t j = 0; j < block; ++j) look(row[i + j], j);
+    for (std::size_t i = whole; i < row.size(); ++i) look(row[i], 0);
+    for (std::size_t j = 1; j < block; ++j) {
+        largest[0] = std::max(largest[0], largest[j]);
+        poison[0] += poison[j];
+    }
+    const float scale = largest[0] / 127 + poison[0], inverse = scale > 0 ? 1 / scale : 0;
+    const auto nearest = [inverse](float x) {
+        const float q = x * inverse, above = q > 127 ? 127 : q, within = above < -127 ? -127 : above;
+        return static_cast<std::int8_t>(bits<std::int32_t>(within + 0x1.8p23f));  // the sum rounds, its low bits are q
+    };
+    for (std::size_t i = 0; i < whole; i += block)
+        for (std::size_t j = 0; j < block; ++j) stored[i + j] = nearest(row[i + j]);
+    for (std::size_t i = whole; i < row.size(); ++i) stored[i] = nearest(row[i]);
+    return scale;
+}
+
+// Numbers out of memory /////////////////////////////////////////////////////////////////////////////////////////////
+
+/// The packs of one unit: what is read from a row at once. Two of bfloat16 make up a 32-bit word, and there a shift
+/// and a mask turn the even ones and the odd ones into floats, cheaper than a conversion in order. So the packs of a
+/// unit may hold its numbers in an order of their own; arrange() brings floats into it and settle() out of it.
+template <class Scalar>
+inline constexpr std::size_t packs_per_unit = std::same_as<Scalar, Eigen::bfloat16> ? 2 : 1;
+template <class Scalar>
+inline constexpr std::size_t unit = packs_per_unit<Scalar>* lanes;
+template <class Scalar>
+using Unit = Pack[packs_per_unit<Scalar>];
+
+/// So many numbers, rounded up to whole units.
+template <class Scalar>
+constexpr std::size_t whole_units(std::size_t numbers) {
+    return (numbers + unit<Scalar> - 1) / unit<Scalar> * unit<Scalar>;
+}
+
+/// What widen() does, in vector types alone.
+namespace portable {
+inline Pack widen(const Eigen::half* stored) {
+    typedef std::uint16_t Halves __attribute__((vector_size(pack_bytes / 2)));
+    return half_to_float(__builtin_convertvector(load<Halves>(stored), BitPack));
+}
+inline Pack widen(const std::int8_t* stored) {
+    typedef std::int8_t Bytes __attribute__((vector_size(pack_bytes / 4)));
+    typedef std::int16_t Shorts __attribute__((vector_size(pack_bytes / 2)));
+    const auto shorts = __builtin_convertvector(load<Bytes>(stored), Shorts);
+    return __builtin_convertvector(__builtin_convertvector(shorts, IntPack), Pack);
+}
+}  // namespace portable
+
+inline void widen(const float* stored, Unit<float>& out) { out[0] = load(stored); }
+inline void widen(const Eigen::bfloat16* stored, Unit<Eigen::bfloat16>& out) {
+    const auto words = load<BitPack>(stored);
+    out[0] = bits<Pack>(words << 16);
+    out[1] = bits<Pack>(words & 0xffff0000u);
+}
+// g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one.
+inline void widen(const Eigen::half* stored, Unit<Eigen::half>& out) {
+#if defined(__AVX512F__)
+    out[0] = bits<Pack>(_mm512_cvtph_ps(load<__m256i>(stored)));
+#elif defined(__F16C__)
+    out[0] = bits<Pack>(_mm256_cvtph_ps(load<__m128i>(stored)));
+#else
+    out[0] = portable::widen(stored);
+#endif
+}
+inline void widen(const std::int8_t* stored, Unit<std::int8_t>& out) {
+#if defined(__AVX512F__)
+    out[0] = bits<Pack>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load<__m128i>(stored))));
+#elif defined(__AVX2__)
+    out[0] =
+        bits<Pack>(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(stored)))));
+#elif defined(__SSE4_1__) && !defined(__AVX__)
+    out[0] = bits<Pack>(_mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<std::int32_t>(stored)))));
+#else
+    out[0] = portable::widen(stored);
+#endif
+}
+
+template <std::size_t... I>
+void arrange_pairs(const float* numbers, float* unit, std::index_sequence<I...>) {
+    const Pack a = load(numbers), b = load(numbers + lanes);
+    store(unit, __builtin_shufflevector(a, b, (2 * I)...));
+    store(unit + lanes, __builtin_shufflevector(a, b, (2 * I + 1)...));
+}
+template <std::size_t... I>
+void settle_pairs(const float* unit, float* numbers, std::index_sequence<I...>) {
+    const Pack even = load(unit), odd = load(unit + lanes);
+    store(numbers, __builtin_shufflevector(even, odd, (I / 2 + I % 2 * lanes)...));
+    store(numbers + lanes, __builtin_shufflevector(even, odd, (lanes / 2 + I / 2 + I % 2 * lanes)...));
+}
+template <class Scalar>
+void arrange(const float* numbers, float* unit) {
+    if constexpr (packs_per_unit<Scalar> == 2)
+        arrange_pairs(numbers, unit, std::make_index_sequence<lanes>());
+    else
+        store(unit, load(numbers));
+}
+template <class Scalar>
+void settle(const float* unit, float* numbers) {
+    if constexpr (packs_per_unit<Scalar> == 2)
+        settle_pairs(unit, numbers, std::make_index_sequence<lanes>());
+    else
+        store(numbers, load(unit));
+}
+
+}  // namespace detail
+}  // namespace msrnn
