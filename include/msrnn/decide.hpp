@@ -4,6 +4,7 @@
 
 #include "config.hpp"
 #include "core/evidence.hpp"
+#include "core/pack.hpp"
 #include "core/position.hpp"
 #include "core/protection.hpp"
 #include "core/ratings.hpp"

@@ -7,7 +7,6 @@
 #include "state/attend.hpp"
 #include "state/attend_prompt.hpp"
 #include "state/floats.hpp"
-#include "state/pack.hpp"
 #include "state/prompt.hpp"
 #include "state/prompt_chunk.hpp"
 #include "state/rows.hpp"

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -19,7 +20,19 @@ constexpr Candidates<std::int32_t> all{0, 1000};
 
 std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std::int32_t>& stamps,
                        Candidates<std::int32_t> candidates = all) {
-    return weakest<std::int32_t>(ratings, stamps.data(), candidates);
+    const std::size_t few = weakest<std::int32_t>(ratings, stamps.data(), candidates);
+    // Among so many slots that they are compared in packs, the same one.
+    std::vector<float> more_ratings(100, not_a_number);
+    std::vector<std::int32_t> more_stamps(100, std::numeric_limits<std::int32_t>::max());
+    for (const std::size_t first : {0u, 37u, 90u}) {
+        const auto at = static_cast<std::ptrdiff_t>(first);
+        std::copy(ratings.begin(), ratings.end(), more_ratings.begin() + at);
+        std::copy(stamps.begin(), stamps.end(), more_stamps.begin() + at);
+        const std::size_t found = weakest<std::int32_t>(more_ratings, more_stamps.data(), candidates);
+        CHECK(found == (few == ratings.size() ? more_ratings.size() : first + few));
+        std::fill(more_stamps.begin(), more_stamps.end(), std::numeric_limits<std::int32_t>::max());
+    }
+    return few;
 }
 }  // namespace
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 
+#include "pack.hpp"
 #include "slot.hpp"
 
 namespace msrnn {
@@ -22,38 +24,69 @@ struct Attention {
     std::span<const float> row(std::size_t head) const { return {weights + head * stride, slots}; }
 
     /// Calls use(slot, total) for every slot, `total` being the sum over query heads, added in the order of the heads.
-    /// Blocks of a fixed length let the compiler vectorise `use`; a plain loop over slots stays scalar.
     template <class Use>
     void sum(Use use) const {
-        fold(use, [](float total) { return total; });
+        each(use, [](float total) { return total; });
     }
-
     /// Calls use(slot, mean) for every slot: the sum above, divided by the number of query heads.
     template <class Use>
     void mean(Use use) const {
-        fold(use, [heads = static_cast<float>(query_heads)](float total) { return total / heads; });
+        each(use, [heads = static_cast<float>(query_heads)](float total) { return total / heads; });
+    }
+
+    /// numbers[slot] <- keep * numbers[slot] + the sum; at keep 0 the old numbers do not count, whatever they are.
+    void sum_into(std::span<float> numbers, float keep) const {
+        into(numbers, keep, [](const auto& total) { return total; });
+    }
+    /// numbers[slot] <- keep * numbers[slot] + the mean.
+    void mean_into(std::span<float> numbers, float keep) const {
+        const auto heads = static_cast<float>(query_heads);
+        const bool power_of_two = (query_heads & (query_heads - 1)) == 0;
+        if (power_of_two)  // the same number, ten times as fast
+            into(numbers, keep, [one = 1 / heads](const auto& total) { return total * one; });
+        else
+            into(numbers, keep, [heads](const auto& total) { return total / heads; });
     }
 
 private:
-    static constexpr std::size_t block = 16;
+    // Slots go in blocks, and within a block head after head: rows of weights are long, and read best in one piece.
+    static constexpr std::size_t block = 256;
+    struct alignas(detail::Pack) Totals {
+        float of[block];
+    };
 
-    template <class Use, class Finish>
-    void fold(Use& use, Finish finish) const {
-        std::size_t first = 0;
-        for (; first + block <= slots; first += block) {
-            float total[block];
-            for (std::size_t i = 0; i < block; ++i) total[i] = weights[first + i];
+    /// Calls use(first, count, totals) for every block.
+    template <class Use>
+    void fold(Use use) const {
+        if (query_heads == 1) return use(0, slots, weights);
+        Totals totals;
+        for (std::size_t first = 0; first < slots; first += block) {
+            const std::size_t count = slots - first < block ? slots - first : block;
+            std::memcpy(totals.of, weights + first, count * sizeof(float));
             for (std::size_t head = 1; head < query_heads; ++head) {
-                const float* more = weights + head * stride + first;
-                for (std::size_t i = 0; i < block; ++i) total[i] += more[i];
+                const float* const more = weights + head * stride + first;
+                detail::each_lane(count, [&](auto place) { place.set(totals.of, place(totals.of) + place(more)); });
             }
-            for (std::size_t i = 0; i < block; ++i) use(first + i, finish(total[i]));
+            use(first, count, totals.of);
         }
-        for (; first < slots; ++first) {
-            float total = weights[first];
-            for (std::size_t head = 1; head < query_heads; ++head) total += weights[head * stride + first];
-            use(first, finish(total));
-        }
+    }
+    template <class Use, class Finish>
+    void each(Use& use, Finish finish) const {
+        fold([&](std::size_t first, std::size_t count, const float* total) {
+            for (std::size_t i = 0; i < count; ++i) use(first + i, finish(total[i]));
+        });
+    }
+    template <class Finish>
+    void into(std::span<float> numbers, float keep, Finish finish) const {
+        fold([&](std::size_t first, std::size_t count, const float* total) {
+            float* const number = numbers.data() + first;
+            if (keep == 0)
+                detail::each_lane(count, [&](auto place) { place.set(number, finish(place(total))); });
+            else
+                detail::each_lane(count, [&](auto place) {
+                    place.set(number, place.all(keep) * place(number) + finish(place(total)));
+                });
+        });
     }
 };
 

@@ -22,9 +22,7 @@ struct H2O {
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
-    void observe(const Attention& seen, Ratings rating) const {
-        seen.sum([&](std::size_t slot, float weight) { rating[slot] += weight; });
-    }
+    void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
 };
 
 }  // namespace msrnn

@@ -40,7 +40,7 @@ struct SnapKV {
 
     void observe(const Attention& seen, Ratings rating) const {
         const auto sum = rating.column(0);
-        seen.mean([&](std::size_t slot, float weight) { sum[slot] += weight; });
+        seen.mean_into(sum, 1);
     }
     void rate(Ratings rating) const {
         const auto sum = rating.column(0);

@@ -7,7 +7,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "pack.hpp"
+#include "../core/pack.hpp"
 #include "rows.hpp"
 #include "scalar.hpp"
 

@@ -12,7 +12,7 @@
 #include <span>
 #include <utility>
 
-#include "pack.hpp"
+#include "../core/pack.hpp"
 #if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
@@ -67,15 +67,15 @@ inline Pack half_to_float(BitPack half) {
 template <class Scalar, class Convert>
 void narrow_each(std::span<const float> row, Scalar* stored, Convert convert) {
     constexpr std::size_t block = 16;
-    std::size_t i = 0;
+    const std::size_t whole = row.size() - row.size() % block;
     std::uint16_t converted[block];
-    for (; i + block <= row.size(); i += block) {
+    for (std::size_t i = 0; i < whole; i += block) {
         for (std::size_t j = 0; j < block; ++j) converted[j] = convert(row[i + j]);
         std::memcpy(static_cast<void*>(stored + i), converted, sizeof converted);
     }
-    for (; i < row.size(); ++i) {
-        const std::uint16_t one = convert(row[i]);
-        std::memcpy(static_cast<void*>(stored + i), &one, sizeof one);
+    for (std::size_t i = whole; i < row.size(); ++i) {
+        converted[0] = convert(row[i]);
+        std::memcpy(static_cast<void*>(stored + i), converted, sizeof converted[0]);
     }
 }
 inline void narrow(std::span<const float> row, float* stored) { std::ranges::copy(row, stored); }
@@ -150,10 +150,11 @@ inline void widen(const Eigen::bfloat16* stored, Unit<Eigen::bfloat16>& out) {
     out[0] = bits<Pack>(words << 16);
     out[1] = bits<Pack>(words & 0xffff0000u);
 }
-// g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one.
+// g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one. The forms with a mask are the same
+// instructions; those without warn of an uninitialised variable of their own.
 inline void widen(const Eigen::half* stored, Unit<Eigen::half>& out) {
 #if defined(__AVX512F__)
-    out[0] = bits<Pack>(_mm512_cvtph_ps(load<__m256i>(stored)));
+    out[0] = bits<Pack>(_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(stored)));
 #elif defined(__F16C__)
     out[0] = bits<Pack>(_mm256_cvtph_ps(load<__m128i>(stored)));
 #else
@@ -162,12 +163,14 @@ inline void widen(const Eigen::half* stored, Unit<Eigen::half>& out) {
 }
 inline void widen(const std::int8_t* stored, Unit<std::int8_t>& out) {
 #if defined(__AVX512F__)
-    out[0] = bits<Pack>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load<__m128i>(stored))));
+    const auto wide = _mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(stored));
+    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
 #elif defined(__AVX2__)
-    out[0] =
-        bits<Pack>(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(stored)))));
+    const auto wide = _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(load<long long>(stored)));
+    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
 #elif defined(__SSE4_1__) && !defined(__AVX__)
-    out[0] = bits<Pack>(_mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<std::int32_t>(stored)))));
+    const auto wide = _mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<std::int32_t>(stored)));
+    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
 #else
     out[0] = portable::widen(stored);
 #endif

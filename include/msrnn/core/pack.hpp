@@ -51,17 +51,61 @@ template <class Vector = Pack>
 Vector all(float x) {
     return x - Vector{};
 }
+/// One lane or a whole pack of an array, from index `at` on.
+struct PackPlace {
+    std::size_t at;
+    Pack operator()(const float* numbers) const { return load(numbers + at); }
+    void set(float* numbers, Pack value) const { store(numbers + at, value); }
+    static Pack all(float x) { return detail::all(x); }
+};
+struct LanePlace {
+    std::size_t at;
+    float operator()(const float* numbers) const { return numbers[at]; }
+    void set(float* numbers, float value) const { numbers[at] = value; }
+    static float all(float x) { return x; }
+};
+/// Calls use(place) for the first `count` numbers of whatever arrays it reads: packs, then the lanes that are left.
+template <class Use>
+void each_lane(std::size_t count, Use use) {
+    std::size_t at = 0;
+    for (; at + lanes <= count; at += lanes) use(PackPlace{at});
+    for (; at < count; ++at) use(LanePlace{at});
+}
 /// Of each pair the larger; the second where one of them is NaN.
 template <class Vector>
 Vector larger(Vector a, Vector b) {
     return a > b ? a : b;
 }
 
+template <class Vector, std::size_t... I>
+auto lower_half(Vector v, std::index_sequence<I...>) {
+    return __builtin_shufflevector(v, v, I...);
+}
+template <class Vector, std::size_t... I>
+auto upper_half(Vector v, std::index_sequence<I...>) {
+    return __builtin_shufflevector(v, v, (sizeof...(I) + I)...);
+}
+/// op of the lower and the upper half, again and again, until four lanes are left.
+template <class Vector, class Op>
+auto fold_to_quad(Vector v, Op op) {
+    constexpr std::size_t half = sizeof v / sizeof v[0] / 2;
+    if constexpr (sizeof v == sizeof(Quad))
+        return v;
+    else
+        return fold_to_quad(
+            op(lower_half(v, std::make_index_sequence<half>()), upper_half(v, std::make_index_sequence<half>())), op);
+}
+inline float sum(Pack v) {
+    const Quad q = fold_to_quad(v, [](auto a, auto b) { return a + b; });
+    return (q[0] + q[1]) + (q[2] + q[3]);
+}
 template <class Vector>
-float sum(Vector v) {
-    float total = v[0];
-    for (std::size_t i = 1; i < sizeof v / sizeof total; ++i) total += v[i];
-    return total;
+auto smallest(Vector v) {
+    const auto smaller = [](auto a, auto b) { return a < b ? a : b; };
+    auto q = fold_to_quad(v, smaller);
+    q = smaller(q, __builtin_shufflevector(q, q, 2, 3, 0, 1));
+    q = smaller(q, __builtin_shufflevector(q, q, 1, 0, 3, 2));
+    return q[0];
 }
 
 /// Sums of neighbours: in each 16 bytes, two from `a`, then two from `b`.
@@ -70,25 +114,14 @@ Pack neighbours(Pack a, Pack b, std::index_sequence<I...>) {
     return __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : lanes) + I / 4 * 4 + I % 2 * 2)...) +
            __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : lanes) + I / 4 * 4 + I % 2 * 2 + 1)...);
 }
-/// The lower half of a vector plus its upper half.
-template <class Vector, std::size_t... I>
-auto halves(Vector v, std::index_sequence<I...>) {
-    return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (sizeof...(I) + I)...);
-}
-template <class Vector>
-Quad quarters(Vector v) {
-    if constexpr (sizeof(Vector) == sizeof(Quad))
-        return bits<Quad>(v);
-    else
-        return quarters(halves(v, std::make_index_sequence<sizeof(Vector) / sizeof(float) / 2>()));
-}
 /// {sum of a, sum of b, sum of c, sum of d}. Four at once: one at a time costs more than the products they add up.
 inline Quad sums(Pack a, Pack b, Pack c, Pack d) {
     constexpr std::make_index_sequence<lanes> all_lanes;
-    return quarters(neighbours(neighbours(a, b, all_lanes), neighbours(c, d, all_lanes), all_lanes));
+    const Pack in_quads = neighbours(neighbours(a, b, all_lanes), neighbours(c, d, all_lanes), all_lanes);
+    return fold_to_quad(in_quads, [](auto x, auto y) { return x + y; });
 }
 
-/// e^x for x <= 0, within 2 units in the last place; exactly 0 below -88; NaN stays NaN.
+/// e^x for x <= 0, within 2 units in the last place; 0 below -87.68, where e^x is no normal number; NaN stays NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 (the coefficients of Cephes' expf), times 2^n.
 /// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, from where it is shifted into an exponent.

@@ -1,0 +1,118 @@
+// An engine of one sequence in steady state: rows in Layers, a lane for each head or layer, one token at a time.
+#pragma once
+
+#include <cstddef>
+#include <msrnn/decide.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "layers.hpp"
+
+template <class P>
+using LanesOf = std::vector<msrnn::Lane<P>>;
+
+/// Lanes of so many layers that are full: budget + 1 rows are taken, the newest of which evict() has dropped.
+template <class P>
+LanesOf<P> full_lanes(std::size_t layers, std::size_t budget, const P& policy) {
+    const std::size_t lanes = scope_of(policy) == msrnn::Scope::layer ? 1 : kv_heads;
+    LanesOf<P> all(layers * lanes, msrnn::Lane<P>(msrnn::Limits{.budget = budget}, policy));
+    for (msrnn::Lane<P>& lane : all) {
+        while (lane.size() <= budget) lane.append(lane.seen());
+        lane.evict(msrnn::Slot(budget));
+    }
+    return all;
+}
+
+template <class P, class Scalar = float>
+class Engine {
+public:
+    Engine(std::size_t group, std::size_t head_dim, std::size_t budget, P policy = {})
+        : layers(budget + 1, head_dim),
+          lanes(full_lanes(layers.count, budget, policy)),
+          weight_stride(msrnn::whole_lines(budget + 1)),
+          weights(kv_heads * group * weight_stride),
+          q(random_floats(kv_heads * group * head_dim, 2)),
+          group_(group),
+          token_(random_floats(head_dim, 3)),
+          out_(q.size()) {}
+
+    /// One token in the next layer.
+    void step() {
+        next();
+        write();
+        attend();
+        append(lanes);
+        decide(lanes, weights);
+    }
+    void attend() {
+        msrnn::attend(layers.keys(layer_), layers.values(layer_), kv_heads, layers.n, layers.dim, q.data(), group_,
+                      layers.scale(), weights.data(), weight_stride, out_.data());
+    }
+    void append(LanesOf<P>& deciding) const {
+        for (msrnn::Lane<P>& lane : of_layer(deciding)) lane.append(lane.seen());
+    }
+    /// What the policy adds: these weights are shown to the lanes of the layer, as if they were its own.
+    void decide(LanesOf<P>& deciding, const msrnn::Buffer& seen) const {
+        std::size_t head = 0;
+        const std::size_t heads = kv_heads * layers.count / deciding.size();
+        for (msrnn::Lane<P>& lane : of_layer(deciding)) {
+            lane.observe(seen.data() + head * group_ * weight_stride, heads * group_, weight_stride);
+            if constexpr (std::same_as<Scalar, float>)
+                lane.observe(msrnn::Keys{[&](msrnn::Slot slot) {
+                    return std::span<const float>(layers.rows(layer_, head, 0) + slot * layers.dim, layers.dim);
+                }});
+            lane.evict();
+            head += heads;
+        }
+    }
+    void next() { layer_ = (layer_ + 1) % layers.count; }
+    bool right() const { return layers.right(layer_, group_, q, out_); }
+    std::size_t layer() const { return layer_; }
+
+    Layers<Scalar> layers;
+    LanesOf<P> lanes;
+    std::size_t weight_stride;
+    msrnn::Buffer weights;
+    const std::vector<float> q;
+
+private:
+    std::span<msrnn::Lane<P>> of_layer(LanesOf<P>& all) const {
+        const std::size_t count = all.size() / layers.count;
+        return std::span(all).subspan(layer_ * count, count);
+    }
+    /// The token's key and value, which differ a little from head to head.
+    void write() {
+        const std::size_t per_layer = lanes.size() / layers.count;
+        for (std::size_t h = 0; h < kv_heads; ++h) {
+            const msrnn::Slot slot = lanes[layer_ * per_layer + h * per_layer / kv_heads].next();
+            token_[h] = -token_[h];
+            for (const std::size_t which : {std::size_t{0}, std::size_t{1}})
+                msrnn::detail::narrow(token_, layers.rows(layer_, h, which) + slot * layers.dim);
+        }
+    }
+
+    std::size_t group_;
+    std::vector<float> token_;
+    std::vector<float> out_;
+    std::size_t layer_ = 0;
+};
+
+/// Whether what these lanes would drop next is what a plain loop over the candidates finds.
+template <class P>
+bool drops_the_weakest(msrnn::Lane<P> lane, const float* weights, std::size_t query_heads, std::size_t stride) {
+    lane.append(lane.seen());
+    lane.observe(weights, query_heads, stride);
+    const std::vector<float> row(largest_dim, 1.0f);
+    lane.observe(msrnn::Keys{[&](msrnn::Slot) { return std::span<const float>(row); }});
+    std::vector<std::pair<std::size_t, msrnn::Arrival>> candidates;
+    for (std::size_t s = 0; s < lane.extent(); ++s)
+        if (lane.candidate(msrnn::Slot(s))) candidates.emplace_back(s, lane.arrival(msrnn::Slot(s)));
+    lane.evict();
+    std::pair<std::size_t, msrnn::Arrival> expected = candidates.at(0);
+    for (const auto& [slot, arrival] : candidates)
+        if (const float low = lane.ratings()[expected.first], rating = lane.ratings()[slot];
+            rating < low || (rating == low && arrival < expected.second))
+            expected = {slot, arrival};
+    return lane.victims().size() == 1 && lane.victims()[0] == expected.first;
+}
