@@ -39,15 +39,26 @@ public:
 
     /// One token in the next layer.
     void step() {
+        step([this] { attend(); });
+    }
+    template <class Attend>
+    void step(Attend attend_to_all) {
         next();
         write();
-        attend();
+        attend_to_all();
         append(lanes);
         decide(lanes, weights);
     }
-    void attend() {
-        msrnn::attend(layers.keys(layer_), layers.values(layer_), kv_heads, layers.n, layers.dim, q.data(), group_,
-                      layers.scale(), weights.data(), weight_stride, out_.data());
+    void attend() { attend(0, kv_heads); }
+    /// KV heads [first, end): those of one thread.
+    void attend(std::size_t first, std::size_t end) {
+        const std::size_t head = first * group_;
+        auto keys = layers.keys(layer_), values = layers.values(layer_);
+        keys.base += first * keys.head_stride;
+        values.base += first * values.head_stride;
+        msrnn::attend(keys, values, end - first, layers.n, layers.dim, q.data() + head * layers.dim, group_,
+                      layers.scale(), weights.data() + head * weight_stride, weight_stride,
+                      out_.data() + head * layers.dim);
     }
     void append(LanesOf<P>& deciding) const {
         for (msrnn::Lane<P>& lane : of_layer(deciding)) lane.append(lane.seen());
