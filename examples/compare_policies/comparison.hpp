@@ -78,11 +78,28 @@ inline std::vector<Cell> plan(Choice choice, std::size_t window, std::uint64_t s
     return cells;
 }
 
+/// What the state may store its rows as, by the names of the command line.
+inline const std::vector<std::string> known_scalars = {"f32", "bf16", "f16", "int8"};
+
 struct Experiment {
     const Model& model;
     std::span<const Token> tokens;
     std::size_t window = 0;
     std::uint64_t seed = 0;
+    std::string scalar = known_scalars.front();
+
+    std::optional<Score> evaluate(const Cell& cell, Watch& watch) const {
+        if (scalar == "bf16") return evaluate_as<Eigen::bfloat16>(cell, watch);
+        if (scalar == "f16") return evaluate_as<Eigen::half>(cell, watch);
+        if (scalar == "int8") return evaluate_as<std::int8_t>(cell, watch);
+        return evaluate_as<float>(cell, watch);
+    }
+
+private:
+    template <class Scalar>
+    std::optional<Score> evaluate_as(const Cell& cell, Watch& watch) const {
+        return compare::evaluate<Scalar>(model, tokens, window, policy_named(cell.policy, seed), cell.slots(), watch);
+    }
 };
 
 /// Measures the cells side by side. `finished()` is called after each, by one thread at a time; `waiting()` is called
@@ -96,9 +113,7 @@ void measure(std::vector<Cell>& cells, const Experiment& experiment, std::size_t
         for (std::size_t i = next++; i < cells.size(); i = next++) {
             Cell& cell = cells[i];
             if (!cell.refusal.empty()) continue;
-            const auto policy = policy_named(cell.policy, experiment.seed);
-            const auto score =
-                evaluate(experiment.model, experiment.tokens, experiment.window, policy, cell.slots(), watch);
+            const auto score = experiment.evaluate(cell, watch);
             const std::lock_guard lock(one_at_a_time);
             cell.score = score;
             finished();

@@ -48,12 +48,13 @@ struct Watch {
     const std::atomic<bool>& interrupted;
 };
 
-/// Nothing if it was interrupted.
-inline std::optional<Score> evaluate(const Model& model, std::span<const Token> tokens, std::size_t window,
-                                     const msrnn::AnyPolicy& policy, std::size_t budget, Watch& watch) {
+/// Nothing if it was interrupted. The state stores its rows as `Scalar`.
+template <class Scalar = float>
+std::optional<Score> evaluate(const Model& model, std::span<const Token> tokens, std::size_t window,
+                              const msrnn::AnyPolicy& policy, std::size_t budget, Watch& watch) {
     using Clock = std::chrono::steady_clock;
     const Windows windows{.window = window, .tokens = tokens.size()};
-    Decoder decoder(model, budget, policy);
+    BasicDecoder<Scalar> decoder(model, budget, policy);
     double loss = 0;
     Clock::duration time{};
     for (std::size_t w = 0; w < windows.count(); ++w) {

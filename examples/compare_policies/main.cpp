@@ -98,7 +98,7 @@ int run(const Options& options) {
         Watch watch{.interrupted = interrupted};
         const ProgressLine progress(windows.steps() * runs(cells));
         measure(
-            cells, {subject.model, subject.tokens, window, options.seed}, options.threads, watch,
+            cells, {subject.model, subject.tokens, window, options.seed, options.scalar}, options.threads, watch,
             [&] {
                 if (csv) csv->write_in_order(cells);
             },

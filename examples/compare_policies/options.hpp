@@ -17,6 +17,7 @@ struct Options {
     Choice choice;
     std::size_t threads = 1;
     std::uint64_t seed = 0;
+    std::string scalar = known_scalars.front();
 };
 
 inline void add_options(CLI::App& app, Options& options) {
@@ -39,6 +40,10 @@ inline void add_options(CLI::App& app, Options& options) {
         ->delimiter(',')
         ->check(from_1)
         ->type_name("LIST");
+    app.add_option("--scalar", options.scalar,
+                   "the state stores keys and values as f32, bf16, f16 or int8 (default: f32)")
+        ->check(CLI::IsMember(known_scalars))
+        ->type_name("TYPE");
     app.add_option("--csv", options.csv, "write the rows here too")->type_name("FILE");
     app.add_option("--threads", options.threads, "measure so many rows side by side (default: 1, the best timing)")
         ->check(from_1)

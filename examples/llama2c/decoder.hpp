@@ -67,12 +67,14 @@ private:
     std::vector<Turn> turns_;
 };
 
-class Decoder {
+/// Keys and values are stored as `Scalar`.
+template <class Scalar = float>
+class BasicDecoder {
 public:
-    using State = msrnn::State<msrnn::AnyPolicy>;
+    using State = msrnn::State<msrnn::AnyPolicy, Scalar>;
 
-    Decoder(const Model& model, std::size_t budget, const msrnn::AnyPolicy& policy,
-            PositionsIn positions = PositionsIn::text)
+    BasicDecoder(const Model& model, std::size_t budget, const msrnn::AnyPolicy& policy,
+                 PositionsIn positions = PositionsIn::text)
         : model_(model),
           positions_(positions),
           state_(shape_of(model.config), msrnn::Limits{.budget = budget}, policy),
@@ -147,5 +149,6 @@ private:
     Ranks ranks_;
     Vector x_, normed_, query_, key_, value_, attended_, gate_, up_, logits_;
 };
+using Decoder = BasicDecoder<>;
 
 }  // namespace llama2c

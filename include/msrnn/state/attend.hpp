@@ -140,20 +140,21 @@ void dot_tile(const Scalar* first, const Tile& tile, std::size_t head_dim, Prefe
             }
     };
     Prefetch ahead = prefetch;
-    Unit<Scalar> key[tile_rows];
     std::size_t column = 0;
     for (; column + unit<Scalar> <= head_dim; column += unit<Scalar>) {
         ahead.tick();
+        Unit<Scalar> key[tile_rows];
 #pragma GCC unroll 4
         for (std::size_t i = 0; i < tile_rows; ++i) widen(first + tile.behind[i] + column, key[i]);
         add(column, key);
     }
+    prefetch = ahead;
     if (column < head_dim) {
+        Unit<Scalar> key[tile_rows];
         for (std::size_t i = 0; i < tile_rows; ++i)
             widen_rest(first + tile.behind[i] + column, head_dim - column, key[i]);
         add(column, key);
     }
-    prefetch = ahead;
 #pragma GCC unroll 4
     for (std::size_t q = 0; q < Q; ++q) dots[q] = sums(products[q][0], products[q][1], products[q][2], products[q][3]);
 }
