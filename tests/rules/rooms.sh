@@ -1,5 +1,6 @@
 #!/bin/sh
-# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, and the rest is the C++ library.
+# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, intrinsics in state/scalar.hpp, and
+# the rest is the C++ library.
 # The doors on top of the rooms may include any room; config.hpp is open to all.
 set -eu
 cd "$1"
@@ -40,6 +41,9 @@ find msrnn -name '*.hpp' | sort | xargs awk '
             if (index(" " may[room] " ", " " to[2] " ") == 0) refuse(room " may not include " name)
         }
         else if (name ~ /^Eigen\//) { if (room != "state") refuse(name " belongs in state/ alone") }
+        else if (name == "immintrin.h") {
+            if (FILENAME != "msrnn/state/scalar.hpp") refuse("intrinsics belong in state/scalar.hpp alone")
+        }
         else if (name !~ /^[a-z_]+$/) refuse(name " is neither ours nor of the C++ library")
     }
     END {
