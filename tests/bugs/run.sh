@@ -21,7 +21,8 @@ for name; do
     set -- "$@" "$name"
 done
 
-sh "$root/.ci/install" g++ catch2 nlohmann-json3-dev patch
+sh "$root/.ci/install" g++ catch2 nlohmann-json3-dev libeigen3-dev patch
+eigen=$(pkg-config --cflags eigen3 2>/dev/null || echo -I/usr/include/eigen3)
 
 work=$(mktemp -d)
 streams=
@@ -36,7 +37,7 @@ test_of() { sed -n '2s/^Caught by: [^:]*: "\(.*\)"$/\1/p' "tests/bugs/$1.patch" 
 
 # compile INCLUDE FILE PROGRAM: one file of tests against these headers, asserts on as in decide_tests.
 compile() {
-    $cxx -std=c++20 -O0 -include first.hpp -I "$1" -I tests "$2" $main -o "$3" >"$3.log" 2>&1
+    $cxx -std=c++20 -O0 -include first.hpp -I "$1" -I tests $eigen "$2" $main -o "$3" >"$3.log" 2>&1
 }
 
 # in_streams COMMAND ITEM...: the command for each item, so many side by side as there are jobs.
@@ -104,11 +105,11 @@ plant() {
 }
 
 prepare
-if [ -n "$everything" ]; then
-    files=$(ls tests/core/*.cpp tests/policy/*.cpp tests/lane/*.cpp tests/rope/*.cpp)
-else
-    files=$(for name; do file_of "$name"; done | sort -u)
-fi
+files=$(
+    [ -z "$everything" ] || ls tests/core/*.cpp tests/policy/*.cpp tests/lane/*.cpp tests/rope/*.cpp
+    for name; do file_of "$name"; done
+)
+files=$(echo "$files" | sort -u)
 in_streams control $files
 if [ -f red ]; then
     echo 'planted bugs: the control is red, nothing was planted'

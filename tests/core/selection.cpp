@@ -22,9 +22,9 @@ std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std:
                        Candidates<std::int32_t> candidates = all) {
     const std::size_t few = weakest<std::int32_t>(ratings, stamps.data(), candidates);
     // Among so many slots that they are compared in packs, the same one.
-    std::vector<float> more_ratings(100, not_a_number);
-    std::vector<std::int32_t> more_stamps(100, std::numeric_limits<std::int32_t>::max());
-    for (const std::size_t first : {0u, 37u, 90u}) {
+    std::vector<float> more_ratings(100 + ratings.size(), not_a_number);
+    std::vector<std::int32_t> more_stamps(more_ratings.size(), std::numeric_limits<std::int32_t>::max());
+    for (const std::size_t first : {0u, 37u, 100u}) {
         const auto at = static_cast<std::ptrdiff_t>(first);
         std::copy(ratings.begin(), ratings.end(), more_ratings.begin() + at);
         std::copy(stamps.begin(), stamps.end(), more_stamps.begin() + at);

@@ -92,6 +92,34 @@ TEST_CASE("a steady step of a state allocates nothing") {
     });
 }
 
+TEMPLATE_TEST_CASE("a steady step allocates nothing, whatever rows are stored as, turned or not", "", float,
+                   Eigen::bfloat16, Eigen::half, std::int8_t) {
+    for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known())
+        for (const std::size_t head_dim : {64u, 80u}) {
+            const msrnn::Shape shape{.layers = 2, .query_heads = 8, .kv_heads = 2, .head_dim = head_dim};
+            msrnn::State<msrnn::AnyPolicy, TestType> state(shape, {.budget = 32}, policy);
+            Random random{1};
+            Token token(shape, random);
+            const auto turn = [](msrnn::Slot, std::span<float> key) { key[0] = -key[0]; };
+            const auto steps = [&](int from, int to) {
+                for (int t = from; t < to; ++t)
+                    for (std::size_t layer = 0; layer < shape.layers; ++layer)
+                        state.step(layer, t, token.q, token.k, token.v, token.out);
+            };
+            const auto turned_steps = [&](int from, int to) {
+                for (int t = from; t < to; ++t)
+                    for (std::size_t layer = 0; layer < shape.layers; ++layer)
+                        state.step(layer, t, token.q, token.k, token.v, token.out, turn);
+            };
+            CAPTURE(policy.name(), head_dim);
+            steps(0, 1);
+            CHECK(allocations_of([&] { steps(1, 150); }) == 0);
+            CHECK(allocations_of([&] { turned_steps(150, 151); }) == shape.kv_heads);
+            CHECK(allocations_of([&] { turned_steps(151, 300); }) == 0);
+            CHECK(state.lane(0, 0).evictions() == 268);
+        }
+}
+
 TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included") {
     for_every_policy([]<class P>(const P& policy) {
         msrnn::Lane<P> lane({.budget = 64, .capacity = 100}, policy);

@@ -121,7 +121,7 @@ inline Quad sums(Pack a, Pack b, Pack c, Pack d) {
     return fold_to_quad(in_quads, [](auto x, auto y) { return x + y; });
 }
 
-/// e^x for x <= 0, within 2 units in the last place; 0 below -87.68, where e^x is no normal number; NaN stays NaN.
+/// e^x for x <= 0, within 2 units in the last place; 0 below -87.69, where e^x is no normal number; NaN stays NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 (the coefficients of Cephes' expf), times 2^n.
 /// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, from where it is shifted into an exponent.

@@ -12,19 +12,22 @@
 #include "scalar.hpp"
 
 /// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs, and every row is
-/// read from memory once for all query heads: what they want of it is done while it lies in the first-level cache.
-/// - Keys go in tiles of four rows, columns of all four side by side, and up to four query heads at a time: sixteen
-/// sums
-///   of products in registers (eight where there are sixteen registers). Four sums are reduced together.
-/// - Values go in blocks of sixteen rows and stripes of a few columns, whose outputs stay in registers meanwhile.
-/// - Both prefetch eight kilobytes ahead into the second-level cache, and not in the order of addresses but a line of
-///   each of four rows, then the next: memory delivers interleaved rows a quarter faster than one row after the other.
+/// read from memory once for all query heads: rows go in blocks of sixteen, and what the queries want of a block is
+/// done while it lies in the first-level cache, up to four queries at a time (two where there are sixteen registers).
+/// - Keys: four rows side by side, column after column, sixteen sums of products in registers. Four sums are reduced
+///   together.
+/// - Values: stripes of a few columns, whose outputs stay in registers for the whole block.
+/// - Memory: prefetched into the second-level cache 16 KiB ahead, and not in the order of addresses but a line of each
+/// of
+///   four rows, then the next: that is a quarter faster than one row after the other. From there into the first-level
+///   cache eight rows ahead: else every read waits for one of the few buffers that the far prefetches occupy (keys,
+///   four queries: 1.35 times the time of reading; so 1.2).
 ///
-/// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory): prefetching into the first-level cache (slower with
-/// eight queries), or every other line (1.5 times slower: nothing fetches the lines between), or no prefetching (up to
-/// 1.9 times slower), all prefetches in the first of two passes of queries (15 % slower), twice and four times as far
-/// ahead (no difference), two rows and eight queries at a time (no difference), one row at a time with all queries (8 %
-/// slower), weights in registers and outputs in memory (15 % slower in the cache).
+/// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory): prefetching every other line (1.5 times slower:
+/// nothing fetches the lines between), or nothing (up to 1.9 times slower), all far prefetches in the first of two
+/// passes of queries (15 % slower), two rows and eight queries at a time (no difference), one row at a time with all
+/// queries (8 % slower), weights in registers and outputs in memory (15 % slower in the cache), pointers for the four
+/// rows in place of offsets (10 % slower: g++ then reads each row twice).
 namespace msrnn::detail {
 
 inline constexpr std::size_t tile_rows = 4;
@@ -33,7 +36,8 @@ inline constexpr std::size_t block_rows = 16;
 inline constexpr std::size_t stripe_packs = 4;
 inline constexpr std::size_t most_queries = 32;  // that attend in one walk over the rows
 inline constexpr std::size_t scratch_floats = 4096;
-inline constexpr std::size_t prefetch_bytes = 8192;
+inline constexpr std::size_t far_bytes = 16384;  // prefetched into the second-level cache, so much ahead
+inline constexpr std::size_t near_rows = 8;      // into the first-level cache
 inline constexpr std::size_t line_bytes = 64;
 
 /// A piece of memory in rows.
@@ -48,6 +52,8 @@ class Prefetch {
 public:
     Prefetch(Memory rows, std::size_t pace)
         : line_(rows.base), end_(rows.base + rows.row_bytes), rows_(rows), pace_(pace), left_(pace) {}
+
+    bool first_pass = true;  ///< over the block: what is near needs to be prefetched once
 
     [[gnu::always_inline]] void tick() {
         if (--left_ != 0) return;
@@ -78,14 +84,14 @@ public:
         : rows_(rows),
           n_(n),
           row_bytes_(head_dim * sizeof(Scalar)),
-          distance_(std::max(block_rows, prefetch_bytes / row_bytes_ / block_rows * block_rows)),
+          distance_(std::max(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
           next_(next.base != nullptr ? next : Memory{at(n - 1), 0, row_bytes_}) {}
 
     const Scalar* row(std::size_t r) const { return rows_.base + r * rows_.stride; }
     std::size_t stride() const { return rows_.stride; }
-    /// The scales of rows [r, r + count), where the scalar has them; 0 behind the end.
+    /// The scales of rows [r, r + count), where the scalar has them; the last one behind the end.
     void read_scales(std::size_t r, std::size_t count, float* scales) const {
-        for (std::size_t i = 0; i < count; ++i) scales[i] = r + i < n_ ? rows_.scales[(r + i) * rows_.scale_stride] : 0;
+        for (std::size_t i = 0; i < count; ++i) scales[i] = rows_.scales[std::min(r + i, n_ - 1) * rows_.scale_stride];
     }
     /// What will be wanted when row r is at work. `bytes` of each four rows are read between two calls of tick().
     Prefetch prefetch(std::size_t r, std::size_t bytes, std::size_t passes) const {
@@ -118,45 +124,52 @@ void widen_rest(const Scalar* row, std::size_t rest, Unit<Scalar>& out) {
     widen(padded, out);
 }
 
-/// Four rows: the first, and how far behind it the others begin.
-struct Tile {
-    std::size_t behind[tile_rows];
-};
-
-/// dots[q][i] = queries[q] . row i of the tile that begins at `first`, for Q queries `width` floats apart, arranged as
-/// the scalar wants them.
-template <std::size_t Q, class Scalar>
-void dot_tile(const Scalar* first, const Tile& tile, std::size_t head_dim, Prefetch& prefetch, const float* queries,
-              std::size_t width, Quad* dots) {
-    Pack products[Q][tile_rows] = {};
-    const auto add = [&](std::size_t column, const Unit<Scalar>(&key)[tile_rows]) __attribute__((always_inline)) {
+/// Calls take(q, r, dots) with the products of query q and rows r to r + 3, for `rows` rows and Q queries that lie
+/// `width` floats apart, arranged as the scalar wants them. Behind the end the last row stands once more.
+template <std::size_t Q, class Scalar, class Take>
+void dot_block(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim, Prefetch& prefetch,
+               const float* queries, std::size_t width, Take take) {
+    constexpr std::size_t line = line_bytes / sizeof(Scalar);
+    Prefetch ahead = prefetch;
+    for (std::size_t r = 0; r < rows; r += tile_rows, first += tile_rows * stride) {
+        const std::size_t last = rows - 1 - r,
+                          behind[tile_rows] = {0, stride * (last < 1 ? last : 1), stride * (last < 2 ? last : 2),
+                                               stride * (last < 3 ? last : 3)};
+        Pack products[Q][tile_rows] = {};
+        const auto add = [&](std::size_t column, const Unit<Scalar>(&key)[tile_rows]) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+            for (std::size_t q = 0; q < Q; ++q)
+#pragma GCC unroll 2
+                for (std::size_t u = 0; u < packs_per_unit<Scalar>; ++u) {
+                    const Pack query = load(queries + q * width + column + u * lanes);
+#pragma GCC unroll 4
+                    for (std::size_t i = 0; i < tile_rows; ++i) products[q][i] += key[i][u] * query;
+                }
+        };
+        std::size_t column = 0;
+        for (; column + unit<Scalar> <= head_dim; column += unit<Scalar>) {
+            ahead.tick();
+            Unit<Scalar> key[tile_rows];
+#pragma GCC unroll 4
+            for (std::size_t i = 0; i < tile_rows; ++i) widen(first + behind[i] + column, key[i]);
+            // Not a function: g++ takes one that only prefetches for one without effects, and drops the call.
+            if (column % line == 0 && ahead.first_pass)
+#pragma GCC unroll 4
+                for (std::size_t i = 0; i < tile_rows; ++i)
+                    __builtin_prefetch(first + near_rows * stride + behind[i] + column, 0, 3);
+            add(column, key);
+        }
+        if (column < head_dim) {
+            Unit<Scalar> key[tile_rows];
+            for (std::size_t i = 0; i < tile_rows; ++i)
+                widen_rest(first + behind[i] + column, head_dim - column, key[i]);
+            add(column, key);
+        }
 #pragma GCC unroll 4
         for (std::size_t q = 0; q < Q; ++q)
-#pragma GCC unroll 2
-            for (std::size_t u = 0; u < packs_per_unit<Scalar>; ++u) {
-                const Pack query = load(queries + q * width + column + u * lanes);
-#pragma GCC unroll 4
-                for (std::size_t i = 0; i < tile_rows; ++i) products[q][i] += key[i][u] * query;
-            }
-    };
-    Prefetch ahead = prefetch;
-    std::size_t column = 0;
-    for (; column + unit<Scalar> <= head_dim; column += unit<Scalar>) {
-        ahead.tick();
-        Unit<Scalar> key[tile_rows];
-#pragma GCC unroll 4
-        for (std::size_t i = 0; i < tile_rows; ++i) widen(first + tile.behind[i] + column, key[i]);
-        add(column, key);
+            take(q, r, sums(products[q][0], products[q][1], products[q][2], products[q][3]));
     }
     prefetch = ahead;
-    if (column < head_dim) {
-        Unit<Scalar> key[tile_rows];
-        for (std::size_t i = 0; i < tile_rows; ++i)
-            widen_rest(first + tile.behind[i] + column, head_dim - column, key[i]);
-        add(column, key);
-    }
-#pragma GCC unroll 4
-    for (std::size_t q = 0; q < Q; ++q) dots[q] = sums(products[q][0], products[q][1], products[q][2], products[q][3]);
 }
 
 /// out[q] += sum over `rows` rows of weights[q][row] * row, for the columns of U units that begin at `first`; rows of
@@ -164,7 +177,7 @@ void dot_tile(const Scalar* first, const Tile& tile, std::size_t head_dim, Prefe
 template <std::size_t Q, std::size_t U, class Scalar, class Widen>
 void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefetch& prefetch, const float* weights,
                 float* out, std::size_t width, Widen widen_row) {
-    constexpr std::size_t packs = packs_per_unit<Scalar>;
+    constexpr std::size_t packs = packs_per_unit<Scalar>, line = line_bytes / sizeof(Scalar);
     Pack sum[Q][U][packs];
 #pragma GCC unroll 4
     for (std::size_t q = 0; q < Q; ++q)
@@ -176,6 +189,10 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
         Unit<Scalar> value[U];
 #pragma GCC unroll 4
         for (std::size_t u = 0; u < U; ++u) widen_row(first + u * unit<Scalar>, value[u]);
+        if (ahead.first_pass)
+#pragma GCC unroll 4
+            for (std::size_t i = 0; i < U * unit<Scalar>; i += line)
+                __builtin_prefetch(first + near_rows * stride + i, 0, 3);
 #pragma GCC unroll 4
         for (std::size_t q = 0; q < Q; ++q) {
             const Pack weight = all(weights[q * block_rows + r]);
@@ -262,31 +279,29 @@ struct Attending {
     /// weights <- logits, and the highest of each query head.
     void read_keys() {
         std::fill_n(highest, query_heads, all<Quad>(-std::numeric_limits<float>::infinity()));
-        const std::size_t stride = keys.stride(), whole = n - n % tile_rows;
-        for (std::size_t r = 0; r < whole; r += tile_rows)
-            read_tile({{0, stride, 2 * stride, 3 * stride}}, r,
-                      [](float* weight, Quad logits) { store(weight, logits); });
-        // Behind the end the last row stands once more, for its logit and not for its place.
-        if (const std::size_t rest = n - whole; rest > 0)
-            read_tile({{0, stride * (rest > 1), stride * (rest - 1), stride * (rest - 1)}}, whole,
-                      [rest](float* weight, Quad logits) {
-                          for (std::size_t i = 0; i < rest; ++i) weight[i] = logits[i];
-                      });
-    }
-    template <class Store>
-    void read_tile(const Tile& tile, std::size_t r, Store store_logits) {
-        Quad scales = {};
-        if constexpr (Rows<Key>::scaled) keys.read_scales(r, tile_rows, reinterpret_cast<float*>(&scales));
-        Prefetch prefetch = keys.prefetch(r, tile_rows * unit<Key> * sizeof(Key), passes);
-        by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-            Quad logits[Q];
-            dot_tile<Q>(keys.row(r), tile, head_dim, prefetch, arranged + q * key_width, key_width, logits);
-            for (std::size_t i = 0; i < Q; ++i) {
-                if constexpr (Rows<Key>::scaled) logits[i] *= scales;
-                highest[q + i] = larger(logits[i], highest[q + i]);
-                store_logits(weights + (q + i) * weight_stride + r, logits[i]);
-            }
-        });
+        for (std::size_t r = 0; r < n; r += block_rows) {
+            const std::size_t rows = std::min(block_rows, n - r);
+            float scales[block_rows];
+            if constexpr (Rows<Key>::scaled) keys.read_scales(r, block_rows, scales);
+            Prefetch prefetch = keys.prefetch(r, tile_rows * unit<Key> * sizeof(Key), passes);
+            by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                prefetch.first_pass = q == 0;
+                Quad high[Q];
+                for (std::size_t i = 0; i < Q; ++i) high[i] = highest[q + i];
+                dot_block<Q>(
+                    keys.row(r), keys.stride(), rows, head_dim, prefetch, arranged + q * key_width,
+                    key_width, [&](std::size_t i, std::size_t t, Quad logits) __attribute__((always_inline)) {
+                        if constexpr (Rows<Key>::scaled) logits *= load<Quad>(scales + t);
+                        high[i] = larger(logits, high[i]);
+                        float* const weight = weights + (q + i) * weight_stride + r + t;
+                        if (t + tile_rows <= rows)
+                            store(weight, logits);
+                        else
+                            for (std::size_t j = 0; j < rows - t; ++j) weight[j] = logits[j];
+                    });
+                for (std::size_t i = 0; i < Q; ++i) highest[q + i] = high[i];
+            });
+        }
     }
 
     /// weights <- e^(logit - highest), and sums <- their products with the values.
@@ -310,6 +325,7 @@ struct Attending {
             constexpr std::size_t stripe = stripe_packs / packs_per_unit<Value> * unit<Value>;
             Prefetch prefetch = values.prefetch(r, stripe * sizeof(Value), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                prefetch.first_pass = q == 0;
                 add_block<Q>(values.row(r), values.stride(), rows, head_dim, prefetch, share[q], sums + q * value_width,
                              value_width);
             });
@@ -359,8 +375,8 @@ namespace msrnn {
 ///     weights[g * weight_stride + r] = softmax_r(scale * q_g . k_r),      out_g = sum_r weights[g, r] * v_r
 /// queries and out are [query_heads][head_dim], float; the softmax subtracts the largest logit. Any head_dim, fast for
 /// multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an order that depends on n and
-/// head_dim alone (and on the processor compiled for), so the same rows give the same bits. A NaN or an infinite logit
-/// makes all weights of its query head NaN.
+/// head_dim alone (and on the processor compiled for), so the same rows give the same bits. A NaN logit, or
+/// one of plus infinity, makes all weights of its query head NaN.
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / head_dim of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates

@@ -101,9 +101,10 @@ inline float narrow(std::span<const float> row, std::int8_t* stored) {
         largest[0] = std::max(largest[0], largest[j]);
         poison[0] += poison[j];
     }
-    const float scale = largest[0] / 127 + poison[0], inverse = scale > 0 ? 1 / scale : 0;
-    const auto nearest = [inverse](float x) {
-        const float q = x * inverse, above = q > 127 ? 127 : q, within = above < -127 ? -127 : above;
+    // So that 127 * scale stays finite.
+    const float scale = std::min(largest[0], 0x1.fffffap127f) / 127 + poison[0];
+    const auto nearest = [scale](float x) {
+        const float q = scale > 0 ? x / scale : 0, above = q > 127 ? 127 : q, within = above < -127 ? -127 : above;
         return static_cast<std::int8_t>(bits<std::int32_t>(within + 0x1.8p23f));  // the sum rounds, its low bits are q
     };
     for (std::size_t i = 0; i < whole; i += block)

@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <msrnn/core/pack.hpp>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/random.hpp"
+
+using msrnn::detail::all;
+using msrnn::detail::bits;
+using msrnn::detail::IntPack;
+using msrnn::detail::lanes;
+using msrnn::detail::Pack;
+using msrnn::detail::Quad;
+
+namespace {
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinite = std::numeric_limits<float>::infinity();
+
+std::vector<float> exp_of(std::vector<float> numbers) {
+    const std::size_t count = numbers.size();
+    numbers.resize((count + lanes - 1) / lanes * lanes);
+    for (std::size_t i = 0; i < numbers.size(); i += lanes)
+        msrnn::detail::store(&numbers[i], msrnn::detail::exp(msrnn::detail::load(&numbers[i])));
+    numbers.resize(count);
+    return numbers;
+}
+float exp_of(float x) { return exp_of(std::vector<float>{x})[0]; }
+
+double last_place(double number) { return std::ldexp(1.0, std::max(std::ilogb(number), -126) - 23); }
+
+/// The argument at which exp() is farthest from the function, in units of the last place.
+struct Worst {
+    float at = 0;
+    double units = 0;
+};
+Worst worst_of(const std::vector<float>& numbers) {
+    Worst worst;
+    const std::vector<float> measured = exp_of(numbers);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const double expected = std::exp(static_cast<double>(numbers[i]));
+        const double units = std::fabs(static_cast<double>(measured[i]) - expected) / last_place(expected);
+        if (!(units <= worst.units)) worst = {numbers[i], units};
+    }
+    return worst;
+}
+
+template <class Vector>
+Vector whole_numbers(Random& random) {
+    Vector v = {};
+    for (std::size_t i = 0; i < sizeof v / sizeof(float); ++i) v[i] = static_cast<float>(random.below(20001)) - 10000;
+    return v;
+}
+template <class Vector>
+float sum_by_hand(Vector v) {
+    float total = 0;
+    for (std::size_t i = 0; i < sizeof v / sizeof(float); ++i) total += v[i];
+    return total;
+}
+}  // namespace
+
+TEST_CASE("exp is within 2 units in the last place") {
+    std::vector<float> numbers{-0.0f, -1e-45f, -1e-38f, -1e-9f, -87.3f, -87.33f, -87.34f, -87.5f, -87.68f};
+    const auto last = bits<std::uint32_t>(-87.68f);
+    for (auto u = bits<std::uint32_t>(-1e-8f); u < last; u += 499) numbers.push_back(bits<float>(u));
+    const Worst worst = worst_of(numbers);
+    CAPTURE(worst.at, worst.units, exp_of(worst.at));
+    CHECK(worst.units <= 2);
+}
+
+TEST_CASE("exp has no step where its range reduction goes to the next power of two") {
+    std::vector<float> numbers;
+    for (int n = 0; n < 126; ++n) {
+        float x = static_cast<float>(-(n + 0.5) * std::log(2.0));
+        for (int i = 0; i < 20; ++i) x = std::nextafter(x, 0.0f);
+        for (int i = 0; i < 40; ++i) numbers.push_back(x = std::nextafter(x, -infinite));
+    }
+    const Worst worst = worst_of(numbers);
+    CAPTURE(worst.at, worst.units, exp_of(worst.at));
+    CHECK(worst.units <= 2);
+}
+
+TEST_CASE("exp is exactly 1 at 0, 0 where it is no normal number by far, and NaN of NaN") {
+    CHECK(exp_of(0.0f) == 1);
+    CHECK(exp_of(-0.0f) == 1);
+    for (const float x :
+         {-87.69f, -88.0f, std::nextafter(-88.0f, -100.0f), -88.5f, -89.0f, -104.0f, -1e4f, -1e30f, -infinite}) {
+        CAPTURE(x);
+        CHECK(bits<std::uint32_t>(exp_of(x)) == 0);
+    }
+    CHECK(std::isnan(exp_of(not_a_number)));
+    CHECK(std::isnan(exp_of(-not_a_number)));
+}
+
+TEST_CASE("exp never rises as its argument falls") {
+    std::vector<float> numbers;
+    for (int i = 0; i < 100000; ++i) numbers.push_back(-0.001f * static_cast<float>(i));
+    const std::vector<float> e = exp_of(numbers);
+    CHECK(std::is_sorted(e.rbegin(), e.rend()));
+}
+
+TEST_CASE("four sums at once are exact on whole numbers, each in its place") {
+    Random random{1};
+    for (int i = 0; i < 1000; ++i) {
+        const auto a = whole_numbers<Pack>(random), b = whole_numbers<Pack>(random);
+        const auto c = whole_numbers<Pack>(random), d = whole_numbers<Pack>(random);
+        const Quad measured = msrnn::detail::sums(a, b, c, d);
+        REQUIRE(measured[0] == sum_by_hand(a));
+        REQUIRE(measured[1] == sum_by_hand(b));
+        REQUIRE(measured[2] == sum_by_hand(c));
+        REQUIRE(measured[3] == sum_by_hand(d));
+    }
+}
+
+TEST_CASE("four sums at once count every lane once") {
+    for (std::size_t i = 0; i < lanes; ++i) {
+        Pack one = {};
+        one[i] = 1;
+        const Quad measured = msrnn::detail::sums(all(0.0f), one, one * all(2.0f), all(0.0f));
+        CAPTURE(i);
+        REQUIRE(measured[0] == 0);
+        REQUIRE(measured[1] == 1);
+        REQUIRE(measured[2] == 2);
+        REQUIRE(measured[3] == 0);
+    }
+}
+
+TEST_CASE("the sum and the smallest of a vector are exact on whole numbers") {
+    Random random{2};
+    for (int i = 0; i < 100; ++i) {
+        const auto pack = whole_numbers<Pack>(random);
+        REQUIRE(msrnn::detail::sum(pack) == sum_by_hand(pack));
+        float smallest = pack[0];
+        IntPack integers = {};
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            smallest = std::min(smallest, pack[lane]);
+            integers[lane] = static_cast<std::int32_t>(pack[lane]);
+        }
+        REQUIRE(msrnn::detail::smallest(pack) == smallest);
+        REQUIRE(msrnn::detail::smallest(integers) == static_cast<std::int32_t>(smallest));
+    }
+}
+
+TEST_CASE("the larger of a pair is the second where one is NaN") {
+    const Quad a{1, not_a_number, 3, -infinite}, b{2, 5, not_a_number, -7};
+    const Quad ab = msrnn::detail::larger(a, b), ba = msrnn::detail::larger(b, a);
+    CHECK(ab[0] == 2);
+    CHECK(ab[1] == 5);
+    CHECK(std::isnan(ab[2]));
+    CHECK(ab[3] == -7);
+    CHECK(ba[0] == 2);
+    CHECK(std::isnan(ba[1]));
+    CHECK(ba[2] == 3);
+    CHECK(ba[3] == -7);
+}
