@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh [PRESET...]: installs what is missing, then configures, builds and runs the tests; presets: test, clang, asan.
+# run.sh [PRESET...]: installs what is missing, then configures, builds and runs the tests; presets: test, clang, asan, tsan.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- test

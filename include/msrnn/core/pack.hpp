@@ -21,7 +21,6 @@ inline constexpr std::size_t pack_bytes = 32;
 inline constexpr std::size_t pack_bytes = 16;
 #endif
 inline constexpr std::size_t lanes = pack_bytes / sizeof(float);
-inline constexpr std::size_t quad_lanes = 4;
 
 typedef float Pack __attribute__((vector_size(pack_bytes)));
 typedef std::int32_t IntPack __attribute__((vector_size(pack_bytes)));
@@ -124,17 +123,18 @@ inline Quad sums(Pack a, Pack b, Pack c, Pack d) {
 /// e^x for x <= 0, within 2 units in the last place; 0 below -87.69, where e^x is no normal number; NaN stays NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 (the coefficients of Cephes' expf), times 2^n.
-/// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, from where it is shifted into an exponent.
+/// Rounded by a conversion to integers: adding and taking away 1.5 * 2^23 is undone under -ffast-math.
 inline Pack exp(Pack x) {
-    const Pack lowest = all(-88.0f), round = all(0x1.8p23f);
+    const Pack lowest = all(-88.0f);
     x = x < lowest ? lowest : x;
-    const Pack shifted = x * all(1.44269504f) + round, n = shifted - round;
-    const Pack r = (x - n * all(0.693359375f)) - n * all(-2.12194440e-4f);
+    const auto n = __builtin_convertvector(x * all(1.44269504f) - all(0.5f), IntPack);
+    const auto whole = __builtin_convertvector(n, Pack);
+    const Pack r = (x - whole * all(0.693359375f)) - whole * all(-2.12194440e-4f);
     Pack p = all(1.9875691500e-4f);
     for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
         p = p * r + all(coefficient);
     p = p * (r * r) + r + all(1.0f);
-    return p * bits<Pack>((bits<BitPack>(shifted) + 127) << 23);
+    return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
 }
 
 }  // namespace msrnn::detail

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <limits>
 #include <type_traits>
@@ -11,23 +10,26 @@
 #include "rows.hpp"
 #include "scalar.hpp"
 
-/// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs, and every row is
-/// read from memory once for all query heads: rows go in blocks of sixteen, and what the queries want of a block is
-/// done while it lies in the first-level cache, up to four queries at a time (two where there are sixteen registers).
-/// - Keys: four rows side by side, column after column, sixteen sums of products in registers. Four sums are reduced
-///   together.
-/// - Values: stripes of a few columns, whose outputs stay in registers for the whole block.
-/// - Memory: prefetched into the second-level cache 16 KiB ahead, and not in the order of addresses but a line of each
-/// of
-///   four rows, then the next: that is a quarter faster than one row after the other. From there into the first-level
-///   cache eight rows ahead: else every read waits for one of the few buffers that the far prefetches occupy (keys,
-///   four queries: 1.35 times the time of reading; so 1.2).
+/// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
+/// of sixteen, and what the query heads want of a block is done while it lies in the first-level cache, for up to four
+/// of them at a time (two where there are sixteen registers); so a row comes from memory once.
+///
+/// Keys: four rows side by side, column after column, sixteen sums of products in registers. Four sums are reduced
+/// together.
+///
+/// Values: stripes of a few columns, whose outputs stay in registers for the whole block.
+///
+/// Prefetching: into the second-level cache 16 KiB ahead, a line of each of four rows, then the next line of each,
+/// which is a quarter faster than the order of addresses; from there into the first-level cache eight rows ahead, or
+/// else every read waits for one of the few buffers that the far prefetches hold (keys, four query heads: 1.35 times
+/// the time of reading without, 1.2 with).
 ///
 /// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory): prefetching every other line (1.5 times slower:
-/// nothing fetches the lines between), or nothing (up to 1.9 times slower), all far prefetches in the first of two
-/// passes of queries (15 % slower), two rows and eight queries at a time (no difference), one row at a time with all
-/// queries (8 % slower), weights in registers and outputs in memory (15 % slower in the cache), pointers for the four
-/// rows in place of offsets (10 % slower: g++ then reads each row twice).
+/// nothing fetches those between), or nothing (up to 1.9 times); all far prefetches in the first of two passes over a
+/// block (15 % slower); two rows and eight query heads at a time (no difference); one row and all query heads (8 %
+/// slower); weights in registers and outputs in memory (15 % slower in a cache); four pointers to rows in place of
+/// offsets (10 % slower: g++ reads each row twice); bfloat16 converted in order (no difference, 5 % slower in a cache,
+/// 10 % with AVX2).
 namespace msrnn::detail {
 
 inline constexpr std::size_t tile_rows = 4;
@@ -375,8 +377,8 @@ namespace msrnn {
 ///     weights[g * weight_stride + r] = softmax_r(scale * q_g . k_r),      out_g = sum_r weights[g, r] * v_r
 /// queries and out are [query_heads][head_dim], float; the softmax subtracts the largest logit. Any head_dim, fast for
 /// multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an order that depends on n and
-/// head_dim alone (and on the processor compiled for), so the same rows give the same bits. A NaN logit, or
-/// one of plus infinity, makes all weights of its query head NaN.
+/// head_dim alone (and on the processor compiled for), so the same rows give the same bits. A logit that is NaN or plus
+/// infinity makes all weights of its query head NaN.
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / head_dim of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates

@@ -24,8 +24,8 @@ namespace msrnn {
 /// A float is stored as the nearest number of the type, of two equally near ones as the one whose last bit is 0. A
 /// finite float beyond the largest number of the type is stored as that largest number, infinities stay infinite, NaN
 /// stays NaN (its payload may change). int8 has one scale for each row of each head: number = scale * q with q in
-/// [-127, 127] and scale = max|row| / 127, so every number is met within scale / 2
-/// (and rounding); a row that holds a NaN or an infinity is NaN as a whole.
+/// [-127, 127] and scale = max|row| / 127, so every number is met within scale / 2, up to rounding; a row that holds a
+/// NaN or an infinity is NaN as a whole.
 template <class S>
 concept StoredScalar = std::same_as<S, float> || std::same_as<S, Eigen::bfloat16> || std::same_as<S, Eigen::half> ||
     std::same_as<S, std::int8_t>;
@@ -51,13 +51,15 @@ inline std::uint16_t half_bits(float x) {
     const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
     return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
 }
-/// Halves in the low 16 bits of each lane, as floats. The product rebiases the exponent, subnormals included.
+/// Halves in the low 16 bits of each lane, as floats. No step has a subnormal float: a host may flush them to zero.
 inline Pack half_to_float(BitPack half) {
     const BitPack magnitude = (half & 0x7fffu) << 13;
-    const Pack finite = bits<Pack>(magnitude) * all(0x1p112f);
+    const BitPack normal = magnitude + (112u << 23);
+    const BitPack subnormal = bits<BitPack>(bits<Pack>(magnitude + (113u << 23)) - all(0x1p-14f));
     const BitPack special = magnitude | 0x7f800000u;
-    const auto is_special = bits<IntPack>(magnitude) >= 0x0f800000;  // signed: SSE2 compares nothing else
-    const BitPack number = is_special ? special : bits<BitPack>(finite);
+    // Signed comparisons: SSE2 has no others.
+    const BitPack finite = bits<IntPack>(magnitude) < 0x00800000 ? subnormal : normal;
+    const BitPack number = bits<IntPack>(magnitude) >= 0x0f800000 ? special : finite;
     return bits<Pack>(number | (half & 0x8000u) << 16);
 }
 
