@@ -24,7 +24,7 @@ constexpr std::size_t kv_heads = 8, largest_in_cache = 256, largest_dim = 128;
 constexpr float int8_scale = 1.0f / 127;
 template <class Scalar>
 std::span<const char> pattern() {
-    constexpr std::size_t rows = 4096, width = 64;
+    static constexpr std::size_t rows = 4096, width = 64;
     static const auto stored = [] {
         msrnn::Rows<Scalar> written(rows, width);
         const std::vector<float> numbers = random_floats(rows * width, 1);
