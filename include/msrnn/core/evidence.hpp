@@ -65,7 +65,8 @@ private:
             std::memcpy(totals.of, weights + first, count * sizeof(float));
             for (std::size_t head = 1; head < query_heads; ++head) {
                 const float* const more = weights + head * stride + first;
-                detail::each_lane(count, [&](auto place) { place.set(totals.of, place(totals.of) + place(more)); });
+                float* const sums = totals.of;
+                detail::each_lane(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
             }
             use(first, count, totals.of);
         }
@@ -79,11 +80,12 @@ private:
     template <class Finish>
     void into(std::span<float> numbers, float keep, Finish finish) const {
         fold([&](std::size_t first, std::size_t count, const float* total) {
+            // By value: what is captured by reference is read again after every store to a float.
             float* const number = numbers.data() + first;
             if (keep == 0)
-                detail::each_lane(count, [&](auto place) { place.set(number, finish(place(total))); });
+                detail::each_lane(count, [=](auto place) { place.set(number, finish(place(total))); });
             else
-                detail::each_lane(count, [&](auto place) {
+                detail::each_lane(count, [=](auto place) {
                     place.set(number, place.all(keep) * place(number) + finish(place(total)));
                 });
         });
