@@ -16,7 +16,7 @@ struct NamedReader {
 };
 
 namespace reading {
-typedef long long Line __attribute__((vector_size(64)));
+typedef unsigned long long Line __attribute__((vector_size(64)));
 
 inline void keep(const Line& line) { asm volatile("" : : "m"(line) : "memory"); }
 
