@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
+#include <msrnn/core/pack.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,44 +16,44 @@ struct NamedReader {
 };
 
 namespace reading {
-typedef unsigned long long Line __attribute__((vector_size(64)));
+constexpr std::size_t line_bytes = 64;
+typedef unsigned long long Word __attribute__((vector_size(msrnn::detail::pack_bytes)));
 
-inline void keep(const Line& line) { asm volatile("" : : "m"(line) : "memory"); }
+inline void keep(const Word& word) { asm volatile("" : : "m"(word) : "memory"); }
 
 /// One address after the other.
 template <std::size_t Accumulators, std::size_t Ahead>
 void sequential(const char* memory, std::size_t bytes) {
-    constexpr std::size_t step = Accumulators * sizeof(Line);
-    Line sum[Accumulators] = {};
+    constexpr std::size_t step = Accumulators * sizeof(Word);
+    Word sum[Accumulators] = {};
     for (std::size_t at = 0; at + step <= bytes; at += step) {
 #pragma GCC unroll 16
         for (std::size_t i = 0; i < Accumulators; ++i) {
-            Line line;
-            std::memcpy(&line, memory + at + i * sizeof line, sizeof line);
-            sum[i] += line;
-            if constexpr (Ahead > 0) __builtin_prefetch(memory + at + i * sizeof line + Ahead, 0, 3);
+            const char* const place = memory + at + i * sizeof(Word);
+            sum[i] += msrnn::detail::load<Word>(place);
+            if (Ahead > 0 && i * sizeof(Word) % line_bytes == 0) __builtin_prefetch(place + Ahead, 0, 3);
         }
     }
-    for (const Line& line : sum) keep(line);
+    for (const Word& word : sum) keep(word);
 }
 
 /// A line of each of so many stretches of memory side by side, then the next.
 template <std::size_t Stretches, std::size_t Lines, std::size_t BlocksAhead>
 void interleaved(const char* memory, std::size_t bytes) {
-    constexpr std::size_t stretch = Lines * sizeof(Line), block = Stretches * stretch;
-    Line sum[Stretches] = {};
+    constexpr std::size_t stretch = Lines * line_bytes, block = Stretches * stretch;
+    Word sum[Stretches] = {};
     for (std::size_t at = 0; at + block <= bytes; at += block)
         for (std::size_t l = 0; l < Lines; ++l) {
 #pragma GCC unroll 16
             for (std::size_t i = 0; i < Stretches; ++i) {
-                const char* const place = memory + at + i * stretch + l * sizeof(Line);
-                Line line;
-                std::memcpy(&line, place, sizeof line);
-                sum[i] += line;
+                const char* const place = memory + at + i * stretch + l * line_bytes;
+#pragma GCC unroll 4
+                for (std::size_t w = 0; w < line_bytes; w += sizeof(Word))
+                    sum[i] += msrnn::detail::load<Word>(place + w);
                 __builtin_prefetch(place + BlocksAhead * block, 0, 3);
             }
         }
-    for (const Line& line : sum) keep(line);
+    for (const Word& word : sum) keep(word);
 }
 }  // namespace reading
 
