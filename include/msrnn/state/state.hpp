@@ -120,7 +120,9 @@ public:
     /// [tokens][kv_heads][head_dim]. `mode.chunk` tokens attend, to everything stored and causally to each other; then
     /// each lane drops down to its budget, and only the survivors' rows are copied from the caller's memory. The policy
     /// is shown as many of a chunk's last tokens as its rows() asks for. `per_token` is the loop over step(), bit for
-    /// bit. Allocates bookkeeping and weights while it runs; the state itself grows only if unbounded.
+    /// bit; the other modes attend in blocks of tokens, and where they attend to the same rows their outputs are those
+    /// of step() within 1e-5 of the largest value, whatever the scalar. Allocates bookkeeping and weights while it
+    /// runs; the state itself grows only if unbounded.
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
         const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
