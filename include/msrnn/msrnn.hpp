@@ -6,6 +6,7 @@
 #include "rope/rotation.hpp"
 #include "state/attend.hpp"
 #include "state/attend_prompt.hpp"
+#include "state/blocks.hpp"
 #include "state/floats.hpp"
 #include "state/prompt.hpp"
 #include "state/prompt_chunk.hpp"
@@ -13,3 +14,4 @@
 #include "state/scalar.hpp"
 #include "state/shape.hpp"
 #include "state/state.hpp"
+#include "state/walk.hpp"
