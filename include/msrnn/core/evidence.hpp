@@ -42,7 +42,7 @@ struct Attention {
     void mean_into(std::span<float> numbers, float keep) const {
         const auto heads = static_cast<float>(query_heads);
         const bool power_of_two = (query_heads & (query_heads - 1)) == 0;
-        if (power_of_two)  // the same number, ten times as fast
+        if (power_of_two)  // the same number without a division
             into(numbers, keep, [one = 1 / heads](const auto& total) { return total * one; });
         else
             into(numbers, keep, [heads](const auto& total) { return total / heads; });

@@ -22,16 +22,16 @@
 /// Values: stripes of a few columns, whose outputs stay in registers for the whole block.
 ///
 /// Prefetching: into the second-level cache 16 KiB ahead, a line of each of four rows, then the next line of each,
-/// which is 8 to 25 % faster than the order of addresses; from there into the first-level cache eight rows ahead, or
-/// else every read waits for one of the few buffers that the far prefetches hold (keys, four query heads: 1.35 times
-/// the time of reading without, 1.2 with).
+/// which is 8 to 25 % faster than the order of addresses; from there into the first-level cache eight rows ahead (keys,
+/// four query heads: 1.3 times the time of reading without, 1.2 with; presumably reads else wait for the buffers that
+/// the far prefetches hold).
 ///
-/// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory): prefetching every other line (1.5 times slower:
-/// nothing fetches those between), or nothing (up to 1.9 times); all far prefetches in the first of two passes over a
-/// block (15 % slower); two rows and eight query heads at a time (no difference); one row and all query heads (8 %
-/// slower); weights in registers and outputs in memory (15 % slower in a cache); four pointers to rows in place of
-/// offsets (10 % slower: g++ reads each row twice); bfloat16 converted in order (no difference, 5 % slower in a cache,
-/// 10 % with AVX2).
+/// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory, some on earlier forms of the kernel): prefetching
+/// every other line, or nothing (1.5 times slower with several query heads); all far prefetches in the first of two
+/// passes over a block (10 to 25 % slower); two rows and eight query heads at a time (no difference); weights in
+/// registers and outputs in memory (15 % slower in a cache); four pointers to rows in place of offsets (5 to 24 %
+/// slower in a cache: g++ reads each row twice); bfloat16 converted in order (no difference, 5 to 10 % slower in a
+/// cache, more with AVX2).
 namespace msrnn::detail {
 
 inline constexpr std::size_t tile_queries = lanes == 16 ? 4 : 2;
