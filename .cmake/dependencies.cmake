@@ -56,16 +56,29 @@ if(MSRNN_BUILD_EXAMPLES)
     msrnn_dependency(CLI11 TARGET CLI11::CLI11 FROM 2.1 BELOW 3 DEBIAN libcli11-dev HEADERS include
         URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
         SHA256 f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a)
+    # Found only: it is a library to be built, and every system has it.
+    find_library(MSRNN_PCRE2 pcre2-8)
+    find_path(MSRNN_PCRE2_INCLUDE pcre2.h)
+    if(MSRNN_PCRE2 AND MSRNN_PCRE2_INCLUDE)
+        add_library(pcre2 INTERFACE)
+        target_link_libraries(pcre2 INTERFACE ${MSRNN_PCRE2})
+        target_include_directories(pcre2 SYSTEM INTERFACE ${MSRNN_PCRE2_INCLUDE})
+    else()
+        list(APPEND msrnn_missing PCRE2)
+        list(APPEND msrnn_missing_packages libpcre2-dev)
+    endif()
+endif()
+if(MSRNN_BUILD_EXAMPLES OR MSRNN_BUILD_TESTS)
+    msrnn_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json FROM 3.9 BELOW 4 DEBIAN nlohmann-json3-dev
+        HEADERS include
+        URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
+        SHA256 d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d)
 endif()
 
 if(MSRNN_BUILD_TESTS)
     msrnn_dependency(Catch2 TARGET Catch2::Catch2WithMain FROM 2.13 BELOW 4 DEBIAN catch2
         URL https://github.com/catchorg/Catch2/archive/refs/tags/v3.7.1.tar.gz
         SHA256 c991b247a1a0d7bb9c39aa35faf0fe9e19764213f28ffba3109388e62ee0269c)
-    msrnn_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json FROM 3.9 BELOW 4 DEBIAN nlohmann-json3-dev
-        HEADERS include
-        URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
-        SHA256 d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d)
     if(catch2_SOURCE_DIR)
         list(APPEND CMAKE_MODULE_PATH ${catch2_SOURCE_DIR}/extras)
     endif()

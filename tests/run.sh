@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 for preset; do
     compiler=
     [ "$preset" != clang ] || compiler=clang
-    sh .ci/install g++ $compiler cmake ninja-build libeigen3-dev libcli11-dev catch2 nlohmann-json3-dev libbenchmark-dev \
+    sh .ci/install g++ $compiler cmake ninja-build libeigen3-dev libcli11-dev libpcre2-dev catch2 nlohmann-json3-dev libbenchmark-dev \
         pkg-config
     cmake --workflow --preset "$preset"
 done

@@ -2,18 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
-#include <future>
-#include <mutex>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "evaluate.hpp"
-#include "llama2c/policies.hpp"
+#include "llama/policies.hpp"
 
 namespace compare {
 
@@ -81,51 +79,37 @@ inline std::vector<Cell> plan(Choice choice, std::size_t window, std::uint64_t s
 /// What the state may store its rows as, by the names of the command line.
 inline const std::vector<std::string> known_scalars = {"f32", "bf16", "f16", "int8"};
 
-struct Experiment {
-    const Model& model;
-    std::span<const Token> tokens;
-    std::size_t window = 0;
+/// What all cells share.
+struct Settings {
+    std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
     std::uint64_t seed = 0;
     std::string scalar = known_scalars.front();
-
-    std::optional<Score> evaluate(const Cell& cell, Watch& watch) const {
-        if (scalar == "bf16") return evaluate_as<Eigen::bfloat16>(cell, watch);
-        if (scalar == "f16") return evaluate_as<Eigen::half>(cell, watch);
-        if (scalar == "int8") return evaluate_as<std::int8_t>(cell, watch);
-        return evaluate_as<float>(cell, watch);
-    }
-
-private:
-    template <class Scalar>
-    std::optional<Score> evaluate_as(const Cell& cell, Watch& watch) const {
-        return compare::evaluate<Scalar>(model, tokens, window, policy_named(cell.policy, seed), cell.slots(), watch);
-    }
 };
 
-/// Measures the cells side by side. `finished()` is called after each, by one thread at a time; `waiting()` is called
-/// meanwhile, every now and then, by the calling thread. Every cell is computed alone: threads change no result.
-template <class Finished, class Waiting>
-void measure(std::vector<Cell>& cells, const Experiment& experiment, std::size_t threads, Watch& watch,
-             Finished finished, Waiting waiting) {
-    std::atomic<std::size_t> next = 0;
-    std::mutex one_at_a_time;
-    const auto work = [&] {
-        for (std::size_t i = next++; i < cells.size(); i = next++) {
-            Cell& cell = cells[i];
-            if (!cell.refusal.empty()) continue;
-            const auto score = experiment.evaluate(cell, watch);
-            const std::lock_guard lock(one_at_a_time);
-            cell.score = score;
-            finished();
-        }
+/// Measures the cells side by side: their scores, where a window was finished, and what each remembered of one window.
+template <class Waiting>
+std::vector<Survival> measure(std::vector<Cell>& cells, Reading reading, const Settings& settings, Watch& watch,
+                              Waiting waiting) {
+    for (const Cell& cell : cells)
+        if (cell.refusal.empty()) reading.memories.push_back({policy_named(cell.policy, settings.seed), cell.slots()});
+
+    const auto evaluated_as = [&]<class Scalar>(Scalar) {
+        return evaluate<Scalar>(reading, settings.threads, watch, waiting);
     };
-    std::vector<std::future<void>> workers;
-    for (std::size_t i = 0; i < std::min(threads, cells.size()); ++i)
-        workers.push_back(std::async(std::launch::async, work));
-    for (auto& worker : workers) {
-        while (worker.wait_for(std::chrono::milliseconds(200)) != std::future_status::ready) waiting();
-        worker.get();
+    Outcome outcome = settings.scalar == "bf16"   ? evaluated_as(Eigen::bfloat16())
+                      : settings.scalar == "f16"  ? evaluated_as(Eigen::half())
+                      : settings.scalar == "int8" ? evaluated_as(std::int8_t())
+                                                  : evaluated_as(float());
+    std::vector<Survival> survival;
+    std::size_t next = 0;
+    for (Cell& cell : cells) {
+        survival.emplace_back();
+        if (!cell.refusal.empty()) continue;
+        survival.back() = std::move(outcome.survival[next]);
+        if (!outcome.scores.empty()) cell.score = std::move(outcome.scores[next]);
+        ++next;
     }
+    return survival;
 }
 
 }  // namespace compare

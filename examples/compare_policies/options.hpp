@@ -6,29 +6,29 @@
 #include <string>
 
 #include "comparison.hpp"
-#include "llama2c/command_line.hpp"
+#include "formats/language_model.hpp"
+#include "llama/command_line.hpp"
 
 namespace compare {
 
 struct Options {
-    std::string model, tokenizer, text, csv;
-    std::size_t window = 0;  // 0: the checkpoint's context
+    std::string model = formats::own_model, tokenizer, text = formats::own_text;
+    std::string csv, json, html;
+    std::size_t window = 0;  // 0: the model's context, or 1,024
     std::size_t tokens = 0;  // 0: the whole text
+    std::size_t map = 1;
     Choice choice;
-    std::size_t threads = 1;
-    std::uint64_t seed = 0;
-    std::string scalar = known_scalars.front();
+    Settings settings;
 };
 
 inline void add_options(CLI::App& app, Options& options) {
-    auto* model = app.add_option("--model", options.model, "llama2.c checkpoint, version 0")->type_name("FILE");
-    auto* tokenizer = app.add_option("--tokenizer", options.tokenizer, "its tokenizer.bin")->type_name("FILE");
-    auto* text = app.add_option("--text", options.text, "what the model reads, byte for byte")->type_name("FILE");
-    model->needs(tokenizer)->needs(text);
-    tokenizer->needs(model);
-    text->needs(model);
-
-    app.add_option("--window", options.window, "tokens per window, BOS included (default: the checkpoint's context)")
+    app.add_option("--model", options.model, "GGUF, or a llama2.c checkpoint (default: our own small model)")
+        ->type_name("FILE");
+    app.add_option("--tokenizer", options.tokenizer, "the tokenizer.bin of a llama2.c checkpoint")->type_name("FILE");
+    app.add_option("--text", options.text, "what the model reads, byte for byte (default: our own story)")
+        ->type_name("FILE");
+    app.add_option("--window", options.window,
+                   "tokens per window, BOS included (default: the model's context, 1024 at most)")
         ->check(from_1)
         ->type_name("W");
     app.add_option("--tokens", options.tokens, "use the first N tokens of the text")->check(from_1)->type_name("N");
@@ -40,21 +40,24 @@ inline void add_options(CLI::App& app, Options& options) {
         ->delimiter(',')
         ->check(from_1)
         ->type_name("LIST");
-    app.add_option("--scalar", options.scalar,
+    app.add_option("--scalar", options.settings.scalar,
                    "the state stores keys and values as f32, bf16, f16 or int8 (default: f32)")
         ->check(CLI::IsMember(known_scalars))
         ->type_name("TYPE");
-    app.add_option("--csv", options.csv, "write the rows here too")->type_name("FILE");
-    app.add_option("--threads", options.threads, "measure so many rows side by side (default: 1, the best timing)")
+    app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
+    app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
+    app.add_option("--csv", options.csv, "write the rows of the table")->type_name("FILE");
+    app.add_option("--map", options.map, "the window whose survival times the report and --json show (default: 1)")
         ->check(from_1)
         ->type_name("N");
-    app.add_option("--seed", options.seed, "of the random policy and of the embedded model (default: 0)")
-        ->check(from_0)
-        ->type_name("S");
+    app.add_option("--threads", options.settings.threads, "read so many windows at once (default: all cores)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--seed", options.settings.seed, "of the random policy (default: 0)")->check(from_0)->type_name("S");
     app.footer(
         "A policy that cannot take a budget (sink-window keeps 4 sinks inside it) shows a dash,\n"
         "unless both --policies and --budgets are given: then it is an error.\n"
-        "Without --model, --tokenizer and --text an embedded random network is used.");
+        "An interrupt ends the run with the windows read so far.");
 }
 
 }  // namespace compare

@@ -4,8 +4,7 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "llama2c/checkpoint.hpp"
-#include "llama2c/tokenizer.hpp"
+#include "formats/language_model.hpp"
 #include "options.hpp"
 #include "sampler.hpp"
 
@@ -44,7 +43,7 @@ void write(const std::string& bytes) {
 void write_text(Decoder& decoder, const Tokenizer& tokenizer, const std::vector<Token>& prompt,
                 const Options& options) {
     Sampler sampler(options.temperature, options.top_p, options.seed);
-    Token token = begin_of_text;
+    Token token = tokenizer.begin();
     const auto go_on_with = [&](Token next) {
         write(tokenizer.text(next, token));
         token = next;
@@ -52,12 +51,12 @@ void write_text(Decoder& decoder, const Tokenizer& tokenizer, const std::vector<
     const auto fed = static_cast<std::int64_t>(prompt.size());
     const auto end = fed + static_cast<std::int64_t>(options.tokens);
     for (std::int64_t position = 0; (options.tokens == 0 || position < end) && !interrupted; ++position) {
-        const Vector& logits = decoder.step(token, position);
+        decoder.read(token, position);
         if (position < fed) {
             go_on_with(prompt[static_cast<std::size_t>(position)]);
         } else {
-            const Token next = sampler.choose(logits);
-            if (options.one_text && between_texts(next)) return;
+            const Token next = sampler.choose(decoder.logits().col(0));
+            if (options.one_text && tokenizer.between_texts(next)) return;
             go_on_with(next);
         }
     }
@@ -65,13 +64,12 @@ void write_text(Decoder& decoder, const Tokenizer& tokenizer, const std::vector<
 
 int run(const Options& options) {
     const msrnn::AnyPolicy policy = policy_for(options);
-    const Model model = read_checkpoint(options.model);
-    const Tokenizer tokenizer = read_tokenizer(options.tokenizer, model.config.vocabulary);
-    const std::vector<Token> prompt = encoded(options.prompt, tokenizer);
-    Decoder decoder(model, options.slots(), policy, options.positions_in());
+    const formats::LanguageModel subject = formats::read_language_model(options.model, options.tokenizer);
+    const std::vector<Token> prompt = encoded(options.prompt, *subject.tokenizer);
+    Decoder decoder(subject.model, options.slots(), policy, options.positions_in());
 
     listen_for_interrupt();
-    write_text(decoder, tokenizer, prompt, options);
+    write_text(decoder, *subject.tokenizer, prompt, options);
     if (isatty(STDOUT_FILENO)) write("\n");
     return interrupted ? status_interrupted : 0;
 }
@@ -81,5 +79,5 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
     CLI::App app("Text under an eviction policy", "generate");
-    return llama2c::run_program(app, argc, argv, generate::add_options, generate::run);
+    return llama::run_program(app, argc, argv, generate::add_options, generate::run);
 }

@@ -8,15 +8,16 @@
 #include <optional>
 #include <string>
 
-#include "llama2c/command_line.hpp"
-#include "llama2c/decoder.hpp"
+#include "formats/language_model.hpp"
+#include "llama/command_line.hpp"
+#include "llama/decoder.hpp"
 
 namespace generate {
 
-using namespace llama2c;
+using namespace llama;
 
 struct Options {
-    std::string model, tokenizer, prompt;
+    std::string model = formats::own_model, tokenizer, prompt;
     std::size_t tokens = 256;  // 0: without end
     std::string policy = no_bound;
     std::size_t budget = 0;  // 0: not given
@@ -46,8 +47,9 @@ inline std::string a_share(const std::string& text) {
 }
 
 inline void add_options(CLI::App& app, Options& options) {
-    app.add_option("--model", options.model, "llama2.c checkpoint, version 0")->required()->type_name("FILE");
-    app.add_option("--tokenizer", options.tokenizer, "its tokenizer.bin")->required()->type_name("FILE");
+    app.add_option("--model", options.model, "GGUF, or a llama2.c checkpoint (default: our own small model)")
+        ->type_name("FILE");
+    app.add_option("--tokenizer", options.tokenizer, "the tokenizer.bin of a llama2.c checkpoint")->type_name("FILE");
     app.add_option("--prompt", options.prompt, "the text begins with this (default: nothing)")->type_name("TEXT");
     app.add_option("--tokens", options.tokens, "write so many tokens behind the prompt; 0: without end (default: 256)")
         ->check(from_0)

@@ -6,12 +6,12 @@
 #include <numeric>
 #include <vector>
 
-#include "llama2c/generator.hpp"
-#include "llama2c/model.hpp"
+#include "generator.hpp"
+#include "llama/model.hpp"
 
 namespace generate {
 
-using namespace llama2c;
+using namespace llama;
 
 /// Chooses the next token: the likeliest at temperature 0, else a draw from softmax(logits / temperature), cut to the
 /// fewest tokens that hold `top_p` of it.

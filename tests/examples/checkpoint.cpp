@@ -1,4 +1,4 @@
-#include "llama2c/checkpoint.hpp"
+#include "formats/llama2c/checkpoint.hpp"
 
 #include <limits>
 
@@ -32,7 +32,7 @@ constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min();
 TEST_CASE("every array of a checkpoint arrives where it belongs") {
     const TemporaryFolder folder;
     const auto plain = tiny_checkpoint();
-    const llama2c::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.bytes()));
+    const llama::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.bytes()));
     REQUIRE(model.config.context == 24);
     const auto same = [](const auto& array, const std::vector<float>& stack, std::size_t layer) {
         const auto size = static_cast<std::size_t>(array.size());
@@ -41,7 +41,7 @@ TEST_CASE("every array of a checkpoint arrives where it belongs") {
     };
     REQUIRE(same(model.embedding, plain.embedding, 0));
     for (std::size_t l = 0; l < plain.layers; ++l) {
-        const llama2c::Layer& layer = model.layers[l];
+        const llama::Layer& layer = model.layers[l];
         REQUIRE(same(layer.attention_norm, plain.attention_norm, l));
         REQUIRE(same(layer.query, plain.wq, l));
         REQUIRE(same(layer.key, plain.wk, l));
@@ -60,7 +60,7 @@ TEST_CASE("without a head of its own the embedding is the head") {
     const TemporaryFolder folder;
     auto plain = tiny_checkpoint();
     plain.separate_head = false;
-    const llama2c::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.fill(1).bytes()));
+    const llama::Model model = llama2c::read_checkpoint(folder.write("model.bin", plain.fill(1).bytes()));
     REQUIRE(&model.head() == &model.embedding);
 }
 

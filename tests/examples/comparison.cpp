@@ -1,9 +1,12 @@
 // Which rows are measured, and how they are shown.
 #include "compare_policies/comparison.hpp"
 
-#include "compare_policies/report.hpp"
+#include "compare_policies/results.hpp"
+#include "compare_policies/table.hpp"
 #include "files.hpp"
 #include "support/catch.hpp"
+#include "support/close.hpp"
+#include "support/random.hpp"
 
 namespace {
 
@@ -19,7 +22,7 @@ std::vector<std::string> names(const std::vector<Cell>& cells) {
 Cell measured(const std::string& policy, std::size_t budget, double nll) {
     return {.policy = policy,
             .budget = budget,
-            .score = compare::Score{.targets = 10, .nll = nll, .microseconds = 12.34, .state_bytes = 56789}};
+            .score = compare::Score{.targets = 10, .window_nll = {nll}, .microseconds = 12.34, .state_bytes = 56789}};
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -27,8 +30,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("the known policies are those of the issue, in its order") {
-    REQUIRE(llama2c::known_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
-                                                                  "h2o", "decayed", "key-norm", "random"});
+    REQUIRE(llama::known_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
+                                                                "h2o", "decayed", "key-norm", "random"});
 }
 
 TEST_CASE("default budgets are fractions of the window, those below 2 and duplicates dropped") {
@@ -95,32 +98,108 @@ TEST_CASE("the table shows the change against full, stars the best of a budget, 
         measured("full", 0, std::log(4.0)), measured("window", 4, std::log(6.0)), measured("tova", 4, std::log(5.0)),
         Cell{.policy = "sink-window", .budget = 4, .refusal = "no"}, Cell{.policy = "random", .budget = 4}};
     const std::string expected =
-        "policy         budget   perplexity       vs full   us/token   state bytes\n"
-        "full              all        4.000             -       12.3        56,789\n"
+        "policy         budget   perplexity             vs full   us/token   state bytes\n"
+        "full              all        4.000                   -       12.3        56,789\n"
         "\n"
-        "window              4        6.000       +50.0 %       12.3        56,789\n"
-        "tova                4        5.000 *     +25.0 %       12.3        56,789\n"
-        "sink-window         4            -             -          -             -\n"
+        "window              4        6.000      +50.0 % +- 0.0       12.3        56,789\n"
+        "tova                4        5.000 *    +25.0 % +- 0.0       12.3        56,789\n"
+        "sink-window         4            -                   -          -             -\n"
         "\n"
-        "* the best of its budget\n";
+        "* the best of its budget; us/token: attention and eviction, all layers\n";
     REQUIRE(compare::table(cells) == expected);
 }
 
-TEST_CASE("the CSV file holds the rows in the order of the table, each as soon as its turn has come") {
-    const TemporaryFolder folder;
-    const std::string path = folder.path("rows.csv");
-    const std::string first = "policy,budget,tokens,nll,ppl,us_per_token,state_bytes\n";
-    const std::string full = "full,0,10,1.000000,2.71828,12.340,56789\n",
-                      tova = "tova,8,10,2.000000,7.38906,12.340,56789\n";
-    std::vector<Cell> cells{Cell{.policy = "full"}, Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
-                            Cell{.policy = "window", .budget = 8}, measured("tova", 8, 2)};
-    compare::CsvFile csv(path);
-    REQUIRE(read_bytes(path) == first);
-    csv.write_in_order(cells);
-    REQUIRE(read_bytes(path) == first);
-    cells[0] = measured("full", 0, 1);
-    csv.write_in_order(cells);
-    REQUIRE(read_bytes(path) == first + full);
-    csv.write_rest(cells);
-    REQUIRE(read_bytes(path) == first + full + tova);
+TEST_CASE("the CSV file holds the rows in the order of the table") {
+    const std::vector<Cell> cells{measured("full", 0, 1), Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
+                                  Cell{.policy = "window", .budget = 8}, measured("tova", 8, 2)};
+    REQUIRE(compare::csv_of(cells) ==
+            "policy,budget,tokens,nll,ppl,us_per_token,state_bytes,nll_error\n"
+            "full,0,10,1.000000,2.71828,12.340,56789,0.000000\n"
+            "tova,8,10,2.000000,7.38906,12.340,56789,0.000000\n");
+}
+
+namespace {
+
+/// The standard error of a mean without the mean: the variance is half the mean square of all differences.
+double error_of_mean(const std::vector<double>& numbers) {
+    const double count = static_cast<double>(numbers.size());
+    double squares = 0;
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j) squares += std::pow(numbers[i] - numbers[j], 2);
+    return std::sqrt(squares / (count * (count - 1)) / count);
+}
+
+std::vector<double> random_losses(std::size_t windows, std::uint64_t seed) {
+    Random random{seed};
+    std::vector<double> losses;
+    while (losses.size() < windows) losses.push_back(1 + 4 * static_cast<double>(random.unit()));
+    return losses;
+}
+
+compare::Score score_of(std::vector<double> window_nll) { return {.targets = 10, .window_nll = std::move(window_nll)}; }
+
+}  // namespace
+
+TEST_CASE("the standard error of a mean is its spread over the root of how many there are") {
+    for (const std::size_t windows : {2u, 3u, 10u, 500u}) {
+        const auto losses = random_losses(windows, windows);
+        REQUIRE(close(compare::standard_error(losses), error_of_mean(losses), 0, 1e-9));
+        REQUIRE(close(score_of(losses).nll_error(), error_of_mean(losses), 0, 1e-9));
+    }
+    REQUIRE(close(compare::standard_error({1, 3}), 1, 1e-12, 0));  // half of their distance
+}
+
+TEST_CASE("one window, and windows that are alike, have no error") {
+    REQUIRE(compare::standard_error({}) == 0);
+    REQUIRE(compare::standard_error({2.5}) == 0);
+    REQUIRE(compare::standard_error({2.5, 2.5, 2.5}) == 0);
+    REQUIRE(score_of({2.5}).error_against(score_of({2})) == 0);
+}
+
+TEST_CASE("the error of a difference is that of the differences, window by window") {
+    const auto full = random_losses(40, 1), noise = random_losses(40, 2);
+    std::vector<double> close_by = full, differences;
+    for (std::size_t w = 0; w < full.size(); ++w) {
+        close_by[w] += 0.3 + 0.01 * noise[w];
+        differences.push_back(close_by[w] - full[w]);
+    }
+    const compare::Score score = score_of(close_by), other = score_of(full);
+    REQUIRE(close(score.error_against(other), error_of_mean(differences), 0, 1e-6));
+    REQUIRE(close(other.error_against(score), score.error_against(other), 0, 1e-9));
+    REQUIRE(score.error_against(other) < 0.1 * score.nll_error());  // what is hard for both is no error
+    REQUIRE(score.error_against(score) == 0);
+}
+
+TEST_CASE("the table shows the change of perplexity in percent and its error") {
+    const auto full = random_losses(12, 3), losses = random_losses(12, 4);
+    std::vector<Cell> cells{measured("full", 0, 0), measured("tova", 4, 0)};
+    cells[0].score->window_nll = full;
+    cells[1].score->window_nll = losses;
+    double mean = 0;
+    std::vector<double> differences;
+    for (std::size_t w = 0; w < full.size(); ++w) {
+        differences.push_back(losses[w] - full[w]);
+        mean += differences[w] / static_cast<double>(full.size());
+    }
+    // To first order, e^(d + error) - e^d = e^d * error.
+    const double nudge = 1e-6 * error_of_mean(differences), error = (std::exp(mean + nudge) - std::exp(mean)) / 1e-6;
+    REQUIRE(contains(compare::table(cells),
+                     " " + compare::format("%+.1f %% +- %.1f ", 100 * std::expm1(mean), 100 * error)));
+}
+
+TEST_CASE("without full there is nothing to be above, and each budget still has its best") {
+    const std::string table =
+        compare::table({measured("window", 4, 2), measured("tova", 4, 1), measured("tova", 8, 3)});
+    REQUIRE(!contains(table, "%"));
+    REQUIRE(std::count(table.begin(), table.end(), '*') == 3);  // two stars and what they mean
+}
+
+TEST_CASE("where nothing was measured, table and CSV file are their headers and what cannot be") {
+    const std::vector<Cell> cells{Cell{.policy = "full"}, Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
+                                  Cell{.policy = "window", .budget = 4}};
+    REQUIRE(contains(compare::table(cells), "sink-window         4            -"));
+    REQUIRE(!contains(compare::table(cells), "\nwindow"));
+    REQUIRE(!contains(compare::table(cells), "\nfull"));
+    REQUIRE(compare::csv_of(cells) == compare::csv_of({}));
+    REQUIRE(compare::csv_of({}).back() == '\n');
 }

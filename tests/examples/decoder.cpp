@@ -1,45 +1,45 @@
 // The decoder against one of plain loops, and the protocol against its own words.
-#include "llama2c/decoder.hpp"
+#include "llama/decoder.hpp"
 
 #include "compare_policies/evaluate.hpp"
 #include "files.hpp"
-#include "llama2c/checkpoint.hpp"
+#include "formats/llama2c/checkpoint.hpp"
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
 namespace {
 
-llama2c::Model model_of(const PlainCheckpoint& checkpoint) {
+llama::Model model_of(const PlainCheckpoint& checkpoint) {
     const TemporaryFolder folder;
     return llama2c::read_checkpoint(folder.write("model.bin", checkpoint.bytes()));
 }
 
-std::span<const float> floats_of(const llama2c::Vector& logits) {
+std::span<const float> floats_of(const llama::Vector& logits) {
     return {logits.data(), static_cast<std::size_t>(logits.size())};
 }
 
-std::vector<llama2c::Token> random_tokens(std::size_t count, std::size_t vocabulary) {
+std::vector<llama::Token> random_tokens(std::size_t count, std::size_t vocabulary) {
     Random random{7};
-    std::vector<llama2c::Token> tokens(count);
+    std::vector<llama::Token> tokens(count);
     for (auto& token : tokens) token = random.below(vocabulary);
     return tokens;
 }
 
 void require_same_logits(const PlainCheckpoint& checkpoint, std::size_t budget) {
-    const llama2c::Model model = model_of(checkpoint);
-    llama2c::Decoder decoder(model, budget, msrnn::Window{});
+    const llama::Model model = model_of(checkpoint);
+    llama::Decoder decoder(model, budget, msrnn::Window{});
     PlainDecoder plain(checkpoint);
     std::size_t position = 0;
-    for (const llama2c::Token token : random_tokens(40, checkpoint.vocabulary)) {
-        const llama2c::Vector& logits = decoder.step(token, position++);
+    for (const llama::Token token : random_tokens(40, checkpoint.vocabulary)) {
+        const llama::Vector& logits = decoder.step(token, position++);
         const auto expected = plain.step(token, budget);
         REQUIRE(all_close(floats_of(logits), expected, 1e-4, 0));
     }
 }
 
 /// Which tokens the lane of a KV head holds, in time order.
-PlainDecoder::Kept kept_by(const llama2c::Decoder& decoder) {
+PlainDecoder::Kept kept_by(const llama::Decoder& decoder) {
     return [&](std::size_t layer, std::size_t kv_head) {
         PlainDecoder::Positions positions;
         const auto& lane = decoder.state().lane(layer, kv_head);
@@ -51,10 +51,10 @@ PlainDecoder::Kept kept_by(const llama2c::Decoder& decoder) {
 }
 
 /// The largest difference between two logits anywhere in a text.
-double difference(llama2c::Decoder one, std::int64_t first, llama2c::Decoder other, std::int64_t other_first) {
+double difference(llama::Decoder one, std::int64_t first, llama::Decoder other, std::int64_t other_first) {
     double largest = 0;
-    for (const llama2c::Token token : random_tokens(40, 11)) {
-        const llama2c::Vector gap = one.step(token, first++) - other.step(token, other_first++);
+    for (const llama::Token token : random_tokens(40, 11)) {
+        const llama::Vector gap = one.step(token, first++) - other.step(token, other_first++);
         largest = std::max(largest, static_cast<double>(gap.cwiseAbs().maxCoeff()));
     }
     return largest;
@@ -66,12 +66,12 @@ struct Loss {
     std::size_t targets = 0;
 };
 
-Loss plain_loss(const PlainCheckpoint& checkpoint, const std::vector<llama2c::Token>& tokens, std::size_t window,
+Loss plain_loss(const PlainCheckpoint& checkpoint, const std::vector<llama::Token>& tokens, std::size_t window,
                 std::size_t reach) {
     Loss loss;
     for (std::size_t start = 0; start + window - 1 <= tokens.size(); start += window - 1) {
         PlainDecoder decoder(checkpoint);
-        std::vector<llama2c::Token> sequence{1};
+        std::vector<llama::Token> sequence{1};
         sequence.insert(sequence.end(), tokens.begin() + static_cast<std::ptrdiff_t>(start),
                         tokens.begin() + static_cast<std::ptrdiff_t>(start + window - 1));
         for (std::size_t i = 0; i + 1 < sequence.size(); ++i) {
@@ -111,14 +111,14 @@ TEST_CASE("a window of a budget attends over budget + 1 tokens, the newest inclu
 
 TEST_CASE("with cache positions RoPE turns by the rank among the tokens that a KV head keeps, whatever the policy") {
     const auto checkpoint = tiny_checkpoint();
-    const llama2c::Model model = model_of(checkpoint);
+    const llama::Model model = model_of(checkpoint);
     for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) {
         for (const std::size_t budget : {5u, 9u}) {
             INFO(policy.name() << " " << budget);
-            llama2c::Decoder decoder(model, budget, policy, llama2c::PositionsIn::cache);
+            llama::Decoder decoder(model, budget, policy, llama::PositionsIn::cache);
             PlainDecoder plain(checkpoint, PlainDecoder::Turn::by_rank);
             std::size_t position = 0;
-            for (const llama2c::Token token : random_tokens(40, checkpoint.vocabulary)) {
+            for (const llama::Token token : random_tokens(40, checkpoint.vocabulary)) {
                 const auto expected = plain.step(token, kept_by(decoder));
                 REQUIRE(all_close(floats_of(decoder.step(token, position++)), expected, 1e-4, 0));
             }
@@ -127,34 +127,34 @@ TEST_CASE("with cache positions RoPE turns by the rank among the tokens that a K
 }
 
 TEST_CASE("cache positions are true positions until something is forgotten") {
-    const llama2c::Model model = model_of(tiny_checkpoint());
-    const auto decoder = [&](std::size_t budget, llama2c::PositionsIn positions) {
-        return llama2c::Decoder(model, budget, msrnn::Tova{}, positions);
+    const llama::Model model = model_of(tiny_checkpoint());
+    const auto decoder = [&](std::size_t budget, llama::PositionsIn positions) {
+        return llama::Decoder(model, budget, msrnn::Tova{}, positions);
     };
-    using enum llama2c::PositionsIn;
+    using enum llama::PositionsIn;
     REQUIRE(difference(decoder(40, cache), 0, decoder(40, text), 0) < 1e-5);
     REQUIRE(difference(decoder(msrnn::unbounded, cache), 0, decoder(40, text), 0) < 1e-5);
     REQUIRE(difference(decoder(10, cache), 0, decoder(10, text), 0) > 1e-2);
 }
 
 TEST_CASE("a window sees the same distances with either kind of position") {
-    const llama2c::Model model = model_of(tiny_checkpoint());
-    const llama2c::Decoder in_text(model, 6, msrnn::Window{});
-    const llama2c::Decoder in_cache(model, 6, msrnn::Window{}, llama2c::PositionsIn::cache);
+    const llama::Model model = model_of(tiny_checkpoint());
+    const llama::Decoder in_text(model, 6, msrnn::Window{});
+    const llama::Decoder in_cache(model, 6, msrnn::Window{}, llama::PositionsIn::cache);
     REQUIRE(difference(in_text, 0, in_cache, 0) < 1e-4);
 }
 
 TEST_CASE("true positions keep their distances far behind every float") {
-    const llama2c::Model model = model_of(tiny_checkpoint());
-    const llama2c::Decoder decoder(model, 12, msrnn::SinkWindow{});
+    const llama::Model model = model_of(tiny_checkpoint());
+    const llama::Decoder decoder(model, 12, msrnn::SinkWindow{});
     for (const int power : {16, 24, 32, 40}) REQUIRE(difference(decoder, 0, decoder, std::int64_t{1} << power) < 2e-3);
     REQUIRE(difference(decoder, 0, decoder, (1 << 16) - 20) < 2e-2);  // where float gives way to double
 }
 
 TEST_CASE("a reset decoder begins anew") {
-    const llama2c::Model model = model_of(tiny_checkpoint());
-    llama2c::Decoder decoder(model, 3, msrnn::Tova{});
-    std::vector<llama2c::Vector> logits;
+    const llama::Model model = model_of(tiny_checkpoint());
+    llama::Decoder decoder(model, 3, msrnn::Tova{});
+    std::vector<llama::Vector> logits;
     for (int round = 0; round < 2; ++round) {
         decoder.reset();
         for (std::size_t i = 0; i < 10; ++i) logits.push_back(decoder.step(i, i));
@@ -164,27 +164,32 @@ TEST_CASE("a reset decoder begins anew") {
 
 TEST_CASE("each window starts from BOS and an empty state, and its targets from step W / 2 on are scored") {
     const auto checkpoint = tiny_checkpoint();
-    const llama2c::Model model = model_of(checkpoint);
+    const llama::Model model = model_of(checkpoint);
     const auto tokens = random_tokens(60, checkpoint.vocabulary);
     const std::atomic<bool> interrupted = false;
     for (const std::size_t window : {3u, 8u, 9u, 24u, 61u}) {
-        for (const std::size_t budget : {std::size_t{2}, msrnn::unbounded}) {
-            compare::Watch watch{.interrupted = interrupted};
-            const auto score = compare::evaluate(model, tokens, window, msrnn::Window{}, budget, watch);
-            const Loss expected = plain_loss(checkpoint, tokens, window, budget);
-            REQUIRE(score);
-            REQUIRE(score->targets == expected.targets);
-            REQUIRE(close(score->nll, expected.sum / static_cast<double>(expected.targets), 1e-5, 0));
-            REQUIRE(close(score->perplexity(), std::exp(score->nll), 0, 1e-12));
-            REQUIRE(watch.steps_done == tokens.size() / (window - 1) * (window - 1));
+        const std::vector<llama::Memory> memories{{msrnn::Window{}, 2}, {msrnn::Window{}, msrnn::unbounded}};
+        const compare::Reading reading{
+            .model = model, .tokens = tokens, .begin = 1, .window = window, .memories = memories};
+        compare::Watch watch{.interrupted = interrupted};
+        const auto scores = compare::evaluate(reading, 2, watch, [] {}).scores;
+        REQUIRE(scores.size() == 2);
+        REQUIRE(watch.steps_done == tokens.size() / (window - 1) * (window - 1));
+        for (std::size_t i = 0; i < 2; ++i) {
+            const Loss expected = plain_loss(checkpoint, tokens, window, memories[i].budget);
+            REQUIRE(scores[i].targets == expected.targets);
+            REQUIRE(close(scores[i].nll(), expected.sum / static_cast<double>(expected.targets), 1e-5, 0));
+            REQUIRE(close(scores[i].perplexity(), std::exp(scores[i].nll()), 0, 1e-12));
         }
     }
 }
 
-TEST_CASE("an interrupted evaluation has no score") {
-    const llama2c::Model model = model_of(tiny_checkpoint());
-    const std::atomic<bool> interrupted = true;
+TEST_CASE("an interrupted evaluation has the scores of the windows it has finished") {
+    const llama::Model model = model_of(tiny_checkpoint());
+    std::atomic<bool> interrupted = true;
     compare::Watch watch{.interrupted = interrupted};
     const auto tokens = random_tokens(60, model.config.vocabulary);
-    REQUIRE(!compare::evaluate(model, tokens, 8, msrnn::Window{}, 4, watch));
+    const compare::Reading reading{
+        .model = model, .tokens = tokens, .begin = 1, .window = 8, .memories = {{msrnn::Window{}, 4}}};
+    REQUIRE(compare::evaluate(reading, 1, watch, [] {}).scores.empty());
 }

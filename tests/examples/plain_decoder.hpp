@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "files.hpp"
@@ -79,7 +80,7 @@ public:
     using Kept = std::function<Positions(std::size_t layer, std::size_t kv_head)>;
 
     explicit PlainDecoder(const PlainCheckpoint& checkpoint, Turn turn = Turn::by_position)
-        : c_(checkpoint), turn_(turn), keys_(c_.layers), values_(c_.layers) {}
+        : c_(checkpoint), turn_(turn), keys_(c_.layers), values_(c_.layers), weights_(c_.layers) {}
 
     /// Looks back no further than `reach` tokens.
     Numbers step(std::size_t token, std::size_t reach = ~std::size_t{0}) {
@@ -101,12 +102,21 @@ public:
         return product(c_.separate_head ? c_.head : c_.embedding, 0, c_.vocabulary, norm(x, c_.final_norm, 0));
     }
 
+    /// Attention of the last step, one weight for each position it looked back at, and for the newest.
+    const Numbers& weights(std::size_t layer, std::size_t head) const { return weights_[layer][head]; }
+    /// The key of a KV head, not rotated.
+    Numbers key(std::size_t layer, std::size_t kv_head, std::size_t position) const {
+        const auto first = keys_[layer][position].begin() + static_cast<std::ptrdiff_t>(kv_head * c_.head_dim());
+        return {first, first + static_cast<std::ptrdiff_t>(c_.head_dim())};
+    }
+
 private:
     Numbers attention(std::size_t layer, const Kept& kept, const Numbers& x) {
         const std::size_t width = c_.head_dim(), group = c_.heads / c_.kv_heads;
         const Numbers q = product(c_.wq, layer, c_.dim, x);
         keys_[layer].push_back(product(c_.wk, layer, c_.kv_dim(), x));
         values_[layer].push_back(product(c_.wv, layer, c_.kv_dim(), x));
+        weights_[layer].clear();
         Numbers out;
         for (std::size_t head = 0; head < c_.heads; ++head) {
             const std::size_t kv = head / group * width;
@@ -122,9 +132,11 @@ private:
                 weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(width))));
                 sum += weights.back();
             }
+            for (double& weight : weights) weight /= sum;
             for (std::size_t i = 0; i < seen.size(); ++i)
-                for (std::size_t j = 0; j < width; ++j) mean[j] += weights[i] / sum * values_[layer][seen[i]][kv + j];
+                for (std::size_t j = 0; j < width; ++j) mean[j] += weights[i] * values_[layer][seen[i]][kv + j];
             out.insert(out.end(), mean.begin(), mean.end());
+            weights_[layer].push_back(std::move(weights));
         }
         return product(c_.wo, layer, c_.dim, out);
     }
@@ -175,4 +187,5 @@ private:
     Turn turn_;
     std::size_t position_ = 0;
     std::vector<std::vector<Numbers>> keys_, values_;  // [layer][position], keys not rotated
+    std::vector<std::vector<Numbers>> weights_;        // [layer][head]
 };

@@ -4,20 +4,20 @@
 
 #include "compare_policies/evaluate.hpp"
 #include "files.hpp"
-#include "llama2c/checkpoint.hpp"
-#include "llama2c/tokenizer.hpp"
+#include "formats/llama2c/checkpoint.hpp"
+#include "formats/llama2c/tokenizer.hpp"
 #include "support/catch.hpp"
 
 namespace {
 
-using llama2c::PositionsIn;
+using llama::PositionsIn;
 
 constexpr std::size_t block = 512, blocks = 8;  // a block is the trained context
 
 /// The perplexity of each block of a text that is read once, from front to back.
-std::vector<double> perplexities(llama2c::Decoder decoder, std::span<const llama2c::Token> text) {
+std::vector<double> perplexities(llama::Decoder decoder, std::span<const llama::Token> text) {
     std::vector<double> measured;
-    llama2c::Token token = llama2c::begin_of_text;
+    llama::Token token = llama2c::begin_of_text;
     double loss = 0;
     for (std::size_t position = 0; position < text.size(); ++position) {
         loss += compare::negative_log_likelihood(decoder.step(token, position), text[position]);
@@ -45,7 +45,7 @@ TEST_CASE("beyond the trained context cache positions stay fluent where true pos
         WARN("skipped: there is no shared folder with the reference model");
         return;
     }
-    const llama2c::Model model = llama2c::read_checkpoint(shared + "/models/stories260K.bin");
+    const llama::Model model = llama2c::read_checkpoint(shared + "/models/stories260K.bin");
     const auto tokenizer = llama2c::read_tokenizer(shared + "/models/tok512.bin", model.config.vocabulary);
     auto tokens = tokenizer.encode(read_bytes(shared + "/texts/tinystories.txt").substr(0, 40'000)).tokens;
     REQUIRE(model.config.context == block);
@@ -53,7 +53,7 @@ TEST_CASE("beyond the trained context cache positions stay fluent where true pos
     tokens.resize(blocks * block);
 
     const auto measure = [&](PositionsIn positions) {
-        return perplexities(llama2c::Decoder(model, 256, msrnn::SinkWindow{}, positions), tokens);
+        return perplexities(llama::Decoder(model, 256, msrnn::SinkWindow{}, positions), tokens);
     };
     const auto in_cache = measure(PositionsIn::cache), in_text = measure(PositionsIn::text);
     INFO("perplexity by blocks of 512 tokens, sink-window 256\n" << line("cache", in_cache) << line("true", in_text));

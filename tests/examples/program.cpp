@@ -2,14 +2,17 @@
 #include "program.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "child.hpp"
 #include "files.hpp"
+#include "markup.hpp"
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 #include "vocabularies.hpp"
@@ -18,7 +21,7 @@ extern char** environ;
 
 namespace {
 
-const std::string csv_header = "policy,budget,tokens,nll,ppl,us_per_token,state_bytes";
+const std::string csv_header = "policy,budget,tokens,nll,ppl,us_per_token,state_bytes,nll_error";
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -60,12 +63,12 @@ std::vector<std::string> repeatable(const std::string& csv) {
 
 }  // namespace
 
-TEST_CASE("without arguments the first line says that the perplexity means nothing, and what to give") {
-    const Run run = run_program("");
+TEST_CASE("without a model, tokenizer or text it is our own model that reads our own story") {
+    const Run run = run_program("--tokens 130 --window 64");
     REQUIRE(run.status == 0);
     REQUIRE(run.err.empty());
-    const std::string first = split(run.out, '\n').at(0);
-    for (const char* part : {"means nothing", "--model", "--tokenizer", "--text"}) REQUIRE(contains(first, part));
+    REQUIRE(contains(run.out, "english-prose.gguf"));
+    REQUIRE(contains(run.out, "story.txt"));
     for (const char* name :
          {"full", "window", "sink-window", "tova", "tova-head", "h2o", "decayed", "key-norm", "random"})
         REQUIRE(contains(run.out, std::string("\n") + name + " "));
@@ -75,7 +78,7 @@ TEST_CASE("the help names every option and succeeds") {
     const Run run = run_program("--help");
     REQUIRE(run.status == 0);
     for (const char* option : {"--model", "--tokenizer", "--text", "--window", "--tokens", "--policies", "--budgets",
-                               "--csv", "--threads", "--seed"})
+                               "--csv", "--json", "--html", "--map", "--threads", "--seed"})
         REQUIRE(contains(run.out, option));
 }
 
@@ -90,17 +93,19 @@ TEST_CASE("arguments that make no sense are refused in one sentence") {
     require_refused("--threads 99999999999999999999", "is not a whole number");
     require_refused("--seed -1", "--seed: '-1' is not a whole number from 0 on");
     require_refused("--nonsense", "--nonsense");
-    require_refused("--window 2", "A window of 2 leaves nothing to score: 3 is the least.");
+    require_refused("--window 2 --tokens 99", "A window of 2 leaves nothing to score: 3 is the least.");
     require_refused("--tokens 15", "A text of 15 tokens is too short: 16 are the least.");
     require_refused("--policies sink-window --budgets 8,4", "sink-window cannot take a budget of 4");
-    require_refused("--budgets 1000000000000", "more than the window of 128");
+    require_refused("--budgets 1000000000000", "more than the window of 1024");
+    require_refused("--map 0", "--map: '0' is not a whole number from 1 on");
+    require_refused("--tokens 130 --window 64 --map 3", "There is no window 3 to map: the text has 2.");
 }
 
-TEST_CASE("model, tokenizer and text come together") {
+TEST_CASE("a llama2.c checkpoint needs its tokenizer, a GGUF file brings one") {
     const World world;
-    require_refused("--model " + world.model, "--model requires --t");
-    require_refused("--tokenizer " + world.tokenizer, "--tokenizer requires --model");
-    require_refused("--text " + world.text, "--text requires --model");
+    require_refused("--model " + world.model,
+                    "this is no GGUF file; for a llama2.c checkpoint give its --tokenizer too");
+    require_refused("--tokenizer " + world.tokenizer, "a GGUF file brings its own tokenizer; leave out --tokenizer");
 }
 
 TEST_CASE("files that are missing, empty, broken or of another model are refused by name") {
@@ -227,20 +232,15 @@ TEST_CASE("nothing but errors goes to standard error where nobody watches") {
     REQUIRE(run_program(world.arguments()).err.empty());
 }
 
-TEST_CASE("an interrupt leaves the rows so far and exits with status 130") {
-    // The CSV file is a pipe: the first rows have come when they can be read, and only then the signal is sent.
+TEST_CASE("an interrupt leaves the numbers of the windows read so far and exits with status 130") {
     const World world;
-    const std::string pipe = world.folder.path("pipe"), out = world.folder.path("out"), err = world.folder.path("err");
-    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
-    const int rows = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
-    REQUIRE(rows >= 0);
-
+    const std::string out = world.folder.path("out"), err = world.folder.path("err"), csv = world.folder.path("csv");
     std::string long_text;
-    while (long_text.size() < 100'000) long_text += "abc defg ";
+    while (long_text.size() < 2'000'000) long_text += "abc defg ";
     const std::string text = world.folder.write("long.txt", long_text);
     const std::string program = program_path("compare_policies");
-    std::vector<std::string> words{program,  "--model", world.model, "--tokenizer", world.tokenizer,
-                                   "--text", text,      "--csv",     pipe};
+    std::vector<std::string> words{program, "--model", world.model, "--tokenizer", world.tokenizer, "--text",
+                                   text,    "--csv",   csv};
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -253,31 +253,253 @@ TEST_CASE("an interrupt leaves the rows so far and exits with status 130") {
     REQUIRE(posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
 
-    std::string csv;
-    bool sent = false;
-    for (;;) {
-        pollfd waiting{rows, POLLIN, 0};
-        if (poll(&waiting, 1, 120'000) <= 0) break;
-        char buffer[4096];
-        const ssize_t count = read(rows, buffer, sizeof(buffer));
-        if (count <= 0) break;
-        csv.append(buffer, static_cast<std::size_t>(count));
-        if (!sent && std::count(csv.begin(), csv.end(), '\n') >= 2) {
-            kill(child, SIGINT);
-            sent = true;
-        }
-    }
-    close(rows);
+    // It listens for interrupts once it has told what it is going to read; a few windows of 23 tokens take no time.
+    while (!contains(read_bytes(out), "Scored")) usleep(10'000);
+    usleep(500'000);
+    kill(child, SIGINT);
     int result = 0;
     waitpid(child, &result, 0);
-    REQUIRE(sent);
     REQUIRE(WIFEXITED(result));
     REQUIRE(WEXITSTATUS(result) == 130);
-    const auto lines = split(csv, '\n');
-    REQUIRE(lines.at(0) == csv_header);
-    REQUIRE(lines.size() >= 2);
-    REQUIRE(lines.size() < 1 + 24);
-    for (const std::string& line : lines) REQUIRE(split(line, ',').size() == 7);
     REQUIRE(contains(read_bytes(out), "\nfull "));
     REQUIRE(contains(read_bytes(err), "interrupted"));
+    const auto rows = read_csv(csv);
+    REQUIRE(rows.size() == 24);
+    for (const auto& row : rows) {
+        REQUIRE(row.at("tokens") == rows[0].at("tokens"));
+        REQUIRE(std::stoul(row.at("tokens")) < long_text.size() / 2);
+    }
+}
+
+TEST_CASE("a report or a JSON file that cannot be written, or that is one of the inputs, is refused before the run") {
+    const World world;
+    const std::string text = read_bytes(world.text), model = read_bytes(world.model);
+    for (const std::string option : {"--html ", "--json "}) {
+        require_refused(option + world.folder.path("absent/file"), "absent/file: the file cannot be written");
+        require_refused(option + world.folder.path(""), "the file cannot be written");
+        for (const std::string& input : {world.text, world.model, world.tokenizer})
+            require_refused(world.arguments() + option + input, input + ": the results would overwrite what is read");
+        const std::string link = world.folder.path("link" + option.substr(2, 4));
+        std::filesystem::create_symlink(world.text, link);
+        require_refused(world.arguments() + option + link, link + ": the results would overwrite what is read");
+    }
+    REQUIRE(read_bytes(world.text) == text);
+    REQUIRE(read_bytes(world.model) == model);
+}
+
+TEST_CASE("one file cannot take two kinds of results") {
+    const World world;
+    const std::string file = world.folder.path("file"), roundabout = world.folder.path("./file");
+    for (const std::string& other : {file, roundabout}) {
+        require_refused(world.arguments() + "--csv " + file + " --json " + other, "file");
+        require_refused(world.arguments() + "--csv " + file + " --html " + other, "file");
+        require_refused(world.arguments() + "--json " + file + " --html " + other, "file");
+    }
+}
+
+TEST_CASE("a run that is refused for one of its files leaves the others as they were") {
+    const World world;
+    const std::string older = world.folder.write("older", "older");
+    const std::string absent = world.folder.path("absent/file");
+    for (const std::string& bad : {absent, world.text}) {
+        require_refused(world.arguments() + "--csv " + older + " --json " + bad, bad);
+        require_refused(world.arguments() + "--csv " + older + " --html " + bad, bad);
+        require_refused(world.arguments() + "--json " + older + " --html " + bad, bad);
+    }
+    REQUIRE(read_bytes(older) == "older");
+}
+
+TEST_CASE("a full disk is an error, for each kind of results") {
+    if (access("/dev/full", W_OK) != 0) {
+        WARN("skipped: there is no /dev/full");
+        return;
+    }
+    const World world;
+    for (const std::string option : {"--csv", "--json", "--html"})
+        require_refused(world.arguments() + "--policies tova " + option + " /dev/full",
+                        "/dev/full: the file cannot be written");
+}
+
+namespace {
+
+nlohmann::json json_of(const std::string& arguments, const World& world) {
+    const std::string json = world.folder.path("results.json");
+    const Run run = run_program(arguments + " --json " + json);
+    INFO(run.err);
+    REQUIRE(run.status == 0);
+    REQUIRE(read_bytes(json).back() == '\n');
+    return nlohmann::json::parse(read_bytes(json));
+}
+
+}  // namespace
+
+TEST_CASE("the JSON file holds every row of the table, with the numbers of the CSV file") {
+    const World world;
+    const std::string csv = world.folder.path("rows.csv");
+    const auto json = json_of(world.arguments() + "--seed 7 --scalar bf16 --map 2 --csv " + csv, world);
+    REQUIRE(json.at("model").at("file") == "model.bin");
+    REQUIRE(json.at("model").at("layers") == 2);
+    REQUIRE(json.at("model").at("query_heads") == 4);
+    REQUIRE(json.at("model").at("kv_heads") == 2);
+    REQUIRE(json.at("model").at("head_dim") == 4);
+    REQUIRE(json.at("model").at("vocabulary") == 11);
+    REQUIRE(json.at("model").at("context") == 24);
+    REQUIRE(json.at("text") == nlohmann::json{{"file", "text.txt"}, {"tokens", 201}});
+    REQUIRE(json.at("window") == 24);
+    REQUIRE(json.at("windows") == 201 / 23);
+    REQUIRE(json.at("seed") == 7);
+    REQUIRE(json.at("scalar") == "bf16");
+    REQUIRE(json.at("map").at("window") == 2);
+    REQUIRE(json.at("map").at("tokens").size() == 23);
+
+    const auto rows = read_csv(csv);
+    std::size_t next = 0, refused = 0;
+    for (const auto& row : json.at("rows")) {
+        INFO(row.dump());
+        if (row.contains("refusal")) {
+            ++refused;
+            REQUIRE(row.size() == 3);
+            REQUIRE(row.at("policy") == "sink-window");
+            REQUIRE(row.at("budget") == 3);
+            REQUIRE(contains(row.at("refusal"), "4 sinks"));
+            continue;
+        }
+        const auto& told = rows.at(next++);
+        REQUIRE(row.at("policy") == told.at("policy"));
+        REQUIRE((row.at("budget").is_null() ? "0" : row.at("budget").dump()) == told.at("budget"));
+        REQUIRE(row.at("targets").dump() == told.at("tokens"));
+        REQUIRE(row.at("state_bytes").dump() == told.at("state_bytes"));
+        for (const auto& [key, column, digits] :
+             {std::tuple{"nll", "nll", 6}, std::tuple{"perplexity", "ppl", 5}, std::tuple{"nll_error", "nll_error", 6},
+              std::tuple{"us_per_token", "us_per_token", 3}}) {
+            char text[64];
+            std::snprintf(text, sizeof(text), "%.*f", digits, row.at(key).get<double>());
+            REQUIRE(told.at(column) == text);
+        }
+        double sum = 0;
+        for (const auto& loss : row.at("window_nll")) sum += loss.get<double>();
+        REQUIRE(row.at("window_nll").size() == 201 / 23);
+        REQUIRE(std::fabs(sum / (201 / 23) - row.at("nll").get<double>()) < 1e-12);
+    }
+    REQUIRE(next == rows.size());
+    REQUIRE(refused == 1);
+    REQUIRE(json.at("rows").size() == 1 + 8 * 3);
+    REQUIRE(json.at("rows").at(0).at("budget").is_null());
+
+    std::vector<std::string> runs, measured;
+    for (const auto& run : json.at("map").at("runs"))
+        runs.push_back(run.at("policy").get<std::string>() + " " + run.at("budget").dump());
+    for (const auto& row : json.at("rows"))
+        if (!row.contains("refusal"))
+            measured.push_back(row.at("policy").get<std::string>() + " " + row.at("budget").dump());
+    REQUIRE(runs == measured);
+}
+
+TEST_CASE("of a single window there is no error, and all programs can read what there is") {
+    const World world;
+    const std::string html = world.folder.path("report.html");
+    const auto json = json_of(world.arguments() + "--tokens 25 --html " + html, world);
+    REQUIRE(json.at("windows") == 1);
+    for (const auto& row : json.at("rows")) {
+        if (row.contains("refusal")) continue;
+        REQUIRE(row.at("nll_error") == 0);
+        REQUIRE(row.at("window_nll").size() == 1);
+    }
+    const Element page = Markup::read(read_bytes(html), Markup::Kind::html);
+    REQUIRE(all_named(page, "circle").size() == 3 * 23);
+    REQUIRE(all_of(page, [](const Element& e) { return e.is("error"); }).empty());
+}
+
+TEST_CASE("the smallest window scores one token behind two, which no budget can take away") {
+    const World world;
+    const auto json =
+        json_of(world.arguments() + "--window 3 --policies full,window,tova,random --budgets 1,2,3", world);
+    REQUIRE(json.at("windows") == 100);
+    for (const auto& row : json.at("rows")) {
+        REQUIRE(row.at("targets") == 100);
+        REQUIRE(row.at("nll") == json.at("rows").at(0).at("nll"));
+    }
+}
+
+TEST_CASE("far more threads than windows are as good as one") {
+    const World world;
+    const auto one = json_of(world.arguments() + "--budgets 6 --threads 1", world);
+    const auto many = json_of(world.arguments() + "--budgets 6 --threads 999999999999999999", world);
+    REQUIRE(one.at("map") == many.at("map"));
+    for (std::size_t row = 0; row < one.at("rows").size(); ++row)
+        REQUIRE(one.at("rows").at(row).at("window_nll") == many.at("rows").at(row).at("window_nll"));
+}
+
+TEST_CASE("a text shorter than a window gives a report of the shrunken window") {
+    const World world;
+    const std::string html = world.folder.path("report.html");
+    const auto json = json_of(world.arguments() + "--window 500 --html " + html, world);
+    REQUIRE(json.at("window") == 202);
+    REQUIRE(json.at("windows") == 1);
+    REQUIRE(json.at("map").at("tokens").size() == 201);
+    const Element page = Markup::read(read_bytes(html), Markup::Kind::html);
+    REQUIRE(all_named(page, "script").size() == 2);
+    require_refused(world.arguments() + "--tokens 15", "A text of 15 tokens is too short: 16 are the least.");
+    require_refused(world.arguments() + "--window 500 --budgets 203", "more than the window of 202");
+    require_refused(world.arguments() + "--window 500 --map 2", "There is no window 2 to map: the text has 1.");
+}
+
+TEST_CASE("full alone gives a report without curves and without a map") {
+    const World world;
+    const std::string html = world.folder.path("report.html");
+    const auto json = json_of(world.arguments() + "--policies full --html " + html, world);
+    REQUIRE(json.at("rows").size() == 1);
+    const Element page = Markup::read(read_bytes(html), Markup::Kind::html);
+    REQUIRE(all_named(page, "svg").empty());
+    REQUIRE(all_named(page, "select").empty());
+    REQUIRE(all_named(page, "tr").size() == 2);
+}
+
+TEST_CASE("a model whose numbers overflow is measured, and every file can be read") {
+    const World world;
+    PlainCheckpoint overflowing = tiny_checkpoint();
+    for (float& x : overflowing.head) x *= 3e38f;
+    const std::string model = world.folder.write("overflowing.bin", overflowing.bytes()),
+                      html = world.folder.path("report.html");
+    const auto json = json_of(
+        "--model " + model + " --tokenizer " + world.tokenizer + " --text " + world.text + " --html " + html, world);
+    for (const auto& row : json.at("rows")) REQUIRE((row.contains("refusal") || row.at("nll").is_null()));
+    const Element page = Markup::read(read_bytes(html), Markup::Kind::html);
+    for (const Element* svg : all_named(page, "svg"))
+        for (const Element* e : all_of(*svg, [](const Element& any) { return any.name != "title"; }))
+            for (const auto& [name, value] : e->attributes) {
+                INFO(name << "=" << value);
+                REQUIRE(!contains(value, "nan"));
+                REQUIRE(!contains(value, "inf"));
+            }
+}
+
+TEST_CASE("an interrupt within the first window leaves files that say so: nothing was scored") {
+    const World world;
+    std::string long_text;
+    while (long_text.size() < 60'000) long_text += "abc defg ";
+    const std::string text = world.folder.write("long.txt", long_text), csv = world.folder.path("csv"),
+                      json = world.folder.path("json"), html = world.folder.path("html");
+    Child child("compare_policies", {"--model", world.model, "--tokenizer", world.tokenizer, "--text", text, "--window",
+                                     "60000", "--budgets", "8,30000", "--csv", csv, "--json", json, "--html", html});
+    std::string out;
+    while (!contains(out, "Scored")) {
+        const std::string more = child.read(1);
+        REQUIRE(!more.empty());
+        out += more;
+    }
+    usleep(500'000);
+    child.interrupt();
+    out += child.read(1'000'000);
+    REQUIRE(child.wait() == 130);
+    REQUIRE(contains(out, "policy         budget   perplexity"));
+    REQUIRE(!contains(out, "\nfull "));
+    REQUIRE(read_bytes(csv) == csv_header + "\n");
+    const auto results = nlohmann::json::parse(read_bytes(json));
+    REQUIRE(results.at("rows").size() == 1 + 2 * 8);
+    for (const auto& row : results.at("rows")) REQUIRE(!row.contains("nll"));
+    REQUIRE(results.at("map").at("runs").empty());  // half a window says little of what survives one
+    const Element page = Markup::read(read_bytes(html), Markup::Kind::html);
+    REQUIRE(all_named(page, "circle").empty());
+    REQUIRE(all_named(page, "tr").size() == 1);
 }

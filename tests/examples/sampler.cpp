@@ -8,8 +8,8 @@
 namespace {
 
 using generate::Sampler;
-using llama2c::Token;
-using llama2c::Vector;
+using llama::Token;
+using llama::Vector;
 
 /// How often each token is drawn.
 std::map<Token, double> shares(Sampler sampler, const Vector& logits) {

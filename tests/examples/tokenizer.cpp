@@ -1,5 +1,5 @@
 // The encoder against the plainest program that could be right: look at every pair, merge the best, start again.
-#include "llama2c/tokenizer.hpp"
+#include "formats/llama2c/tokenizer.hpp"
 
 #include "files.hpp"
 #include "support/catch.hpp"
@@ -8,9 +8,9 @@
 
 namespace {
 
-using llama2c::Encoding;
+using llama::Encoding;
+using llama::Token;
 using llama2c::Piece;
-using llama2c::Token;
 using llama2c::Tokenizer;
 
 constexpr Token none = ~Token{0};

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "files.hpp"
-#include "llama2c/tokenizer.hpp"
+#include "formats/llama2c/tokenizer.hpp"
 
 /// <unk>, BOS, EOS and the 256 byte tokens, as llama2.c's vocabularies begin.
 inline std::vector<llama2c::Piece> bytes_vocabulary() {

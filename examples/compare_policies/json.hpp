@@ -1,0 +1,87 @@
+// All results for programs to read.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "results.hpp"
+
+namespace compare {
+
+using Json = nlohmann::ordered_json;
+
+/// Bytes that are no UTF-8 (one token may be part of a character) become U+FFFD.
+inline std::string dumped(const Json& json, int indent = -1) {
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+inline std::string valid_utf8(const std::string& text) { return Json::parse(dumped(text)).get<std::string>(); }
+
+namespace detail {
+
+inline Json json_of(const Cell& cell) {
+    Json row{{"policy", cell.policy}, {"budget", cell.budget == 0 ? Json() : Json(cell.budget)}};
+    if (!cell.refusal.empty()) row["refusal"] = cell.refusal;
+    if (!cell.score) return row;
+    const Score& score = *cell.score;
+    row["targets"] = score.targets;
+    row["nll"] = score.nll();
+    row["nll_error"] = score.nll_error();
+    row["perplexity"] = score.perplexity();
+    row["us_per_token"] = score.microseconds;
+    row["state_bytes"] = score.state_bytes;
+    row["window_nll"] = score.window_nll;
+    return row;
+}
+
+inline Json json_of(const Survival& survival) {
+    Json layers = Json::array();
+    for (std::size_t layer = 0; layer < survival.layers(); ++layer) {
+        Json lanes = Json::array();
+        for (std::size_t lane = 0; lane < survival.lanes(); ++lane) {
+            Json survived = Json::array(), stayed = Json::array();
+            for (std::size_t token = 0; token < survival.tokens(); ++token) {
+                survived.push_back(survival.steps(layer, lane, token));
+                if (survival.stayed(layer, lane, token)) stayed.push_back(token);
+            }
+            lanes.push_back({{"survived", survived}, {"stayed", stayed}});
+        }
+        layers.push_back(lanes);
+    }
+    return layers;
+}
+
+}  // namespace detail
+
+/// "map": for each run [layer][lane], how many later tokens could look at each token of one window, and which tokens
+/// were still there at its end.
+inline std::string json_text(const Results& results) {
+    const Config& c = results.config;
+    Json rows = Json::array(), runs = Json::array();
+    for (std::size_t i = 0; i < results.cells.size(); ++i) {
+        const Cell& cell = results.cells[i];
+        rows.push_back(detail::json_of(cell));
+        if (results.survival[i].layers() == 0) continue;
+        runs.push_back({{"policy", cell.policy},
+                        {"budget", cell.budget == 0 ? Json() : Json(cell.budget)},
+                        {"layers", detail::json_of(results.survival[i])}});
+    }
+    const Json json{
+        {"model",
+         {{"file", results.model},
+          {"layers", c.layers},
+          {"query_heads", c.query_heads},
+          {"kv_heads", c.kv_heads},
+          {"head_dim", c.head_dim},
+          {"vocabulary", c.vocabulary},
+          {"context", c.context}}},
+        {"text", {{"file", results.text}, {"tokens", results.windows.tokens}}},
+        {"window", results.windows.window},
+        {"windows", results.windows.count()},
+        {"scalar", results.settings.scalar},
+        {"seed", results.settings.seed},
+        {"rows", rows},
+        {"map", {{"window", results.mapped_window + 1}, {"tokens", results.mapped_tokens}, {"runs", runs}}}};
+    return dumped(json) + "\n";
+}
+
+}  // namespace compare

@@ -1,0 +1,54 @@
+// How long each token of a window was remembered: read off the state's own evictions.
+#pragma once
+
+#include <cstddef>
+#include <msrnn/decide.hpp>
+#include <vector>
+
+namespace compare {
+
+/// One memory's share of one window. Token i survives s steps: the s tokens behind it could still look at it.
+class Survival {
+public:
+    using Steps = std::vector<std::size_t>;  // one for each token read, BOS the first
+
+    explicit Survival(std::size_t tokens = 0) : tokens_(tokens) {}
+
+    /// To be called after every step of the window, before the next one: a lane's victims are those of its last step.
+    template <class State>
+    void watch(const State& state, std::size_t position) {
+        if (position == 0) begin(state);
+        for (std::size_t layer = 0; layer < left_at_.size(); ++layer)
+            for (std::size_t i = 0; i < left_at_[layer].size(); ++i) {
+                const auto& lane = state.lane(layer, i * state.shape().kv_heads / left_at_[layer].size());
+                for (const msrnn::Slot victim : lane.victims())
+                    left_at_[layer][i][static_cast<std::size_t>(lane.position(victim).value())] = position;
+            }
+        read_ = position + 1;
+    }
+
+    std::size_t layers() const { return left_at_.size(); }
+    std::size_t lanes() const { return left_at_.empty() ? 0 : left_at_.front().size(); }
+
+    bool stayed(std::size_t layer, std::size_t lane, std::size_t token) const {
+        return left_at_[layer][lane][token] == never;
+    }
+    /// Until it left, or until the window ended.
+    std::size_t steps(std::size_t layer, std::size_t lane, std::size_t token) const {
+        return (stayed(layer, lane, token) ? read_ - 1 : left_at_[layer][lane][token]) - token;
+    }
+    std::size_t tokens() const { return read_; }
+
+private:
+    static constexpr std::size_t never = ~std::size_t{0};
+
+    template <class State>
+    void begin(const State& state) {
+        left_at_.assign(state.shape().layers, std::vector<Steps>(state.lanes_per_layer(), Steps(tokens_, never)));
+    }
+
+    std::size_t tokens_ = 0, read_ = 0;
+    std::vector<std::vector<Steps>> left_at_;  // [layer][lane][token]: at whose step it left
+};
+
+}  // namespace compare

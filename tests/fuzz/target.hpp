@@ -1,0 +1,64 @@
+// What is fuzzed: readers of files. A target is a plain function on a path and files to begin with. Each has a source
+// file of its own here, which enters it into targets(): libFuzzer runs the one it is linked with, the tests run all.
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "examples/files.hpp"
+
+namespace fuzz {
+
+/// What nobody may find. Not a runtime_error, as a refusal is.
+struct Found : std::logic_error {
+    using std::logic_error::logic_error;
+};
+
+struct Target {
+    std::string name;
+    std::vector<std::string> (*seeds)();
+    /// Reads the file and throws Found where what it has read is not whole; a refusal passes.
+    void (*read)(const std::string& path, std::string_view bytes);
+};
+
+inline std::vector<Target>& targets() {
+    static std::vector<Target> all;
+    return all;
+}
+
+struct Enter {
+    explicit Enter(const Target& target) { targets().push_back(target); }
+};
+
+/// One sentence, and not that of a disk that fails: these files can be read.
+inline void check_refusal(const std::string& path, const std::string& said) {
+    if (said.rfind(path + ": ", 0) != 0 || said.back() != '.') throw Found("a refusal is no sentence: " + said);
+    if (said == path + ": reading failed.") throw Found("bytes were expected behind the end of the file");
+}
+
+/// One target on one file after the other.
+class Runner {
+public:
+    explicit Runner(const Target& target) : target_(target) {}
+
+    /// Whether the reader has accepted the file. Whatever else it throws comes through.
+    bool run(const std::string& bytes) {
+        const std::string path = folder_.write("file", bytes);
+        try {
+            target_.read(path, bytes);
+            return true;
+        } catch (const std::runtime_error& refusal) {
+            check_refusal(path, refusal.what());
+            return false;
+        }
+    }
+
+private:
+    Target target_;
+    TemporaryFolder folder_;
+};
+
+}  // namespace fuzz
