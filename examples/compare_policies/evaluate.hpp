@@ -61,6 +61,12 @@ struct Score {
         for (std::size_t i = 0; i < differences.size(); ++i) differences[i] -= other.window_nll[i];
         return standard_error(differences);
     }
+
+    /// By how many percent the perplexity lies above another, and the error of that.
+    double percent_above(const Score& other) const { return 100 * (ratio_to(other) - 1); }
+    double percent_error(const Score& other) const { return 100 * ratio_to(other) * error_against(other); }
+
+    double ratio_to(const Score& other) const { return perplexity() / other.perplexity(); }
 };
 
 template <class Logits>

@@ -123,9 +123,8 @@ inline std::string table_row(const Cell& cell, const Score* full, bool best) {
     if (!cell.score) return row + td("&ndash;") + td("") + td("") + td("") + td("") + "</tr>\n";
     const Score& score = *cell.score;
     row += td(format("%.3f", score.perplexity()), best ? " class=\"best\"" : "");
-    row += full && cell.budget != 0 ? td(format("%+.1f %%", percent_above(score.perplexity(), full->perplexity()))) +
-                                          td(format("&plusmn; %.1f", 100 * score.perplexity() / full->perplexity() *
-                                                                         score.error_against(*full)))
+    row += full && cell.budget != 0 ? td(format("%+.1f %%", score.percent_above(*full))) +
+                                          td(format("&plusmn; %.1f", score.percent_error(*full)))
                                     : td("") + td("");
     return row + td(format("%.1f", score.microseconds)) + td(bytes_text(static_cast<double>(score.state_bytes))) +
            "</tr>\n";

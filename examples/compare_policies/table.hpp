@@ -23,8 +23,7 @@ namespace detail {
 
 /// "+50.3 % +- 2.1": the error is that of the differences, window by window.
 inline std::string change(const Score& score, const Score& full) {
-    const double ratio = score.perplexity() / full.perplexity();
-    return format("%+.1f %% +- %.1f", 100 * (ratio - 1), 100 * ratio * score.error_against(full));
+    return format("%+.1f %% +- %.1f", score.percent_above(full), score.percent_error(full));
 }
 
 inline std::string row(const Cell& cell, const Score* full, bool best) {

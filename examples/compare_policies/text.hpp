@@ -21,7 +21,4 @@ inline std::string grouped(std::size_t number) {
     return grouped(number / 1000) + format(",%03zu", number % 1000);
 }
 
-/// +50.3, the change from one perplexity to another in percent.
-inline double percent_above(double perplexity, double full) { return 100 * (perplexity / full - 1); }
-
 }  // namespace compare
