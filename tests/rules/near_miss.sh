@@ -32,3 +32,5 @@ refused 'void observe(const Attention&, Ratings) const {} std::size_t columns() 
 refused 'int recent = 4;' "a policy is copyable and has observe(), rate(), protection() or a name"
 refused 'void observe(const Attention&, Ratings) const {} const char* rows() const { return ""; }' \
     "this policy's rows() must be"
+refused 'void observe(const Attention&, Ratings) const {} template <class T> void settings(T tell) { tell("a", 1); }' \
+    "this policy's settings() must be"

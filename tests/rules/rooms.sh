@@ -1,6 +1,6 @@
 #!/bin/sh
-# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, intrinsics in state/scalar.hpp, and
-# the rest is the C++ library.
+# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, intrinsics in state/scalar.hpp, JSON
+# in io/, the operating system in io/file.hpp, and the rest is the C++ library.
 # The doors on top of the rooms may include any room; config.hpp is open to all.
 set -eu
 cd "$1"
@@ -41,6 +41,10 @@ find msrnn -name '*.hpp' | sort | xargs awk '
             if (index(" " may[room] " ", " " to[2] " ") == 0) refuse(room " may not include " name)
         }
         else if (name ~ /^Eigen\//) { if (room != "state") refuse(name " belongs in state/ alone") }
+        else if (name == "nlohmann/json.hpp") { if (room != "io") refuse(name " belongs in io/ alone") }
+        else if (name ~ /^(fcntl|sys\/stat|unistd)\.h$/) {
+            if (FILENAME != "msrnn/io/file.hpp") refuse("the operating system belongs in io/file.hpp alone")
+        }
         else if (name == "immintrin.h") {
             if (FILENAME != "msrnn/state/scalar.hpp") refuse("intrinsics belong in state/scalar.hpp alone")
         }

@@ -363,7 +363,7 @@ TEMPLATE_LIST_TEST_CASE("rows are copied with their scales, and growing keeps th
     rows.write(0, large);
     rows.write(1, small);
     const std::vector<float> stored_large = read(rows, 0), stored_small = read(rows, 1);
-    rows.copy(Slot(0), Slot(2));
+    rows.copy(rows, Slot(0), Slot(2));
     CHECK(read(rows, 2) == stored_large);
     CHECK(read(rows, 1) == stored_small);
     CHECK(rows.bytes() == 3 * dim * sizeof(TestType) + (Rows<TestType>::scaled ? 3 * sizeof(float) : 0));
@@ -374,7 +374,7 @@ TEMPLATE_LIST_TEST_CASE("rows are copied with their scales, and growing keeps th
     CHECK(rows.bytes() == 200 * dim * sizeof(TestType) + (Rows<TestType>::scaled ? 200 * sizeof(float) : 0));
     rows.write(199, small);
     const Rows<TestType> fork = rows;
-    rows.copy(Slot(1), Slot(0));
+    rows.copy(rows, Slot(1), Slot(0));
     for (const auto* all : std::initializer_list<const Rows<TestType>*>{&rows, &fork}) {
         CHECK(read(*all, 1) == stored_small);
         CHECK(read(*all, 2) == stored_large);

@@ -23,7 +23,7 @@ struct Ratings {
     std::span<const Arrival> arrival;  ///< `no_arrival` where the slot is vacant
     float* columns = nullptr;          ///< the policy's own floats: columns() per slot, one column after the other
     std::size_t column_stride = 0;     ///< floats from one column to the next
-    Slot newest;                       ///< slot of the newest token
+    Slot newest;                       ///< slot of the newest token, if it has not left
     Arrival seen = 0;                  ///< tokens that came into the lane so far, the newest included
     LaneId lane;
 

@@ -13,6 +13,7 @@
 #include "../core/protection.hpp"
 #include "../policy/policy.hpp"
 #include "limits.hpp"
+#include "record.hpp"
 #include "slot_table.hpp"
 
 namespace msrnn {
@@ -168,6 +169,36 @@ public:
         table_.reset();
         dropped_ = 0;
         shown_ = {};
+    }
+
+    // to be kept elsewhere ///////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Everything that changes, as plain numbers. A copy of the lane does as well where it need not leave the program.
+    LaneRecord record() const {
+        LaneRecord record;
+        record.budget = budget_;
+        record.shown = shown_;
+        table_.write(record);
+        return record;
+    }
+    /// Goes on where the record was made, with its budget. Throws std::invalid_argument and changes nothing where
+    /// misfit() says why. The capacity stays.
+    void restore(const LaneRecord& record) {
+        detail::refuse(misfit(record, capacity()));
+        budget_ = record.budget;
+        shown_ = record.shown;
+        dropped_ = 0;
+        table_.read(record);
+        table_.protect(protection_of(policy_, budget_));
+    }
+    /// Why this lane cannot go on from the record with so many rows, in one sentence; empty where it can.
+    std::string misfit(const LaneRecord& record, std::size_t rows) const {
+        if (std::string wrong = detail::broken(record, columns_of(policy_)); !wrong.empty()) return wrong;
+        if (record.extent() > rows)
+            return "msrnn: a lane's record has " + std::to_string(record.extent()) + " slots and capacity is " +
+                   std::to_string(rows) + "; give at least as much capacity as the lane had that left it";
+        const Protection protection = protection_of(policy_, record.budget);
+        return detail::misfit(record.budget, rows, protection, record.pinned_behind(protection.sinks));
     }
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////

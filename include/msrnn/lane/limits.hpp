@@ -2,11 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
-#include <stdexcept>
 #include <string>
 
+#include "../core/refuse.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn {
@@ -43,17 +41,6 @@ inline std::string too_large(std::size_t rows, std::size_t most) {
     if (rows <= most) return {};
     return "msrnn: capacity " + std::to_string(rows) + " is more than the " + std::to_string(most) +
            " rows a lane can number; give a smaller budget or capacity";
-}
-
-/// Throws the sentence, if there is one. Builds without exceptions print it and end; they call validate() first.
-inline void refuse(const std::string& sentence) {
-    if (sentence.empty()) return;
-#ifdef __cpp_exceptions
-    throw std::invalid_argument(sentence);
-#else
-    std::fprintf(stderr, "%s\n", sentence.c_str());
-    std::abort();
-#endif
 }
 
 }  // namespace detail

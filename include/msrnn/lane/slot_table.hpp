@@ -10,6 +10,7 @@
 #include "../core/ratings.hpp"
 #include "../core/selection.hpp"
 #include "../core/slot.hpp"
+#include "record.hpp"
 
 namespace msrnn {
 
@@ -140,6 +141,45 @@ public:
         extent_ = vacancies_ = 0;
         seen_ = evictions_ = stamp_zero_ = exact_from_ = 0;
         protect(protection_);
+    }
+
+    void write(LaneRecord& record) const {
+        record.seen = seen_;
+        for (std::size_t slot = 0; slot < extent_; ++slot) {
+            record.positions.push_back(positions_[slot]);
+            record.arrivals.push_back(static_cast<std::int64_t>(arrivals_[slot]));
+            record.pinned.push_back(pinned(Slot(slot)));
+            record.ratings.push_back(ratings_[slot]);
+            for (std::size_t c = 0; c < columns_; ++c) record.columns.push_back(memory_[c * capacity() + slot]);
+        }
+        for (std::size_t i = 0; i < vacancies_; ++i)
+            record.arrivals[vacant_[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(vacancies_);
+    }
+    /// The record fits, see Lane::misfit().
+    void read(const LaneRecord& record) {
+        reset();
+        extent_ = record.extent();
+        vacancies_ = extent_ - record.size();
+        seen_ = record.seen;
+        evictions_ = seen_ - size();
+        for (std::size_t slot = 0; slot < extent_; ++slot) {
+            positions_[slot] = record.positions[slot];
+            ratings_[slot] = record.ratings[slot];
+            for (std::size_t c = 0; c < columns_; ++c)
+                memory_[c * capacity() + slot] = record.columns[slot * columns_ + c];
+            const std::int64_t arrival = record.arrivals[slot];
+            if (arrival < 0) {
+                vacant_[vacancies_ - static_cast<std::size_t>(-arrival)] = Slot(slot);
+                continue;
+            }
+            arrivals_[slot] = static_cast<Arrival>(arrival);
+            stamps_[slot] = record.pinned[slot] != 0 ? no_stamp : Stamp{};
+            if (arrivals_[slot] + 1 == seen_) newest_ = Slot(slot);
+        }
+        if (seen_ > no_stamp)
+            renumber();
+        else
+            restamp();
     }
 
     Ratings view(LaneId lane) {

@@ -3,12 +3,12 @@
 
 #include <concepts>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+#include "../core/refuse.hpp"
 #include "decayed_attention.hpp"
 #include "h2o.hpp"
 #include "key_norm.hpp"
@@ -40,14 +40,17 @@ public:
                                         H2O{},    DecayedAttention{}, KeyNorm{}, RandomEviction{}};
         return all;
     }
-    /// Throws std::invalid_argument, listing the known names.
+    /// The known policy of that name, nullptr where there is none.
+    static const AnyPolicy* find(std::string_view name) {
+        for (const AnyPolicy& policy : known())
+            if (policy.name() == name) return &policy;
+        return nullptr;
+    }
+    /// The same; throws std::invalid_argument, listing the known names, where there is none.
     static AnyPolicy named(std::string_view name) {
-        std::string names;
-        for (const AnyPolicy& policy : known()) {
-            if (policy.name() == name) return policy;
-            names.append(names.empty() ? "" : ", ").append(policy.name());
-        }
-        throw std::invalid_argument("msrnn: no policy is called '" + std::string(name) + "'; known are " + names);
+        const AnyPolicy* const found = find(name);
+        if (found == nullptr) detail::refuse(unknown(name));
+        return *found;
     }
     /// As the tables of the field name it: "tova-head" is `Tova` with one lane per KV head.
     std::string_view name() const {
@@ -116,9 +119,21 @@ public:
             held_);
     }
 
+    /// use(policy) with the policy held, by its own type.
+    template <class Use>
+    decltype(auto) visit(Use use) const {
+        return std::visit(use, held_);
+    }
+
     Scope scope = scope_of(Window{});
 
 private:
+    static std::string unknown(std::string_view name) {
+        std::string names;
+        for (const AnyPolicy& policy : known()) names.append(names.empty() ? "" : ", ").append(policy.name());
+        return "msrnn: no policy is called '" + std::string(name) + "'; known are " + names;
+    }
+
     Held held_;
 };
 

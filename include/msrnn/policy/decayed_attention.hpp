@@ -20,6 +20,12 @@ struct DecayedAttention {
     std::size_t recent = half_of_budget;
     Scope scope = Scope::kv_head;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("decay", decay);
+        tell("recent", recent);
+        tell("scope", name_of(scope));
+    }
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }

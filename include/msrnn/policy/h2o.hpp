@@ -19,6 +19,10 @@ struct H2O {
 
     std::size_t recent = half_of_budget;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("recent", recent);
+    }
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }

@@ -23,10 +23,13 @@
 ///     std::string validate() const;                       // empty, or what is wrong with the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
+///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
 namespace msrnn {
 
 /// Which heads share one decision: all heads of a layer drop the same tokens, or each KV head drops its own.
 enum class Scope : unsigned char { layer, kv_head };
+
+constexpr const char* name_of(Scope scope) { return scope == Scope::layer ? "layer" : "kv_head"; }
 
 /// Every token of a prompt.
 inline constexpr std::size_t all_rows = unbounded;
@@ -42,6 +45,10 @@ struct Needs {
 namespace detail {
 struct AnyRow {
     std::span<const float> operator()(Slot) const { return {}; }
+};
+struct AnySetting {
+    template <class Value>
+    void operator()(const char*, const Value&) const {}
 };
 }  // namespace detail
 
@@ -76,6 +83,10 @@ concept CountsRows = requires(const P& p) {
 template <class P>
 concept Validates = requires(const P& p) {
     { p.validate() } -> std::convertible_to<std::string>;
+};
+template <class P>
+concept TellsSettings = requires(const P& p) {
+    p.settings(detail::AnySetting{});
 };
 /// Wrappers know their needs at run time, or by what they wrap.
 template <class P>
@@ -139,6 +150,9 @@ struct NamesColumns {
 struct NamesRows {
     int rows;
 };
+struct NamesSettings {
+    int settings;
+};
 template <class P, class Name>
 struct Both : P, Name {};
 template <class P>
@@ -161,6 +175,10 @@ template <class P>
 concept SaysRows = !requires {
     &Both<P, NamesRows>::rows;
 };
+template <class P>
+concept SaysSettings = !requires {
+    &Both<P, NamesSettings>::settings;
+};
 
 /// A near miss is one sentence. Instantiated by whatever takes a policy.
 template <class P>
@@ -175,6 +193,9 @@ struct CheckedPolicy {
     static_assert(!SaysColumns<P> || KeepsColumns<P>,
                   "msrnn: this policy's columns() must be `std::size_t columns() const`.");
     static_assert(!SaysRows<P> || CountsRows<P>, "msrnn: this policy's rows() must be `std::size_t rows() const`.");
+    static_assert(!SaysSettings<P> || TellsSettings<P>,
+                  "msrnn: this policy's settings() must be `template <class Tell> void settings(Tell tell) const` and "
+                  "call tell(name, value).");
     static_assert(Policy<P>, "msrnn: a policy is copyable and has observe(), rate(), protection() or a name.");
 };
 }  // namespace detail

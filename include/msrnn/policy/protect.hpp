@@ -13,10 +13,19 @@ namespace msrnn {
 /// Everything else is the wrapped policy's.
 template <Policy P>
 struct Protect {
+    static constexpr const char* name = "protect";
+
     P policy{};
     Protection extra{};
     Scope scope = scope_of(policy);
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("policy", policy);
+        tell("sinks", extra.sinks);
+        tell("recent", extra.recent);
+        tell("scope", name_of(scope));
+    }
     constexpr Needs needs() const { return msrnn::needs(policy); }
     constexpr Protection protection(std::size_t budget) const { return protection_of(policy, budget) | extra; }
     constexpr std::size_t columns() const { return columns_of(policy); }

@@ -18,6 +18,10 @@ struct RandomEviction {
 
     std::uint64_t seed = 0;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("seed", seed);
+    }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 1}; }
     void rate(Ratings rating) const {
         const std::uint64_t draw = mix(mix(mix(mix(seed) ^ rating.lane.layer) ^ rating.lane.kv_head) ^ rating.seen);

@@ -17,6 +17,10 @@ struct SinkWindow {
 
     std::size_t sinks = 4;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("sinks", sinks);
+    }
     constexpr Protection protection(std::size_t) const { return {.sinks = sinks, .recent = 1}; }
 };
 

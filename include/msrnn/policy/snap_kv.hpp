@@ -28,6 +28,13 @@ struct SnapKV {
     Pooling pooling = Pooling::average;
     Scope scope = Scope::kv_head;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("window", window);
+        tell("kernel", kernel);
+        tell("pooling", pooling == Pooling::maximum ? "maximum" : "average");
+        tell("scope", name_of(scope));
+    }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
     constexpr std::size_t rows() const { return window; }
     constexpr std::size_t columns() const { return 1; }

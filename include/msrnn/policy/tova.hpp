@@ -18,6 +18,10 @@ struct Tova {
 
     Scope scope = Scope::layer;
 
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("scope", name_of(scope));
+    }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 0}; }
     constexpr std::size_t rows() const { return 1; }
     void observe(const Attention& seen, Ratings rating) const { seen.mean_into(rating.rating, 0); }

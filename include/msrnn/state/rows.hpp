@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "../core/refuse.hpp"
 #include "../core/slot.hpp"
-#include "../lane/limits.hpp"
 #include "scalar.hpp"
 
 namespace msrnn {
@@ -90,6 +90,11 @@ public:
     /// A row as it is stored; of int8, to be multiplied by scale(row).
     std::span<const Scalar> operator[](std::size_t row) const { return {data_.data() + row * head_dim_, head_dim_}; }
     std::span<Scalar> operator[](std::size_t row) { return {data_.data() + row * head_dim_, head_dim_}; }
+    /// The first rows, one after the other, and their scales.
+    std::span<const Scalar> first(std::size_t rows) const { return {data_.data(), rows * head_dim_}; }
+    std::span<Scalar> first(std::size_t rows) { return {data_.data(), rows * head_dim_}; }
+    std::span<const float> first_scales(std::size_t rows) const { return {scales_.data(), scaled ? rows : 0}; }
+    std::span<float> first_scales(std::size_t rows) { return {scales_.data(), scaled ? rows : 0}; }
     float scale(std::size_t row) const { return scaled ? scales_[row] : 1; }
     RowsView<Scalar> view() const { return {data_.data(), head_dim_, scales_.data()}; }
 
@@ -107,9 +112,9 @@ public:
             if constexpr (scaled) numbers[d] *= scales_[row];
         }
     }
-    void copy(Slot from, Slot to) {
-        std::ranges::copy((*this)[from], (*this)[to].begin());
-        if constexpr (scaled) scales_[to] = scales_[from];
+    void copy(const Rows& rows, Slot from, Slot to) {
+        std::ranges::copy(rows[from], (*this)[to].begin());
+        if constexpr (scaled) scales_[to] = rows.scales_[from];
     }
     void reserve(std::size_t capacity) {
         const std::size_t numbers = detail::product(capacity, head_dim_);
@@ -134,9 +139,9 @@ struct HeadRows {
         keys.reserve(capacity);
         values.reserve(capacity);
     }
-    void copy(Slot from, Slot to) {
-        keys.copy(from, to);
-        values.copy(from, to);
+    void copy(const HeadRows& rows, Slot from, Slot to) {
+        keys.copy(rows.keys, from, to);
+        values.copy(rows.values, from, to);
     }
     std::size_t bytes() const { return keys.bytes() + values.bytes(); }
 };

@@ -3,9 +3,13 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <string>
 
 #include "../lane/limits.hpp"
+#include "../lane/slot_table.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn {
@@ -22,6 +26,16 @@ struct Shape {
     float logit_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<float>(head_dim)); }
 };
 
+namespace detail {
+/// Whether so many floats, all factors multiplied, can lie in the memory of this machine.
+constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
+    std::size_t bytes = sizeof(double);
+    for (const std::size_t factor : factors)
+        if (__builtin_mul_overflow(bytes, factor, &bytes)) return false;
+    return bytes <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+}
+}  // namespace detail
+
 /// What is wrong with this shape, in one sentence; empty where nothing is.
 inline std::string validate(const Shape& shape) {
     const auto is_zero = [](const char* setting) {
@@ -36,6 +50,10 @@ inline std::string validate(const Shape& shape) {
                std::to_string(shape.kv_heads) + "; every KV head serves equally many query heads";
     if (!std::isfinite(shape.scale))
         return "msrnn: scale is " + std::to_string(shape.scale) + "; give a finite number, or 0 for 1/sqrt(head_dim)";
+    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, 512}))
+        return "msrnn: layers " + std::to_string(shape.layers) + " x query_heads " + std::to_string(shape.query_heads) +
+               " x head_dim " + std::to_string(shape.head_dim) +
+               " numbers do not fit the memory of this machine; give the model's own";
     return {};
 }
 
@@ -47,6 +65,28 @@ std::string validate(const Shape& shape, const P& policy) {
     if ((wanted.keys || wanted.values) && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
         return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
                std::to_string(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
+    return {};
+}
+
+/// A bound for the rows of each lane, where a state sets one itself: an unbounded lane begins with 64 and grows.
+constexpr Limits with_rows(Limits limits) {
+    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = 64;
+    return limits;
+}
+
+/// Everything that a State's constructor refuses.
+template <class P>
+std::string validate(const Shape& shape, Limits limits, const P& policy) {
+    limits = with_rows(limits);
+    if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
+    if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
+    const std::size_t rows = limits.rows();
+    if (std::string wrong = detail::too_large(rows, SlotTable<std::int32_t>::max_capacity); !wrong.empty())
+        return wrong;
+    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
+        return "msrnn: layers " + std::to_string(shape.layers) + " x kv_heads " + std::to_string(shape.kv_heads) +
+               " x " + std::to_string(rows) + " rows of " + std::to_string(shape.head_dim) +
+               " numbers do not fit the memory of this machine; check shape and budget";
     return {};
 }
 

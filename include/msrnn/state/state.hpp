@@ -12,6 +12,7 @@
 #include "../lane/lane.hpp"
 #include "attend.hpp"
 #include "floats.hpp"
+#include "history.hpp"
 #include "prompt.hpp"
 #include "prompt_chunk.hpp"
 #include "rows.hpp"
@@ -41,14 +42,14 @@ namespace msrnn {
 template <class P, StoredScalar Scalar = float>
 class State {
 public:
-    /// One budget for every lane. Throws std::invalid_argument with a sentence, see validate().
-    State(Shape shape, Limits limits, P policy = {})
-        : State(shape, std::move(policy), [=](std::size_t, std::size_t) { return limits; }) {}
+    /// One budget for every lane. Throws std::invalid_argument with the sentence of validate(shape, limits, policy).
+    State(Shape shape, Limits limits, P policy = {}, Rollback rollback = {})
+        : State(shape, std::move(policy), rollback, [=](std::size_t, std::size_t) { return limits; }) {}
 
     /// A budget per lane: budget_of(layer, kv_head) -> slots. Where a layer decides as one, kv_head is 0.
     template <std::invocable<std::size_t, std::size_t> BudgetOf>
-    State(Shape shape, BudgetOf budget_of, P policy = {})
-        : State(shape, std::move(policy),
+    State(Shape shape, BudgetOf budget_of, P policy = {}, Rollback rollback = {})
+        : State(shape, std::move(policy), rollback,
                 [&](std::size_t layer, std::size_t kv_head) { return Limits{.budget = budget_of(layer, kv_head)}; }) {}
 
     // one token ////////////////////////////////////////
@@ -105,6 +106,7 @@ public:
                 attended_[head_index(layer, h)] = 0;
             }
             Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
+            if (!histories_.empty()) histories_[lane_index(layer, kv_head)].keep(lane);
             lane.append(position);
             show(lane, layer, kv_head);
             lane.evict();
@@ -141,14 +143,55 @@ public:
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
         const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        detail::refuse(misfit(layer, selector));
         std::vector<Lane<Selector>> choosers;
         for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane()) {
             const Lane<P>& own = lane(layer, kv_head);
-            detail::refuse(validate(shape_, selector));
-            detail::refuse(misfit(selector, own));
             choosers.emplace_back(Limits{.budget = own.budget(), .capacity = own.capacity()}, selector, own.id());
         }
         take(layer, prompt, mode.chunk, std::span(choosers));
+    }
+
+    /// Why this selector cannot choose for a layer, in one sentence; empty where it can.
+    template <class Selector>
+    std::string misfit(std::size_t layer, const Selector& selector) const {
+        if (std::string wrong = validate(shape_, selector); !wrong.empty()) return wrong;
+        if (scope_of(selector) != scope_of(lane(layer, 0).policy()))
+            return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
+        for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane()) {
+            const Lane<P>& own = lane(layer, kv_head);
+            if (own.size() > 0)
+                return "msrnn: a selector chooses among the tokens of one prompt, and this layer holds " +
+                       std::to_string(own.size()) + " others; reset() the state first, or prefill without a selector";
+            const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
+            if (std::string wrong = validate(selector, limits); !wrong.empty()) return wrong;
+        }
+        return {};
+    }
+
+    // back ////////////////////////////////////////
+
+    /// Takes back the last tokens of every layer, with the rows and ratings of what was dropped meanwhile: as if they
+    /// had never come, bit for bit. A step that is half done is given up. For speculative decoding: the draft's tokens
+    /// come in by step(), those that are not accepted are taken back. False, and nothing changed, where tokens exceeds
+    /// reversible(). What a step keeps for it: see History.
+    [[nodiscard]] bool rollback(std::size_t tokens) {
+        if (tokens > reversible()) return false;
+        for (std::size_t i = 0; i < histories_.size(); ++i) {
+            const std::size_t first = i * heads_per_lane();
+            for (std::size_t h = 0; h < heads_per_lane(); ++h)
+                if (attended_[first + h]) histories_[i].put_back(h, heads_[first + h], lanes_[i].next());
+            histories_[i].take_back(tokens, lanes_[i], std::span(heads_).subspan(first, heads_per_lane()));
+        }
+        std::ranges::fill(attended_, 0);
+        return true;
+    }
+    /// So many tokens can be taken back: of those that came by step() since anything else changed the state, the
+    /// `rollback` of the constructor at most. Of layers that differ, the fewest count.
+    std::size_t reversible() const {
+        std::size_t fewest = histories_.empty() ? 0 : unbounded;
+        for (const History<P, Scalar>& history : histories_) fewest = std::min(fewest, history.steps());
+        return fewest;
     }
 
     // now and then ////////////////////////////////////////
@@ -160,6 +203,7 @@ public:
         Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
         const std::size_t rows = budget == unbounded ? lane.size() + 1 : budget + 1;
         detail::refuse(lane.misfit(budget, rows));
+        forget(layer, kv_head);
         if (rows > lane.capacity()) reserve(layer, kv_head, rows);
         lane.set_budget(budget);
         lane.evict();
@@ -167,19 +211,70 @@ public:
     }
     /// Drops the token in this slot of the lane that decides for this KV head; another token may take the slot.
     void evict(std::size_t layer, std::size_t kv_head, Slot slot) {
+        forget(layer, kv_head);
         lanes_[lane_index(layer, kv_head)].evict(slot);
         close_gaps(layer, kv_head);
     }
     /// See Lane::pin().
     [[nodiscard]] bool pin(std::size_t layer, std::size_t kv_head, Slot slot) {
-        return lanes_[lane_index(layer, kv_head)].pin(slot);
+        if (!lanes_[lane_index(layer, kv_head)].pin(slot)) return false;
+        forget(layer, kv_head);
+        return true;
     }
-    void unpin(std::size_t layer, std::size_t kv_head, Slot slot) { lanes_[lane_index(layer, kv_head)].unpin(slot); }
+    void unpin(std::size_t layer, std::size_t kv_head, Slot slot) {
+        forget(layer, kv_head);
+        lanes_[lane_index(layer, kv_head)].unpin(slot);
+    }
 
     /// A new sequence. Budgets and memory stay.
     void reset() {
         for (Lane<P>& lane : lanes_) lane.reset();
-        std::ranges::fill(attended_, 0);
+        start_anew();
+    }
+
+    // to be kept elsewhere ////////////////////////////////////////
+
+    /// Goes on where another state of this shape and policy was, from what its lanes' record() said and its rows;
+    /// [layers][lanes_per_layer] and [layers][kv_heads]. Rows [0, extent()) of the lane count, of head_dim numbers.
+    /// Throws std::invalid_argument and changes nothing where misfit() says why. Budgets are those of the records; what
+    /// could be taken back before cannot any more.
+    void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
+        detail::refuse(misfit(records));
+        MSRNN_ASSERT(rows.size() == heads_.size(), "msrnn: rows are [layers][kv_heads]");
+        std::vector<Lane<P>> lanes = lanes_;
+        for (std::size_t i = 0; i < lanes.size(); ++i) {
+            lanes[i].set_capacity(rows_for(records[i], lanes[i]));
+            for (std::size_t h = 0; h < heads_per_lane(); ++h)
+                rows[i * heads_per_lane() + h].reserve(lanes[i].capacity());
+            lanes[i].restore(records[i]);
+        }
+        fit_weights(lanes);
+        lanes_.swap(lanes);
+        heads_.swap(rows);
+        start_anew();
+    }
+    /// Why this state cannot go on from these records, in one sentence; empty where it can.
+    std::string misfit(std::span<const LaneRecord> records) const {
+        if (records.size() != lanes_.size())
+            return "msrnn: " + std::to_string(records.size()) + " records for " + std::to_string(lanes_.size()) +
+                   " lanes; give one for each";
+        for (std::size_t i = 0; i < lanes_.size(); ++i) {
+            const LaneRecord& record = records[i];
+            if (record.budget != unbounded && record.budget >= lanes_[i].capacity())
+                return "msrnn: a lane's record has a budget of " + std::to_string(record.budget) +
+                       " slots, and the lane here " + std::to_string(lanes_[i].capacity()) +
+                       " rows; make the state with at least that budget";
+            if (std::string wrong = lanes_[i].misfit(record, rows_for(record, lanes_[i])); !wrong.empty()) return wrong;
+            if (record.size() > record.budget || record.extent() > record.size() + 1)
+                return "msrnn: a lane's record has " + std::to_string(record.size()) + " tokens in " +
+                       std::to_string(record.extent()) + " slots and a budget of " + std::to_string(record.budget) +
+                       "; a state keeps to its budget and has one vacancy at most";
+        }
+        return {};
+    }
+    /// Whether no step is half done: attend() without its decide().
+    bool between_steps() const {
+        return std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
     }
 
     // to look at ////////////////////////////////////////
@@ -189,6 +284,8 @@ public:
 
     /// The lane that decides for this KV head: who lies where, who may leave, how many have left.
     const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return lanes_[lane_index(layer, kv_head)]; }
+    /// All of them, [layers][lanes_per_layer].
+    std::span<const Lane<P>> lanes() const { return lanes_; }
     /// Rows as they are stored: of int8 the scale is rows().keys.scale(slot).
     std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
         return rows(layer, kv_head).keys[slot];
@@ -200,35 +297,38 @@ public:
     const HeadRows<Scalar>& rows(std::size_t layer, std::size_t kv_head) const {
         return heads_[head_index(layer, kv_head)];
     }
+    /// Of every KV head, [layers][kv_heads].
+    std::span<const HeadRows<Scalar>> rows() const { return heads_; }
     /// All memory that grows with budget, layers or heads: rows, bookkeeping, and the weights of one step.
     std::size_t bytes() const {
         std::size_t sum = (weights_.size() + row_.size()) * sizeof(float);
         for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
         for (const Rows<float>& keys : turned_) sum += keys.bytes();
         for (const Lane<P>& lane : lanes_) sum += lane.bytes();
+        for (const History<P, Scalar>& history : histories_) sum += history.bytes();
         return sum;
     }
 
 private:
-    static constexpr std::size_t first_rows = 64;  // of an unbounded lane
-
     template <std::invocable<std::size_t, std::size_t> LimitsOf>
-    State(Shape shape, P policy, LimitsOf limits_of)
+    State(Shape shape, P policy, Rollback rollback, LimitsOf limits_of)
         : shape_(accepted(shape, policy)), lanes_per_layer_(scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
         lanes_.reserve(shape.layers * lanes_per_layer_);
         heads_.reserve(shape.layers * shape.kv_heads);
         for (std::size_t layer = 0; layer < shape.layers; ++layer)
             for (std::size_t i = 0; i < lanes_per_layer_; ++i) {
-                Limits limits = limits_of(layer, i);
-                if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = first_rows;
+                const Limits limits = with_rows(limits_of(layer, i));
+                detail::refuse(validate(shape, limits, policy));
                 lanes_.emplace_back(limits, policy, LaneId{layer, i});
                 const Rows<Scalar> rows(limits.rows(), shape.head_dim);
                 heads_.insert(heads_.end(), heads_per_lane(), HeadRows<Scalar>{rows, rows});
+                if (rollback.tokens > 0)
+                    histories_.emplace_back(rollback.tokens, lanes_.back(), heads_per_lane(), shape.head_dim);
             }
         attended_.resize(heads_.size());
         turned_.assign(shape.kv_heads, Rows<float>(0, shape.head_dim));
         if constexpr (!std::same_as<Scalar, float>) row_.resize(shape.head_dim);
-        fit_weights();
+        fit_weights(lanes_);
     }
     static const Shape& accepted(const Shape& shape, const P& policy) {
         detail::refuse(validate(shape, policy));
@@ -272,6 +372,8 @@ private:
                      "msrnn: k and v are [kv_heads][head_dim]");
         const Slot slot = lane(layer, kv_head).next();
         HeadRows<Scalar>& head = head_of(layer, kv_head);
+        if (!histories_.empty() && !attended_[head_index(layer, kv_head)])
+            histories_[lane_index(layer, kv_head)].keep(kv_head % heads_per_lane(), head, slot);
         head.keys.write(slot, k.subspan(kv_head * dim, dim));
         head.values.write(slot, v.subspan(kv_head * dim, dim));
     }
@@ -295,15 +397,6 @@ private:
         return prompt;
     }
     template <class Selector>
-    static std::string misfit(const Selector& selector, const Lane<P>& own) {
-        if (own.size() > 0)
-            return "msrnn: a selector chooses among the tokens of one prompt, and this layer holds " +
-                   std::to_string(own.size()) + " others; reset() the state first, or prefill without a selector";
-        if (scope_of(selector) != scope_of(own.policy()))
-            return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
-        return validate(selector, Limits{.budget = own.budget(), .capacity = own.capacity()});
-    }
-    template <class Selector>
     void take(std::size_t layer, const Prompt& prompt, std::size_t chunk, std::span<Lane<Selector>> choosers) {
         for (std::size_t first = 0, count; first < prompt.tokens(); first += count) {
             count = std::min(chunk, prompt.tokens() - first);
@@ -314,6 +407,7 @@ private:
     template <class Selector>
     void take(std::size_t layer, std::size_t kv_head, const Prompt& prompt, std::size_t first, std::size_t count,
               Lane<Selector>* chooser) {
+        forget(layer, kv_head);
         close_gaps(layer, kv_head);
         Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
         const std::size_t rows = lane.capacity();
@@ -328,14 +422,27 @@ private:
         for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) head.reserve(enough);
         chunk.store();
         lane.set_capacity(enough);
-        fit_weights();
+        fit_weights(lanes_);
     }
 
+    /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
+    void forget(std::size_t layer, std::size_t kv_head) {
+        if (!histories_.empty()) histories_[lane_index(layer, kv_head)].forget();
+    }
+    void start_anew() {
+        for (History<P, Scalar>& history : histories_) history.forget();
+        std::ranges::fill(attended_, 0);
+    }
+    /// The capacity that the lane needs to go on from the record; one of a budget has it already, or is refused.
+    static std::size_t rows_for(const LaneRecord& record, const Lane<P>& lane) {
+        const std::size_t needed = record.budget == unbounded ? record.extent() + 1 : 0;
+        return std::max(lane.capacity(), needed);
+    }
     /// Attention walks [0, size()], so no vacancy may lie before the slot that the next token takes.
     void close_gaps(std::size_t layer, std::size_t kv_head) {
         lanes_[lane_index(layer, kv_head)].compact([&](Move move) {
             for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) {
-                head.copy(move.from, move.to);
+                head.copy(head, move.from, move.to);
             }
         });
     }
@@ -344,22 +451,23 @@ private:
             head.reserve(rows);
         }
         lanes_[lane_index(layer, kv_head)].set_capacity(rows);
-        fit_weights();
+        fit_weights(lanes_);
     }
     /// Room for the weights of one step of the longest lane; each query head's row starts at a cache line.
-    void fit_weights() {
+    void fit_weights(std::span<const Lane<P>> lanes) {
         std::size_t rows = 0;
-        for (const Lane<P>& lane : lanes_) rows = std::max(rows, lane.capacity());
+        for (const Lane<P>& lane : lanes) rows = std::max(rows, lane.capacity());
+        weights_.resize(detail::product(shape_.query_heads, whole_lines(rows)));
         weight_stride_ = whole_lines(rows);
-        weights_.resize(detail::product(shape_.query_heads, weight_stride_));
     }
 
     Shape shape_;
     std::size_t lanes_per_layer_;
-    std::vector<Lane<P>> lanes_;           // [layers][lanes_per_layer]
-    std::vector<HeadRows<Scalar>> heads_;  // [layers][kv_heads]
-    std::vector<std::uint8_t> attended_;   // [layers][kv_heads]: since the last decide()
-    Buffer weights_;                       // [query_heads][weight_stride_], of the layer that attends
+    std::vector<Lane<P>> lanes_;                 // [layers][lanes_per_layer]
+    std::vector<HeadRows<Scalar>> heads_;        // [layers][kv_heads]
+    std::vector<History<P, Scalar>> histories_;  // [layers][lanes_per_layer], empty where nothing is to be taken back
+    std::vector<std::uint8_t> attended_;         // [layers][kv_heads]: since the last decide()
+    Buffer weights_;                             // [query_heads][weight_stride_], of the layer that attends
     std::size_t weight_stride_ = 0;
     Buffer row_;                       // [head_dim], what a policy is shown of rows that are not float
     std::vector<Rows<float>> turned_;  // [kv_heads], of the layer that attends; empty until a step turns keys

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace msrnn::detail {
+
+/// Throws the sentence as std::invalid_argument, if there is one. Builds without exceptions print it and end: they ask
+/// first (validate(), misfit(), find()).
+inline void refuse(const std::string& sentence) {
+    if (sentence.empty()) return;
+#ifdef __cpp_exceptions
+    throw std::invalid_argument(sentence);
+#else
+    std::fprintf(stderr, "%s\n", sentence.c_str());
+    std::abort();
+#endif
+}
+
+}  // namespace msrnn::detail

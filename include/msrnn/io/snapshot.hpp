@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../lane/record.hpp"
+#include "../state/state.hpp"
+#include "file.hpp"
+#include "layout.hpp"
+#include "safetensors.hpp"
+#include "settings.hpp"
+
+namespace msrnn {
+namespace detail {
+
+inline constexpr const char* snapshot_format = "msrnn state";
+inline constexpr const char* snapshot_version = "1";
+
+template <class P, StoredScalar Scalar>
+Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
+    return {state.shape(), state.lanes_per_layer(), columns_of(state.lanes().front().policy()), dtype_of<Scalar>(),
+            std::move(extents)};
+}
+template <class P, StoredScalar Scalar>
+nlohmann::json settings_of(const State<P, Scalar>& state) {
+    return settings_of(state.shape(), dtype_of<Scalar>(), state.lanes().front().policy());
+}
+
+// Writing ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+/// Calls put(bytes) for each piece of the snapshot, or says why there is none.
+template <class P, StoredScalar Scalar, class Put>
+std::string write(const State<P, Scalar>& state, Put put) {
+    if (!state.between_steps()) return "a step is half done; call decide() first";
+    Content<std::span<const HeadRows<Scalar>>> content;
+    content.heads = state.rows();
+    for (const Lane<P>& lane : state.lanes()) content.add(lane.record());
+
+    const Layout layout = layout_of(state, content.extents);
+    Layout::Tensors tensors = layout.of_lanes();
+    for (const Layout::Tensors& more : {layout.of_slots(), layout.of_rows()})
+        tensors.insert(tensors.end(), more.begin(), more.end());
+    // Those of long numbers first, so that each lies at a multiple of its numbers' length.
+    std::ranges::stable_sort(tensors, std::greater(), &safetensors::Tensor::number_bytes);
+    const std::string header = safetensors::header_of(
+        tensors, {{"format", snapshot_format}, {"version", snapshot_version}, {"settings", settings_of(state).dump()}});
+    put(std::as_bytes(std::span(header)));
+    for (const safetensors::Tensor& tensor : tensors)
+        content.pieces(tensor.name, [&](auto numbers) { put(std::as_bytes(numbers)); });
+    return {};
+}
+
+// Reading ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+/// What a snapshot's metadata says of the state that was saved, against the state here.
+inline std::string mismatch(const safetensors::Header& header, const nlohmann::json& own) {
+    const auto said = [&](const char* name) {
+        const auto found = header.metadata.find(name);
+        return found == header.metadata.end() ? std::string() : found->second;
+    };
+    if (said("format") != snapshot_format) return "it is no snapshot of a state";
+    if (said("version") != snapshot_version)
+        return "its format has version '" + said("version") + "' and this program reads version " + snapshot_version +
+               "; read it with the msrnn that wrote it, or a newer one";
+    constexpr int deepest_settings = 16;
+    const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
+    if (!saved.is_object()) return "its settings are no JSON object";
+    return difference(saved, own);
+}
+
+template <class Source>
+class SnapshotReader {
+public:
+    explicit SnapshotReader(const Source& source) : source_(source) {}
+
+    /// Everything is checked before the state is changed, and the rows are read into new memory.
+    template <class P, StoredScalar Scalar>
+    std::string load(State<P, Scalar>& state) {
+        if (std::string wrong = safetensors::read_header(source_, header_, data_); !wrong.empty()) return wrong;
+        if (std::string wrong = mismatch(header_, settings_of(state)); !wrong.empty()) return wrong;
+
+        const std::size_t lane_count = state.lanes().size();
+        Content<std::vector<HeadRows<Scalar>>> content(lane_count);
+        if (std::string wrong = read(layout_of(state, {}).of_lanes(), content); !wrong.empty()) return wrong;
+        for (const std::int64_t extent : content.extents)
+            if (extent < 0 || static_cast<std::uint64_t>(extent) > source_.size())
+                return "a lane has " + std::to_string(extent) + " slots, more than the file has bytes; it is damaged";
+
+        const Layout layout = layout_of(state, content.extents);
+        if (std::string wrong = misplaced(layout.of_slots()); !wrong.empty()) return wrong;
+        if (std::string wrong = misplaced(layout.of_rows()); !wrong.empty()) return wrong;
+        for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns);
+        if (std::string wrong = read(layout.of_slots(), content); !wrong.empty()) return wrong;
+        if (std::string wrong = state.misfit(content.records); !wrong.empty()) return wrong;
+
+        for (std::size_t h = 0; h < state.rows().size(); ++h) {
+            const std::size_t lane = h * lane_count / state.rows().size();
+            const std::size_t rows = std::max(content.records[lane].extent(), state.lanes()[lane].capacity());
+            const Rows<Scalar> empty(rows, state.shape().head_dim);
+            content.heads.push_back({empty, empty});
+        }
+        if (std::string wrong = read(layout.of_rows(), content); !wrong.empty()) return wrong;
+        state.restore(content.records, std::move(content.heads));
+        return {};
+    }
+
+private:
+    /// Whether the file has these tensors, as they must be.
+    std::string misplaced(const Layout::Tensors& tensors) const {
+        for (const safetensors::Tensor& wanted : tensors) {
+            const safetensors::Tensor* const found = header_.find(wanted.name);
+            if (found == nullptr) return "it has no tensor " + wanted.name;
+            if (found->dtype != wanted.dtype || found->shape != wanted.shape)
+                return "its tensor " + wanted.name + " is " + found->dtype + " " + safetensors::text_of(found->shape) +
+                       ", and " + wanted.dtype + " " + safetensors::text_of(wanted.shape) + " was expected";
+        }
+        return {};
+    }
+    template <class Heads>
+    std::string read(const Layout::Tensors& tensors, Content<Heads>& content) const {
+        if (std::string wrong = misplaced(tensors); !wrong.empty()) return wrong;
+        for (const safetensors::Tensor& tensor : tensors) {
+            std::uint64_t at = data_ + header_.find(tensor.name)->begin;
+            std::string wrong;
+            content.pieces(tensor.name, [&](auto numbers) {
+                const auto bytes = std::as_writable_bytes(numbers);
+                if (wrong.empty() && !source_.read(at, bytes))
+                    wrong = "reading failed at byte " + std::to_string(at) + ", in its tensor " + tensor.name;
+                at += bytes.size();
+            });
+            if (!wrong.empty()) return wrong;
+        }
+        return {};
+    }
+
+    const Source& source_;
+    safetensors::Header header_;
+    std::uint64_t data_ = 0;
+};
+
+/// Bytes in memory, read as a file is.
+struct BytesInMemory {
+    std::span<const std::byte> bytes;
+
+    std::uint64_t size() const { return bytes.size(); }
+    bool read(std::uint64_t from, std::span<std::byte> to) const {
+        std::ranges::copy(bytes.subspan(from, to.size()), to.begin());
+        return true;
+    }
+};
+
+/// "msrnn: name: what.", once; empty for nothing.
+inline std::string about(const std::string& name, std::string what) {
+    if (what.empty()) return what;
+    constexpr std::string_view us = "msrnn: ";
+    if (what.starts_with(us)) what.erase(0, us.size());
+    return std::string(us) + name + ": " + what;
+}
+
+}  // namespace detail
+
+/// Writes the whole state to a file, so that load() goes on with it bit for bit: rows, positions, arrivals, vacancies,
+/// ratings, pins, budgets and counters, and the settings that made it. Empty, or in one sentence what went wrong.
+///
+/// The file is a safetensors file, to be opened by Python's `safetensors` as it is; Layout and Content say what is in
+/// it. Its `__metadata__` has "format", "version" and, as one JSON string, "settings". Its size depends on the rows in
+/// use and not on how many tokens came: a row of keys and one of values for each KV head and slot, 21 bytes and 4 for
+/// each of the policy's columns for each lane and slot, 27 for each lane, and a header of 1 to 2 KB. It takes its name
+/// when the disk has it whole: whoever is killed meanwhile leaves the file that was there before.
+///
+/// Not in it: what the last step dropped, and what could be taken back (State::rollback). A policy of one's own has a
+/// name, and settings() if it has settings. Little-endian machines and POSIX systems only. Allocates the bookkeeping.
+template <class P, StoredScalar Scalar>
+[[nodiscard]] std::string save(const State<P, Scalar>& state, const std::filesystem::path& path) {
+    detail::NewFile file(path);
+    std::string wrong = detail::write(state, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+    return detail::about(path.string(), wrong.empty() ? file.finish() : wrong);
+}
+/// The same into memory, behind what is there.
+template <class P, StoredScalar Scalar>
+[[nodiscard]] std::string save(const State<P, Scalar>& state, std::vector<std::byte>& bytes) {
+    return detail::about("snapshot", detail::write(state, [&](std::span<const std::byte> more) {
+                             bytes.insert(bytes.end(), more.begin(), more.end());
+                         }));
+}
+
+/// Goes on where the state was that save() wrote. Empty; or in one sentence what is wrong, and the state is as it was.
+///
+/// The state here has the same shape, scalar, policy and settings, and room for the budgets of the file, which it takes
+/// over; a state without bound grows. Everything is checked before anything is changed: a file that is cut short,
+/// damaged where it can be told, of a newer version or of another state is refused. (A wrong number among keys, values
+/// or ratings cannot be told.) Tensors and metadata of other names are left alone. Needs memory for the rows twice.
+template <class P, StoredScalar Scalar>
+[[nodiscard]] std::string load(State<P, Scalar>& state, const std::filesystem::path& path) {
+    const detail::OldFile file(path);
+    std::string wrong = file.wrong().empty() ? detail::SnapshotReader(file).load(state) : file.wrong();
+    return detail::about(path.string(), std::move(wrong));
+}
+/// The same from memory.
+template <class P, StoredScalar Scalar>
+[[nodiscard]] std::string load(State<P, Scalar>& state, std::span<const std::byte> bytes) {
+    const detail::BytesInMemory source{bytes};
+    return detail::about("snapshot", detail::SnapshotReader(source).load(state));
+}
+
+}  // namespace msrnn

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../core/position.hpp"
+#include "../policy/policy.hpp"
+
+namespace msrnn {
+
+/// Everything that changes in a lane, as plain numbers: what a file must hold so that the lane goes on as if it had
+/// never stopped. Made by Lane::record(), taken by Lane::restore(). Each column has one entry per slot of [0, extent).
+///
+/// Not in it: the capacity, which is the owner's affair, and what the last evict() dropped.
+struct LaneRecord {
+    std::size_t budget = 0;
+    Arrival seen = 0;
+    Needs shown;  ///< what the policy was shown since the newest token came
+    std::vector<Position> positions;
+    std::vector<std::int64_t>
+        arrivals;                      ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
+    std::vector<std::uint8_t> pinned;  ///< 1 where pinned
+    std::vector<float> ratings;
+    std::vector<float> columns;  ///< the policy's own: columns() of a slot, then those of the next
+
+    std::size_t extent() const { return arrivals.size(); }
+    std::size_t size() const {
+        std::size_t live = 0;
+        for (const std::int64_t arrival : arrivals) live += arrival >= 0;
+        return live;
+    }
+    std::size_t pinned_behind(std::size_t sinks) const {
+        std::size_t count = 0;
+        for (std::size_t slot = 0; slot < extent(); ++slot)
+            count += pinned[slot] != 0 && static_cast<Arrival>(arrivals[slot]) >= sinks;
+        return count;
+    }
+};
+
+namespace detail {
+
+/// Why no lane can have left this record, in one sentence; empty where one can. A template: who restores compiles it.
+template <class Record>
+std::string broken(const Record& record, std::size_t columns) {
+    const std::size_t extent = record.extent();
+    const auto text = [](auto number) { return std::to_string(number); };
+    if (record.positions.size() != extent || record.pinned.size() != extent || record.ratings.size() != extent ||
+        record.columns.size() != columns * extent)
+        return "msrnn: a lane's record has columns of different lengths; each has one entry per slot";
+    if (record.seen >> 62 != 0)
+        return "msrnn: a lane's record has seen " + text(record.seen) + " tokens, more than ever come; it is damaged";
+
+    // Sorted: the vacancies, -v to -1, then the tokens, each once.
+    std::vector<std::int64_t> sorted = record.arrivals;
+    std::sort(sorted.begin(), sorted.end());
+    const std::size_t vacancies = extent - record.size();
+    for (std::size_t i = 0; i < extent; ++i) {
+        const std::int64_t arrival = sorted[i];
+        if (i < vacancies ? arrival != static_cast<std::int64_t>(i) - static_cast<std::int64_t>(vacancies)
+                          : static_cast<Arrival>(arrival) >= record.seen || (i > 0 && arrival == sorted[i - 1]))
+            return "msrnn: a lane's record has a slot of arrival " + text(arrival) + " among " + text(vacancies) +
+                   " vacancies and " + text(record.seen) + " tokens seen; it is damaged";
+    }
+    for (std::size_t slot = 0; slot < extent; ++slot)
+        if (record.pinned[slot] > (record.arrivals[slot] >= 0))
+            return "msrnn: slot " + text(slot) + " of a lane's record has " + text(int{record.pinned[slot]}) +
+                   " for pinned; it is 0, or 1 for a live token";
+    return {};
+}
+
+}  // namespace detail
+}  // namespace msrnn
