@@ -18,6 +18,14 @@
 
 namespace msrnn {
 
+/// What undoes a lane's last step; see Lane::take_back().
+struct LaneStep {
+    TokenStep token = {};
+    Needs shown = {};
+    std::size_t dropped = 0;  ///< by the evict() before
+    Slot victim = {};         ///< the first of those
+};
+
 /// The heads that share one eviction decision: which token lies in which slot, and which one leaves.
 ///
 /// A lane holds no keys and no values. Its owner keeps rows [0, capacity()) somewhere and repeats, for every token:
@@ -57,6 +65,7 @@ public:
     Slot append(Position position) {
         MSRNN_ASSERT(size() < capacity(),
                      "msrnn: append() beyond the capacity; evict() first or ask for more capacity");
+        before_ = {.shown = shown_, .dropped = dropped_, .victim = victims_.front()};
         shown_ = {};
         return table_.append(position);
     }
@@ -114,6 +123,29 @@ public:
     }
     /// What the last evict() dropped.
     std::span<const Slot> victims() const { return {victims_.data(), dropped_}; }
+
+    // one step back //////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Ratings and columns as they are, memory_floats() at most: to be copied before a step that may be taken back.
+    std::size_t memory_floats() const { return table_.memory_floats(); }
+    void copy_memory(std::span<float> to) const { table_.copy_memory(to.data()); }
+    /// The step that ends here, append() to evict(): to be kept until it may be taken back.
+    LaneStep last_step() const {
+        LaneStep step = before_;
+        step.token = table_.last_step();
+        return step;
+    }
+    /// Undoes the last step, of which those two were kept: as if its token had never come. It dropped one token at
+    /// most, and since then nothing else happened. The row of its slot is the owner's to put back. Again, for the step
+    /// before.
+    void take_back(const LaneStep& step, std::span<const float> memory) {
+        MSRNN_ASSERT(step.token.dropped <= 1, "msrnn: take_back() of a step that dropped several tokens");
+        table_.take_back(step.token);
+        table_.put_memory(memory.data());
+        shown_ = step.shown;
+        dropped_ = step.dropped;
+        victims_.front() = step.victim;
+    }
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -264,6 +296,7 @@ private:
     SlotTable<Stamp> table_;
     std::vector<Slot> victims_;
     std::size_t dropped_ = 0;
+    LaneStep before_;
 };
 
 }  // namespace msrnn

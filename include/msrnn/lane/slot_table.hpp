@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -18,6 +19,17 @@ namespace msrnn {
 struct Move {
     Slot from;
     Slot to;
+};
+
+/// What the newest token changed in a table, ratings and columns apart: enough to undo it.
+struct TokenStep {
+    Slot slot = {};              ///< the token's
+    bool fresh = false;          ///< no token had it before
+    Position position = {};      ///< that stood there
+    Slot newest = {};            ///< the token that was the newest
+    std::size_t dropped = 0;     ///< since it came
+    Slot victim = {};            ///< the last of them
+    Arrival victim_arrival = 0;  ///< and when that had come
 };
 
 /// Which token lies in which slot, and everything else that changes in a lane: one copyable value.
@@ -54,6 +66,7 @@ public:
     Slot append(Position position) {
         if (seen_ - stamp_zero_ == no_stamp) renumber();
         const Slot slot = next();
+        step_ = {.slot = slot, .fresh = vacancies_ == 0, .position = positions_[slot], .newest = newest_};
         if (vacancies_ > 0)
             --vacancies_;
         else
@@ -69,10 +82,46 @@ public:
 
     /// The position of a dropped token stays readable until its slot is given out again.
     void drop(Slot slot) {
+        ++step_.dropped;
+        step_.victim = slot;
+        step_.victim_arrival = arrivals_[slot];
         arrivals_[slot] = no_arrival;
         stamps_[slot] = no_stamp;
         vacant_[vacancies_++] = slot;
         ++evictions_;
+    }
+
+    const TokenStep& last_step() const { return step_; }
+    /// The token has never come. It is the newest, and with it one other left at most.
+    void take_back(const TokenStep& step) {
+        if (step.dropped == 1) {
+            --vacancies_;
+            --evictions_;
+            arrivals_[step.victim] = step.victim_arrival;
+            stamps_[step.victim] = stamp_of(step.victim_arrival);
+        }
+        arrivals_[step.slot] = no_arrival;
+        stamps_[step.slot] = no_stamp;
+        positions_[step.slot] = step.position;
+        if (step.fresh)
+            --extent_;
+        else
+            vacant_[vacancies_++] = step.slot;
+        newest_ = step.newest;
+        --seen_;
+    }
+
+    /// Ratings and columns of [0, extent()), one after the other.
+    std::size_t memory_floats() const { return (1 + columns_) * capacity(); }
+    void copy_memory(float* to) const {
+        std::memcpy(to, ratings_.data(), extent_ * sizeof(float));
+        for (std::size_t c = 0; c < columns_; ++c)
+            std::memcpy(to += extent_, memory_.data() + c * capacity(), extent_ * sizeof(float));
+    }
+    void put_memory(const float* from) {
+        std::memcpy(ratings_.data(), from, extent_ * sizeof(float));
+        for (std::size_t c = 0; c < columns_; ++c)
+            std::memcpy(memory_.data() + c * capacity(), from += extent_, extent_ * sizeof(float));
     }
 
     /// Fills each vacancy with a row from the end.
@@ -253,6 +302,7 @@ private:
     Protection protection_;
     Stamp first_candidate_ = 0;
     Slot newest_;
+    TokenStep step_;
 };
 
 }  // namespace msrnn

@@ -106,10 +106,12 @@ public:
                 attended_[head_index(layer, h)] = 0;
             }
             Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
-            if (!histories_.empty()) histories_[lane_index(layer, kv_head)].keep(lane);
+            History<P, Scalar>* const history = history_of(layer, kv_head);
+            if (history != nullptr) history->begin(lane);
             lane.append(position);
             show(lane, layer, kv_head);
             lane.evict();
+            if (history != nullptr) history->end(lane);
         }
         for (std::size_t kv_head = 0; kv_head < shape_.kv_heads; kv_head += heads_per_lane())
             if (const Lane<P>& full = lane(layer, kv_head); full.size() == full.capacity())
@@ -181,7 +183,8 @@ public:
             const std::size_t first = i * heads_per_lane();
             for (std::size_t h = 0; h < heads_per_lane(); ++h)
                 if (attended_[first + h]) histories_[i].put_back(h, heads_[first + h], lanes_[i].next());
-            histories_[i].take_back(tokens, lanes_[i], std::span(heads_).subspan(first, heads_per_lane()));
+            for (std::size_t t = 0; t < tokens; ++t)
+                histories_[i].take_back(lanes_[i], std::span(heads_).subspan(first, heads_per_lane()));
         }
         std::ranges::fill(attended_, 0);
         return true;
@@ -372,8 +375,9 @@ private:
                      "msrnn: k and v are [kv_heads][head_dim]");
         const Slot slot = lane(layer, kv_head).next();
         HeadRows<Scalar>& head = head_of(layer, kv_head);
-        if (!histories_.empty() && !attended_[head_index(layer, kv_head)])
-            histories_[lane_index(layer, kv_head)].keep(kv_head % heads_per_lane(), head, slot);
+        if (History<P, Scalar>* const history = history_of(layer, kv_head);
+            history != nullptr && !attended_[head_index(layer, kv_head)])
+            history->keep(kv_head % heads_per_lane(), head, slot);
         head.keys.write(slot, k.subspan(kv_head * dim, dim));
         head.values.write(slot, v.subspan(kv_head * dim, dim));
     }
@@ -425,9 +429,13 @@ private:
         fit_weights(lanes_);
     }
 
+    /// nullptr where nothing is to be taken back.
+    History<P, Scalar>* history_of(std::size_t layer, std::size_t kv_head) {
+        return histories_.empty() ? nullptr : &histories_[lane_index(layer, kv_head)];
+    }
     /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
     void forget(std::size_t layer, std::size_t kv_head) {
-        if (!histories_.empty()) histories_[lane_index(layer, kv_head)].forget();
+        if (History<P, Scalar>* const history = history_of(layer, kv_head)) history->forget();
     }
     void start_anew() {
         for (History<P, Scalar>& history : histories_) history.forget();
