@@ -73,6 +73,8 @@ if(MSRNN_BUILD_EXAMPLES OR MSRNN_BUILD_TESTS)
         HEADERS include
         URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
         SHA256 d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d)
+elseif(NOT TARGET nlohmann_json::nlohmann_json)
+    find_package(nlohmann_json QUIET)
 endif()
 
 if(MSRNN_BUILD_TESTS)

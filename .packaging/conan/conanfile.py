@@ -4,6 +4,7 @@ import os
 import re
 
 from conan import ConanFile
+from conan.errors import ConanInvalidConfiguration
 from conan.tools.build import check_min_cppstd
 from conan.tools.files import copy, load
 from conan.tools.layout import basic_layout
@@ -18,8 +19,9 @@ class MsrnnConan(ConanFile):
     topics = ("kv-cache", "transformer", "inference", "header-only")
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"state": [True, False]}  # msrnn::state, which needs Eigen
-    default_options = {"state": True}
+    # msrnn::state, which needs Eigen, and msrnn::io, which needs msrnn::state and nlohmann/json.
+    options = {"state": [True, False], "io": [True, False]}
+    default_options = {"state": True, "io": False}
     no_copy_source = True
 
     @property
@@ -40,9 +42,13 @@ class MsrnnConan(ConanFile):
     def requirements(self):
         if self.options.state:
             self.requires("eigen/[>=3.4 <6]")
+        if self.options.io:
+            self.requires("nlohmann_json/[>=3.9 <4]")
 
     def validate(self):
         check_min_cppstd(self, 20)
+        if self.options.io and not self.options.state:
+            raise ConanInvalidConfiguration("msrnn's option io needs its option state")
 
     def package(self):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
@@ -55,6 +61,8 @@ class MsrnnConan(ConanFile):
         names = {"decide": "msrnn"}
         if self.options.state:
             names["state"] = "msrnn-state"
+        if self.options.io:
+            names["io"] = "msrnn-io"
         for component, pkg_config_name in names.items():
             info = self.cpp_info.components[component]
             info.set_property("pkg_config_name", pkg_config_name)
@@ -62,3 +70,5 @@ class MsrnnConan(ConanFile):
             info.libdirs = []
         if self.options.state:
             self.cpp_info.components["state"].requires = ["decide", "eigen::eigen"]
+        if self.options.io:
+            self.cpp_info.components["io"].requires = ["state", "nlohmann_json::nlohmann_json"]

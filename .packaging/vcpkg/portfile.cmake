@@ -8,15 +8,19 @@ vcpkg_cmake_configure(
         -DMSRNN_BUILD_TESTS=OFF
         -DMSRNN_BUILD_EXAMPLES=OFF
         -DMSRNN_BUILD_BENCH=OFF
-        -DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON # what is installed depends on no Eigen
+        # What is installed depends on neither.
+        -DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON
+        -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON
 )
 vcpkg_cmake_install()
 vcpkg_cmake_config_fixup(CONFIG_PATH share/cmake/msrnn)
 
 # vcpkg asks every .pc file for what it requires.
-if(NOT "state" IN_LIST FEATURES)
-    file(REMOVE "${CURRENT_PACKAGES_DIR}/share/pkgconfig/msrnn-state.pc")
-endif()
+foreach(feature state io)
+    if(NOT feature IN_LIST FEATURES)
+        file(REMOVE "${CURRENT_PACKAGES_DIR}/share/pkgconfig/msrnn-${feature}.pc")
+    endif()
+endforeach()
 vcpkg_fixup_pkgconfig()
 
 file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/share/licenses")

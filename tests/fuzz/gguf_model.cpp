@@ -108,6 +108,6 @@ void read(const std::string& path, std::string_view bytes) {
     if (const std::string fault = fault_of(gguf::read_model(file)); !fault.empty()) throw fuzz::Found(fault);
 }
 
-const fuzz::Enter entered({"gguf_model", seeds, read});
+const fuzz::Enter entered({"gguf_model", seeds, 10000, read});
 
 }  // namespace

@@ -110,6 +110,6 @@ void read(const std::string& path, std::string_view bytes) {
     if (file.has("fuzz.text")) use(file, *tokenizer, file.text("fuzz.text"));
 }
 
-const fuzz::Enter entered({"gguf_tokenizer", seeds, read});
+const fuzz::Enter entered({"gguf_tokenizer", seeds, 10000, read});
 
 }  // namespace

@@ -54,6 +54,6 @@ void read(const std::string& path, std::string_view bytes) {
     if (written_again(model, bytes) != bytes) throw fuzz::Found("the model is not what the file holds");
 }
 
-const fuzz::Enter entered({"llama2c_checkpoint", seeds, read});
+const fuzz::Enter entered({"llama2c_checkpoint", seeds, 10000, read});
 
 }  // namespace

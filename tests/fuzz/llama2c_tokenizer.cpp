@@ -47,6 +47,6 @@ void read(const std::string& path, std::string_view bytes) {
     use(tokenizer, bytes);
 }
 
-const fuzz::Enter entered({"llama2c_tokenizer", seeds, read});
+const fuzz::Enter entered({"llama2c_tokenizer", seeds, 10000, read});
 
 }  // namespace

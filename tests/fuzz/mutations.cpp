@@ -1,24 +1,23 @@
-// Every target, without libFuzzer: files that are wrong in a few places, the same ones in every run.
+// Every target, without libFuzzer: inputs that are wrong in a few places, the same ones in every run.
 #include "mutation.hpp"
 #include "support/catch.hpp"
 #include "target.hpp"
 
-TEST_CASE("a reader refuses wrong files in a sentence or makes something whole of them") {
+TEST_CASE("a target refuses wrong inputs in a sentence or makes something whole of them") {
     REQUIRE(!fuzz::targets().empty());
     for (const fuzz::Target& target : fuzz::targets()) {
         const std::vector<std::string> seeds = target.seeds();
         fuzz::Runner runner(target);
         REQUIRE(runner.run(seeds.at(0)));
 
-        constexpr int files = 20000;
         Random random{1};
         int accepted = 0;
-        for (int i = 0; i < files; ++i) {
+        for (int i = 0; i < target.inputs; ++i) {
             const std::string bytes = fuzz::mutated(seeds, random);
-            INFO(target.name << ", file " << i << " of " << bytes.size() << " bytes");
+            INFO(target.name << ", input " << i << " of " << bytes.size() << " bytes");
             REQUIRE_NOTHROW(accepted += runner.run(bytes));
         }
         REQUIRE(accepted > 0);
-        REQUIRE(accepted < files);
+        REQUIRE(accepted < target.inputs);
     }
 }

@@ -1,5 +1,6 @@
-// What is fuzzed: readers of files. A target is a plain function on a path and files to begin with. Each has a source
-// file of its own here, which enters it into targets(): libFuzzer runs the one it is linked with, the tests run all.
+// What is fuzzed: readers of files, and operations that bytes choose. A target is a plain function and inputs to begin
+// with. Each has a source file of its own here, which enters it into targets(): libFuzzer runs the one it is linked
+// with, the tests run all.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +21,12 @@ struct Found : std::logic_error {
 struct Target {
     std::string name;
     std::vector<std::string> (*seeds)();
+    /// How many wrong inputs the tests try: some seconds under the sanitizers.
+    int inputs;
     /// Reads the file and throws Found where what it has read is not whole; a refusal passes.
     void (*read)(const std::string& path, std::string_view bytes);
+    /// In its place, without a file: whether the bytes are accepted.
+    bool (*take)(std::string_view bytes) = nullptr;
 };
 
 inline std::vector<Target>& targets() {
@@ -44,8 +49,9 @@ class Runner {
 public:
     explicit Runner(const Target& target) : target_(target) {}
 
-    /// Whether the reader has accepted the file. Whatever else it throws comes through.
+    /// Whether the target has accepted the bytes. Whatever else it throws comes through.
     bool run(const std::string& bytes) {
+        if (target_.take != nullptr) return target_.take(bytes);
         const std::string path = folder_.write("file", bytes);
         try {
             target_.read(path, bytes);

@@ -1,9 +1,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <msrnn/any_policy.hpp>
+#include <vector>
 
 #include "support/catch.hpp"
-#include "support/differential.hpp"
+#include "support/choices.hpp"
 
 namespace {
 
@@ -22,6 +23,9 @@ struct Comparison {
         sum.bulk += outcome.bulk;
         sum.moves += outcome.moves;
         sum.refused_pins += outcome.refused_pins;
+        sum.records += outcome.records;
+        sum.taken_back += outcome.taken_back;
+        sum.vacant_records += outcome.vacant_records;
         mismatches += !outcome.mismatch.empty();
     }
 
@@ -61,6 +65,45 @@ TEST_CASE("every policy decides as the dumbest program that could be right") {
     WARN("against the mirror: " << all.sum.steps << " steps compared, " << all.mismatches << " mismatches; among them "
                                 << all.sum.bulk << " bulk evictions, " << all.sum.moves << " rows moved, "
                                 << all.sum.refused_pins << " pins and " << all.sum.refusals << " lanes refused");
+}
+
+TEST_CASE("lanes of any policy, copied, gone back to and recorded, decide as their mirrors where sums are exact") {
+    Comparison all;
+    all.add(differential::run_choices(1, 100000));
+    CHECK(all.sum.records > 1000);
+    CHECK(all.sum.taken_back > 2000);
+    CHECK(all.sum.vacant_records > 100);
+}
+
+TEST_CASE("tokens that are taken back after a renumbering leave in the order in which they came") {
+    msrnn::Lane<msrnn::Window, std::uint8_t> lane(4);
+    const msrnn::Slot gone = lane.append(0), first = lane.append(1);
+    lane.evict(gone);
+    const msrnn::Slot second = lane.append(2);
+    REQUIRE(second < first);
+    REQUIRE((lane.pin(first) && lane.pin(second)));
+    for (int position = 3; position < 300; ++position) {
+        lane.append(position);
+        lane.evict();
+    }
+    lane.unpin(first);
+    lane.unpin(second);
+
+    std::vector<msrnn::LaneStep> steps;
+    const auto two_steps = [&] {
+        std::vector<msrnn::Slot> victims;
+        for (const int position : {300, 301}) {
+            lane.append(position);
+            victims.push_back(lane.evict().front());
+            steps.push_back(lane.last_step());
+        }
+        return victims;
+    };
+    const std::vector<msrnn::Slot> victims{first, second};
+    const std::vector<float> memory(lane.memory_floats());
+    CHECK(two_steps() == victims);
+    for (const std::size_t step : {1u, 0u}) lane.take_back(steps[step], memory);
+    CHECK(two_steps() == victims);
 }
 
 TEST_CASE("a policy chosen by name decides as the policy of that name") {

@@ -3,20 +3,9 @@
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/thrown_by.hpp"
 
 using namespace msrnn;
-
-namespace {
-template <class Make>
-std::string thrown_by(Make make) {
-    try {
-        make();
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
-}  // namespace
 
 TEST_CASE("settings that make no sense are refused in a sentence with the setting, its value and the remedy") {
     CHECK(validate(Tova{}, {}) == "msrnn: budget is 0; give at least 1 slot");

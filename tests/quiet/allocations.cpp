@@ -4,14 +4,20 @@
 #include <msrnn/msrnn.hpp>
 #include <vector>
 
+#include "quiet/counted.hpp"
 #include "support/catch.hpp"
 #include "support/policies.hpp"
 #include "support/tokens.hpp"
 
 // Stands in for the allocating functions of the C library and counts their calls: Eigen and operator new end here.
-namespace {
-std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> counted::allocations{0};
+std::atomic<std::size_t> counted::largest{0};
 
+namespace {
+void count(std::size_t bytes) {
+    ++counted::allocations;
+    if (bytes > counted::largest) counted::largest = bytes;
+}
 }  // namespace
 
 extern "C" {
@@ -21,27 +27,27 @@ void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
 void* malloc(std::size_t bytes) {
-    ++allocations;
+    count(bytes);
     return __libc_malloc(bytes);
 }
-void* calloc(std::size_t count, std::size_t bytes) {
-    ++allocations;
-    return __libc_calloc(count, bytes);
+void* calloc(std::size_t items, std::size_t bytes) {
+    count(items * bytes);
+    return __libc_calloc(items, bytes);
 }
 void* realloc(void* memory, std::size_t bytes) {
-    ++allocations;
+    count(bytes);
     return __libc_realloc(memory, bytes);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
-    ++allocations;
+    count(bytes);
     return __libc_memalign(alignment, bytes);
 }
 void* memalign(std::size_t alignment, std::size_t bytes) {
-    ++allocations;
+    count(bytes);
     return __libc_memalign(alignment, bytes);
 }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
-    ++allocations;
+    count(bytes);
     *memory = __libc_memalign(alignment, bytes);
     return *memory != nullptr ? 0 : 12;
 }
@@ -50,13 +56,6 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
 namespace {
 // A compiler may leave out an allocation that nobody looks at: clang 19 does.
 void* volatile seen;
-
-template <class Work>
-std::size_t allocations_of(Work work) {
-    const std::size_t before = allocations;
-    work();
-    return allocations - before;
-}
 }  // namespace
 
 TEST_CASE("the counter counts: Eigen, new, aligned new and the C functions") {
@@ -68,6 +67,7 @@ TEST_CASE("the counter counts: Eigen, new, aligned new and the C functions") {
               std::free(seen);
           }) == 1);
     CHECK(allocations_of([] {}) == 0);
+    CHECK(largest_allocation_of([] { seen = std::vector<char>(12345).data(); }) == 12345);
 }
 
 TEST_CASE("a steady step of a state allocates nothing") {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/thrown_by.hpp"
 
 using namespace msrnn;
 
@@ -14,15 +15,6 @@ struct KeysOfALayer {
     void observe(const Keys<RowOf>&, Ratings) const {}
 };
 
-template <class Make>
-std::string thrown_by(Make make) {
-    try {
-        make();
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
 constexpr Shape good{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 8};
 
 Shape with(auto change) {

@@ -22,6 +22,8 @@ namespace differential {
 struct Outcome {
     std::uint64_t steps = 0, tokens = 0, refusals = 0;
     std::uint64_t bulk = 0, moves = 0, refused_pins = 0;  // rarer things, to see that they happened
+    std::uint64_t records = 0, vacant_records = 0;        // gone on from, and those with several vacancies
+    std::uint64_t taken_back = 0;                         // tokens
     std::uint64_t ancient = 0;  // tokens among the first 64 of their lane that were alive at its end
     std::string mismatch = {};
 };
@@ -29,9 +31,10 @@ struct Outcome {
 /// What a run may do besides appending, observing and evicting.
 struct Plan {
     bool resets = true;           // now and then everything is forgotten
-    bool forks = true;            // now and then a copy goes its own way for a while
+    bool forks = true;            // now and then a copy goes its own way for a while, or is gone back to
     bool spares_ancient = false;  // the first 64 tokens are not evicted by name, and pinned again at once: some stay
     bool nans = false;            // weights and keys may be NaN: only where MSRNN_ASSERT is off
+    bool exact = false;           // weights and keys are multiples of 2^-10: sums do not depend on their order
 };
 
 struct Difference : std::runtime_error {
@@ -56,11 +59,23 @@ bool refused(const Arguments&... arguments) {
 
 inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
 
+inline bool same_record(const msrnn::LaneRecord& a, const msrnn::LaneRecord& b) {
+    return a.budget == b.budget && a.seen == b.seen && a.shown.weights == b.shown.weights &&
+           a.shown.keys == b.shown.keys && a.shown.values == b.shown.values && a.positions == b.positions &&
+           a.arrivals == b.arrivals && a.pinned == b.pinned &&
+           std::equal(a.ratings.begin(), a.ratings.end(), b.ratings.begin(), b.ratings.end(), same_rating) &&
+           std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same_rating);
+}
+
 template <class P, class Stamp>
 class Pair {
 public:
     Pair(msrnn::Limits limits, const P& policy, msrnn::LaneId id, mirror::Settings settings, Plan plan, Random random)
-        : lane_(limits, policy, id), mirror_{settings, limits.budget, rows_of(limits)}, plan_(plan), random_(random) {
+        : lane_(limits, policy, id),
+          first_budget_(limits.budget),
+          mirror_{settings, limits.budget, rows_of(limits)},
+          plan_(plan),
+          random_(random) {
         mirror_.settings.layer = id.layer;
         mirror_.settings.kv_head = id.kv_head;
         query_heads_ = random_.one_of<std::size_t>({1, 3, 4});
@@ -71,10 +86,13 @@ public:
     }
 
     void run(std::uint64_t steps, Outcome& outcome) {
-        for (std::uint64_t step = 0; step < steps; ++step) {
+        for (std::uint64_t step = 0; step < steps && !random_.over(); ++step) {
             operate_(outcome);
             compare_();
-            if (plan_.forks && random_.one_in(200)) fork_(outcome);
+            const std::size_t dice = random_.below(200);
+            if (plan_.forks && dice == 0) fork_(outcome);
+            if (plan_.forks && dice == 1) go_back_(outcome);
+            if (dice >= 2 && dice < 5) go_on_from_record_(outcome);
             ++outcome.steps;
         }
         outcome.tokens += mirror_.seen;
@@ -85,9 +103,20 @@ private:
     static constexpr std::uint64_t vacant = std::numeric_limits<std::uint64_t>::max();
     static constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
+    /// What undoes a step, and what was before it.
+    struct Step {
+        std::vector<float> memory;
+        msrnn::LaneRecord record;
+        mirror::Lane mirror;
+        std::vector<std::uint64_t> in_slot;
+        std::vector<float> keys;
+        msrnn::LaneStep of_lane = {};
+    };
+
     void operate_(Outcome& outcome) {
         const std::size_t dice = random_.below(100);
-        if (dice < 80) return token_(outcome);
+        if (dice < 77) return token_(outcome);
+        if (dice < 80) return take_back_(outcome);
         if (dice < 84) return evict_by_name_();
         if (dice < 87) return set_budget_();
         if (dice < 91) return pin_(outcome);
@@ -105,6 +134,31 @@ private:
         if (random_.below(8) != 0) evict_(outcome);
     }
 
+    /// Some tokens come and are taken back, each having driven one out at most: as if they had never come.
+    void take_back_(Outcome& outcome) {
+        std::vector<Step> steps;
+        for (std::size_t tokens = 1 + random_.below(4); tokens > 0 && mirror_.tokens.size() <= mirror_.budget;
+             --tokens) {
+            std::vector<float> memory(lane_.memory_floats());
+            lane_.copy_memory(memory);
+            steps.push_back({std::move(memory), lane_.record(), mirror_, in_slot_, keys_});
+            append_();
+            observe_weights_();
+            if (mirror_.tokens.size() > mirror_.budget || random_.one_in(2)) evict_(outcome);
+            steps.back().of_lane = lane_.last_step();
+        }
+        compare_();
+        for (; !steps.empty(); steps.pop_back()) {
+            const Step& step = steps.back();
+            lane_.take_back(step.of_lane, step.memory);
+            same(same_record(lane_.record(), step.record), "a lane is again what it was before a token came");
+            mirror_ = step.mirror;
+            in_slot_ = step.in_slot;
+            keys_ = step.keys;
+            ++outcome.taken_back;
+        }
+    }
+
     void append_() {
         const std::size_t extent = lane_.extent(), size = lane_.size();
         const msrnn::Slot foreseen = lane_.next();
@@ -120,11 +174,17 @@ private:
     }
 
     void write_key_(std::size_t slot) {
-        const bool poisoned = plan_.nans && random_.one_in(10);
-        for (std::size_t d = 0; d < head_dim_; ++d) keys_[slot * head_dim_ + d] = poisoned ? nan : key_element_();
+        Random numbers = random_.numbers();
+        const bool poisoned = plan_.nans && numbers.one_in(10);
+        for (std::size_t d = 0; d < head_dim_; ++d)
+            keys_[slot * head_dim_ + d] = poisoned ? nan : key_element_(numbers);
     }
 
-    float key_element_() { return weight_kind_ < 2 ? static_cast<float>(random_.below(5)) - 2 : random_.unit() - 0.5f; }
+    float key_element_(Random& numbers) const {
+        if (weight_kind_ < 2) return static_cast<float>(numbers.below(5)) - 2;
+        if (plan_.exact) return static_cast<float>(numbers.below(1025)) * 0x1p-10f - 0.5f;
+        return numbers.unit() - 0.5f;
+    }
 
     std::span<const float> key_(std::size_t slot) const {
         return std::span<const float>(keys_).subspan(slot * head_dim_, head_dim_);
@@ -140,27 +200,27 @@ private:
         mirror_.observe_keys(keys);
     }
 
-    float weight_() {
-        if (plan_.nans && random_.one_in(20)) return nan;
+    float weight_(Random& numbers) const {
+        if (plan_.nans && numbers.one_in(20)) return nan;
         if (weight_kind_ == 0) return 0.25f;
-        if (weight_kind_ == 1) return random_.one_of({0.0f, -0.0f, 0.125f, 0.25f, 0.375f, 1e-40f});
-        if (weight_kind_ == 2) return random_.unit();
-        return random_.one_in(2) ? random_.unit() : static_cast<float>(random_.below(3)) / 3.0f;
+        if (plan_.exact) return static_cast<float>(numbers.below(weight_kind_ == 1 ? 5 : 1025)) * 0x1p-10f;
+        if (weight_kind_ == 1) return numbers.one_of({0.0f, -0.0f, 0.125f, 0.25f, 0.375f, 1e-40f});
+        if (weight_kind_ == 2) return numbers.unit();
+        return numbers.one_in(2) ? numbers.unit() : static_cast<float>(numbers.below(3)) / 3.0f;
     }
-
-    float garbage_() { return random_.one_of({nan, -1e30f, 1e30f, 0.0f}); }
 
     /// Rows of a stride at least as long as the extent; columns of vacant slots and the padding hold garbage.
     void observe_weights_() {
         const std::size_t extent = lane_.extent();
         const std::size_t stride = extent + (random_.one_in(2) ? random_.below(5) : 0);
         std::vector<float> weights(query_heads_ * stride);
-        for (float& weight : weights) weight = garbage_();
+        Random numbers = random_.numbers();
+        for (float& weight : weights) weight = numbers.one_of({nan, -1e30f, 1e30f, 0.0f});
         std::vector<std::vector<float>> rows(query_heads_);
         const auto slots = slots_();
         for (std::size_t h = 0; h < query_heads_; ++h)
             for (const std::size_t slot : slots) {
-                rows[h].push_back(weight_());
+                rows[h].push_back(weight_(numbers));
                 weights[h * stride + slot] = rows[h].back();
             }
         if (stride == extent && random_.one_in(2))
@@ -285,6 +345,35 @@ private:
         }
     }
 
+    /// Back to a copy after some operations: as if they had never come.
+    void go_back_(Outcome& outcome) {
+        Pair before(*this);
+        plan_.forks = false;
+        Outcome aside;
+        run(1 + random_.below(10), aside);
+        outcome.steps += aside.steps;
+        before.random_ = random_;
+        *this = before;
+        compare_();
+    }
+
+    /// Another lane, which may have seen other tokens, goes on where this one is.
+    void go_on_from_record_(Outcome& outcome) {
+        const msrnn::LaneRecord record = lane_.record();
+        msrnn::Lane<P, Stamp> other({.budget = first_budget_, .capacity = mirror_.capacity}, lane_.policy(),
+                                    lane_.id());
+        for (std::size_t tokens = random_.below(mirror_.capacity + 1); tokens > 0; --tokens) {
+            const msrnn::Slot slot = other.append(msrnn::Position(-7));
+            if (!other.pin(slot)) other.evict(slot);
+        }
+        other.restore(record);
+        same(same_record(other.record(), record), "a lane that goes on from a record has that record");
+        lane_ = other;
+        compare_();
+        ++outcome.records;
+        outcome.vacant_records += record.extent() > record.size() + 1;
+    }
+
     /// The slot of each of the mirror's tokens.
     std::vector<std::size_t> slots_() const {
         std::vector<std::size_t> slots;
@@ -325,6 +414,7 @@ private:
     }
 
     msrnn::Lane<P, Stamp> lane_;
+    std::size_t first_budget_;
     mirror::Lane mirror_;
     Plan plan_;
     Random random_;
@@ -334,29 +424,48 @@ private:
     std::vector<float> keys_;
 };
 
-/// Lanes of random limits, `steps_per_lane` operations each, until `steps` operations are compared.
-template <class Stamp = std::uint32_t, class P>
-Outcome run(std::uint64_t seed, std::uint64_t steps, const P& policy, const mirror::Settings& settings,
-            std::uint64_t steps_per_lane = 500, Plan plan = {}) {
+/// One lane of random limits and `steps` operations, or fewer where a tape ends. False where the lane is refused.
+template <class Stamp, class P>
+bool run_one(Random& random, std::uint64_t steps, const P& policy, const mirror::Settings& settings, Plan plan,
+             Outcome& outcome) {
+    const std::size_t budget = 1 + random.below(33);
+    const std::size_t capacity = random.one_of<std::size_t>({0, budget, budget + 1, budget + 1 + random.below(12)});
+    const msrnn::Limits limits{.budget = budget, .capacity = capacity};
+    const msrnn::LaneId id{.layer = random.below(3), .kv_head = random.below(3)};
+    const bool sensible = mirror::sensible(settings, budget, rows_of(limits));
+    same(msrnn::validate(policy, limits).empty() == sensible, "whether validate() has something to say");
+    same(refused<msrnn::Lane<P, Stamp>>(limits, policy, id) != sensible, "whether a lane is refused");
+    outcome.refusals += !sensible;
+    if (!sensible) return false;
+    const Random own = random.on_tape ? random : Random{random.next()};
+    Pair<P, Stamp>(limits, policy, id, settings, plan, own).run(steps, outcome);
+    return true;
+}
+
+/// Calls one(random, outcome) until `steps` are compared, or something differs.
+template <class What, class One>
+What until(std::uint64_t seed, std::uint64_t steps, One one) {
     Random random{seed};
-    Outcome outcome;
+    What outcome;
     while (outcome.steps < steps && outcome.mismatch.empty()) {
-        const std::size_t budget = 1 + random.below(33);
-        const std::size_t capacity = random.one_of<std::size_t>({0, budget, budget + 1, budget + 1 + random.below(12)});
-        const msrnn::Limits limits{.budget = budget, .capacity = capacity};
-        const msrnn::LaneId id{.layer = random.below(3), .kv_head = random.below(3)};
-        const bool sensible = mirror::sensible(settings, budget, rows_of(limits));
+        const std::uint64_t before = outcome.steps;
         try {
-            same(msrnn::validate(policy, limits).empty() == sensible, "whether validate() has something to say");
-            same(refused<msrnn::Lane<P, Stamp>>(limits, policy, id) != sensible, "whether a lane is refused");
-            if (!sensible && ++outcome.refusals > 0) continue;
-            Pair<P, Stamp>(limits, policy, id, settings, plan, Random{random.next()}).run(steps_per_lane, outcome);
+            one(random, outcome);
         } catch (const std::exception& e) {
-            outcome.mismatch = e.what() + (" (seed " + std::to_string(seed) + ", budget " + std::to_string(budget) +
-                                           ", after " + std::to_string(outcome.steps) + " steps)");
+            outcome.mismatch = e.what() + (" (seed " + std::to_string(seed) + ", after " + std::to_string(before) +
+                                           " steps and " + std::to_string(outcome.steps - before) + " more)");
         }
     }
     return outcome;
+}
+
+/// Lanes of random limits, `steps_per_lane` operations each.
+template <class Stamp = std::uint32_t, class P>
+Outcome run(std::uint64_t seed, std::uint64_t steps, const P& policy, const mirror::Settings& settings,
+            std::uint64_t steps_per_lane = 500, Plan plan = {}) {
+    return until<Outcome>(seed, steps, [&](Random& random, Outcome& outcome) {
+        run_one<Stamp>(random, steps_per_lane, policy, settings, plan, outcome);
+    });
 }
 
 template <class Stamp = std::uint32_t, class P>

@@ -54,11 +54,11 @@ void run(State<P, S>& state, std::vector<Token>& all, std::size_t thread_count) 
 template <class P, class S>
 void same_bits_on_every_number_of_threads(std::size_t budget) {
     std::vector<Token> expected = text();
-    State<P, S> alone(shape, {.budget = budget});
+    State<P, S> alone(shape, {.budget = budget}, {}, {.tokens = 3});
     run(alone, expected, 1);
     for (const std::size_t threads : {2u, 3u}) {
         std::vector<Token> all = text();
-        State<P, S> state(shape, {.budget = budget});
+        State<P, S> state(shape, {.budget = budget}, {}, {.tokens = 3});
         run(state, all, threads);
         CAPTURE(threads);
         for (std::size_t t = 0; t < all.size(); ++t)

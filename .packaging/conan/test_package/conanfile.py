@@ -16,8 +16,8 @@ class MsrnnTest(ConanFile):
         cmake_layout(self)
 
     def _doors(self):
-        state = self.dependencies["msrnn"].options.get_safe("state")
-        return ["decide", "state"] if state else ["decide"]
+        options = self.dependencies["msrnn"].options
+        return ["decide"] + [door for door in ("state", "io") if options.get_safe(door)]
 
     def generate(self):
         toolchain = CMakeToolchain(self)

@@ -34,11 +34,15 @@ private:
     int number_;
 };
 
+/// The operating system would stop reading the name there.
+inline bool has_zero(const std::filesystem::path& path) { return path.native().find('\0') != std::string::npos; }
+
 /// A file that appears under its name when it is whole, or not at all: whatever stood there before stays until then.
 ///
 /// Written beside it under a name of its own; finish() sees to it that the disk has every byte, gives the file its name
 /// and sees to it that the disk has the name too. A process that is killed leaves the other file behind,
-/// NAME.<process>-<number>.tmp, to be deleted.
+/// msrnn-<process>-<number>.tmp, to be deleted. A file that is replaced hands on its permissions; of a symbolic link
+/// the file it leads to is replaced. What is no file, a device or a pipe, is left alone.
 class NewFile {
 public:
     explicit NewFile(std::filesystem::path path) : path_(std::move(path)), file_(create()) {}
@@ -65,34 +69,55 @@ public:
         if (!wrong_.empty()) return wrong_;
         made_ = false;
 
-        const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-        const Descriptor entries(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const Descriptor entries(::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!entries.open() || ::fsync(entries.number()) != 0)
-            return path_.string() + ": written, but its folder may forget it if the power fails (" +
-                   std::strerror(errno) + ").";
+            return std::string("written, but its folder may forget it if the power fails (") + std::strerror(errno) +
+                   ")";
         return {};
     }
 
 private:
+    std::filesystem::path folder() const { return path_.has_parent_path() ? path_.parent_path() : "."; }
+
     Descriptor create() {
         static std::atomic<unsigned> number{0};
+        mode_t permissions = 0666;
+        if (!takes_a_file(permissions)) return Descriptor(-1);
         for (;;) {
-            beside_ = path_;
-            beside_ += "." + std::to_string(::getpid()) + "-" + std::to_string(number++) + ".tmp";
-            Descriptor file(::open(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-            if (!file.open() && errno == EEXIST) continue;
+            beside_ = folder() / ("msrnn-" + std::to_string(::getpid()) + "-" + std::to_string(number++) + ".tmp");
+            Descriptor file(::open(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions));
             made_ = file.open();
-            if (!made_) fail("no file can be made beside it");
+            if (!made_ && errno == EEXIST) continue;
+            if (!made_ || (replaced_ && ::fchmod(file.number(), permissions) != 0))
+                fail("no file can be made beside it");
             return file;
         }
     }
+    /// Whether a file may come to stand at the path, and with which permissions.
+    bool takes_a_file(mode_t& permissions) {
+        if (has_zero(path_)) {
+            wrong_ = "a zero byte in its name; give another name";
+            return false;
+        }
+        std::error_code none;
+        if (const auto leads_to = std::filesystem::canonical(path_, none); !none) path_ = leads_to;
+        struct stat status = {};
+        replaced_ = ::stat(path_.c_str(), &status) == 0;
+        if (replaced_ && !S_ISREG(status.st_mode)) {
+            wrong_ = "what stands there is no file; give another name";
+            return false;
+        }
+        if (replaced_) permissions = status.st_mode & 07777;
+        return true;
+    }
     void fail(const char* what) {
-        wrong_ = path_.string() + ": " + what + " (" + std::strerror(errno) + "); what was there before is as it was.";
+        wrong_ = std::string(what) + " (" + std::strerror(errno) + "); what was there before is as it was";
     }
 
     std::filesystem::path path_, beside_;
     std::string wrong_;
-    bool made_ = false;  // whether the file beside is there
+    bool made_ = false;      // whether the file beside is there
+    bool replaced_ = false;  // whether there is a file already
     Descriptor file_;
 };
 
@@ -102,7 +127,9 @@ public:
     explicit OldFile(const std::filesystem::path& path)
         : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {  // a pipe would wait
         struct stat status = {};
-        if (!file_.open() || ::fstat(file_.number(), &status) != 0)
+        if (has_zero(path))
+            wrong_ = "a zero byte in its name; give another name";
+        else if (!file_.open() || ::fstat(file_.number(), &status) != 0)
             wrong_ = std::string("it cannot be opened (") + std::strerror(errno) + ")";
         else if (!S_ISREG(status.st_mode))
             wrong_ = "it is no file";

@@ -41,8 +41,8 @@ struct Header {
     }
 };
 
-/// Nobody's header of a state is longer, and Python's own reader stops at 100 MB.
-inline constexpr std::uint64_t longest_header = 1 << 20;
+/// A state's header has 1 to 2 KB. What is read costs some 50 times its size in memory.
+inline constexpr std::uint64_t longest_header = 1 << 16;
 inline constexpr int deepest_header = 3;
 
 inline std::uint64_t bytes_of(const std::string& dtype) {
@@ -102,15 +102,34 @@ inline std::string header_of(std::vector<Tensor> tensors, const std::map<std::st
 
 // Reading ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-/// Parsed without exceptions; nothing where the text is no JSON or lies deeper than that.
+/// How deep arrays and objects lie in each other.
+inline int depth_of(const std::string& text) {
+    int depth = 0, deepest = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '"') in_string = !in_string;
+        if (in_string && text[i] == '\\') ++i;
+        if (in_string) continue;
+        if (text[i] == '{' || text[i] == '[') deepest = std::max(deepest, ++depth);
+        if (text[i] == '}' || text[i] == ']') --depth;
+    }
+    return deepest;
+}
+/// Parsed without exceptions; null where the text is no JSON or lies deeper than that.
 inline nlohmann::json parsed(const std::string& text, int deepest) {
-    bool too_deep = false;
-    const auto look = [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
-        too_deep = too_deep || depth > deepest;
-        return !too_deep;
-    };
-    nlohmann::json json = nlohmann::json::parse(text, look, /* allow_exceptions */ false);
-    return too_deep || json.is_discarded() ? nlohmann::json() : json;
+    if (depth_of(text) > deepest) return {};
+    nlohmann::json json = nlohmann::json::parse(text, nullptr, /* allow_exceptions */ false);
+    return json.is_discarded() ? nlohmann::json() : json;
+}
+/// A value of a file, or a name, as it may stand in a sentence: on one line, in ASCII, cut short.
+inline std::string shown(const nlohmann::json& value) {
+    std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    if (text.size() > 80) text.replace(77, std::string::npos, "...");
+    return text;
+}
+inline std::string shown_name(const std::string& name) {
+    const std::string quoted = shown(name);
+    return quoted.substr(1, quoted.size() - (quoted.back() == '"' ? 2 : 1));
 }
 
 /// Fills the header with what the JSON says, and says what is wrong with it: `data` bytes follow the header.
@@ -122,10 +141,10 @@ inline std::string read_header(const nlohmann::json& json, std::uint64_t data, H
         return true;
     };
     for (const auto& [name, value] : json.items()) {
-        if (!value.is_object()) return "its header says nothing of " + name;
+        if (!value.is_object()) return "its header says nothing of " + shown_name(name);
         if (name == "__metadata__") {
             for (const auto& [key, text] : value.items()) {
-                if (!text.is_string()) return "its metadata " + key + " is no text";
+                if (!text.is_string()) return "its metadata " + shown_name(key) + " is no text";
                 header.metadata[key] = text.get<std::string>();
             }
             continue;
@@ -133,18 +152,18 @@ inline std::string read_header(const nlohmann::json& json, std::uint64_t data, H
         const auto dtype = value.find("dtype"), shape = value.find("shape"), offsets = value.find("data_offsets");
         if (dtype == value.end() || !dtype->is_string() || shape == value.end() || !shape->is_array() ||
             offsets == value.end() || !offsets->is_array() || offsets->size() != 2)
-            return "tensor " + name + " lacks its dtype, shape or data_offsets";
+            return "tensor " + shown_name(name) + " lacks its dtype, shape or data_offsets";
         Tensor tensor{name, dtype->get<std::string>(), std::vector<std::uint64_t>(shape->size())};
         bool counted = count((*offsets)[0], tensor.begin) && count((*offsets)[1], tensor.end);
         for (std::size_t i = 0; i < shape->size(); ++i) counted = counted && count((*shape)[i], tensor.shape[i]);
         if (!counted || bytes_of(tensor.dtype) == 0)
-            return "tensor " + name + " has a dtype, shape or data_offsets that safetensors does not know";
+            return "tensor " + shown_name(name) + " has a dtype, shape or data_offsets that safetensors does not know";
         if (tensor.begin > tensor.end || tensor.end > data)
-            return "tensor " + name + " ends at byte " + std::to_string(tensor.end) + " of " + std::to_string(data) +
-                   " behind the header; the file is cut short or damaged";
+            return "tensor " + shown_name(name) + " ends at byte " + std::to_string(tensor.end) + " of " +
+                   std::to_string(data) + " behind the header; the file is cut short or damaged";
         if (tensor.end - tensor.begin != bytes_of(tensor.dtype, tensor.shape))
-            return "tensor " + name + " has " + std::to_string(tensor.end - tensor.begin) + " bytes, which is not " +
-                   tensor.dtype + " " + text_of(tensor.shape);
+            return "tensor " + shown_name(name) + " has " + std::to_string(tensor.end - tensor.begin) +
+                   " bytes, which is not " + tensor.dtype + " " + text_of(tensor.shape);
         header.tensors.push_back(std::move(tensor));
     }
     std::sort(header.tensors.begin(), header.tensors.end(),
@@ -152,7 +171,7 @@ inline std::string read_header(const nlohmann::json& json, std::uint64_t data, H
     std::uint64_t at = 0;
     for (const Tensor& tensor : header.tensors) {
         if (tensor.begin != at)
-            return "tensor " + tensor.name + " begins at byte " + std::to_string(tensor.begin) +
+            return "tensor " + shown_name(tensor.name) + " begins at byte " + std::to_string(tensor.begin) +
                    " behind the header and " + std::to_string(at) + " was expected; tensors lie one after the other";
         at = tensor.end;
     }

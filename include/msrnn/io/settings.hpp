@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <type_traits>
 
 #include "../state/shape.hpp"
+#include "safetensors.hpp"
 
 namespace msrnn::detail {
 
@@ -23,8 +25,9 @@ nlohmann::json setting_of(const Value& value) {
     else if constexpr (std::integral<Value> || std::is_enum_v<Value>)
         return static_cast<std::int64_t>(value);
     else if constexpr (std::floating_point<Value>)
-        return static_cast<double>(value);
-    else if constexpr (std::convertible_to<Value, std::string>)
+        return std::isfinite(value) ? nlohmann::json(static_cast<double>(value))
+                                    : nlohmann::json(std::to_string(value));
+    else if constexpr (std::constructible_from<std::string, Value>)
         return std::string(value);
     else
         return settings_of(value);
@@ -61,19 +64,23 @@ nlohmann::json settings_of(const Shape& shape, const char* scalar, const P& poli
 }
 
 /// The first setting that differs, in one sentence; empty where none does.
-inline std::string difference(const nlohmann::json& saved, const nlohmann::json& own) {
-    const nlohmann::json there = saved.flatten(), here = own.flatten();
-    const auto said = [](const nlohmann::json& all, const std::string& setting) {
-        const auto found = all.find(setting);
-        return found == all.end() ? "not set" : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+inline std::string difference(const nlohmann::json& saved, const nlohmann::json& own, const std::string& within = "") {
+    const auto differs = [](const std::string& setting, const std::string& there, const std::string& here) {
+        return setting + " is " + there + " in the snapshot and " + here +
+               " here; make the state as that of the snapshot was made";
     };
-    for (const nlohmann::json* all : {&here, &there})
-        for (const auto& [setting, value] : all->items()) {
-            const auto a = there.find(setting), b = here.find(setting);
-            if (a != there.end() && b != here.end() && *a == *b) continue;
-            return setting.substr(1) + " is " + said(there, setting) + " in the snapshot and " + said(here, setting) +
-                   " here; make the state as that of the snapshot was made";
-        }
+    if (saved == own) return {};
+    if (!saved.is_object() || !own.is_object())
+        return differs(within, safetensors::shown(saved), safetensors::shown(own));
+    const std::string path = within.empty() ? "" : within + "/";
+    for (const auto& [name, here] : own.items()) {
+        const auto there = saved.find(name);
+        if (there == saved.end()) return differs(path + name, "not set", safetensors::shown(here));
+        if (std::string wrong = difference(*there, here, path + name); !wrong.empty()) return wrong;
+    }
+    for (const auto& [name, there] : saved.items())
+        if (!own.contains(name))
+            return differs(path + safetensors::shown_name(name), safetensors::shown(there), "not set");
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,9 +91,14 @@ public:
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
         if (std::string wrong = read(layout_of(state, {}).of_lanes(), content); !wrong.empty()) return wrong;
-        for (const std::int64_t extent : content.extents)
-            if (extent < 0 || static_cast<std::uint64_t>(extent) > source_.size())
-                return "a lane has " + std::to_string(extent) + " slots, more than the file has bytes; it is damaged";
+        for (std::size_t i = 0; i < lane_count; ++i) {
+            const auto extent = static_cast<std::uint64_t>(content.extents[i]);
+            const Lane<P>& lane = state.lanes()[i];
+            if (extent > (lane.budget() == unbounded ? source_.size() : lane.capacity()))
+                return "a lane has " + std::to_string(content.extents[i]) + " slots, and the lane here " +
+                       std::to_string(lane.capacity()) +
+                       " rows; make the state with at least the budget of the snapshot";
+        }
 
         const Layout layout = layout_of(state, content.extents);
         if (std::string wrong = misplaced(layout.of_slots()); !wrong.empty()) return wrong;
@@ -101,12 +107,7 @@ public:
         if (std::string wrong = read(layout.of_slots(), content); !wrong.empty()) return wrong;
         if (std::string wrong = state.misfit(content.records); !wrong.empty()) return wrong;
 
-        for (std::size_t h = 0; h < state.rows().size(); ++h) {
-            const std::size_t lane = h * lane_count / state.rows().size();
-            const std::size_t rows = std::max(content.records[lane].extent(), state.lanes()[lane].capacity());
-            const Rows<Scalar> empty(rows, state.shape().head_dim);
-            content.heads.push_back({empty, empty});
-        }
+        content.heads = state.room_for(content.records);
         if (std::string wrong = read(layout.of_rows(), content); !wrong.empty()) return wrong;
         state.restore(content.records, std::move(content.heads));
         return {};
@@ -157,12 +158,12 @@ struct BytesInMemory {
     }
 };
 
-/// "msrnn: name: what.", once; empty for nothing.
-inline std::string about(const std::string& name, std::string what) {
+/// "msrnn: name: what", with our name once; empty for nothing.
+inline std::string about(const std::filesystem::path& name, std::string what) {
     if (what.empty()) return what;
     constexpr std::string_view us = "msrnn: ";
     if (what.starts_with(us)) what.erase(0, us.size());
-    return std::string(us) + name + ": " + what;
+    return std::string(us) + name.string() + ": " + what;
 }
 
 }  // namespace detail
@@ -176,13 +177,16 @@ inline std::string about(const std::string& name, std::string what) {
 /// each of the policy's columns for each lane and slot, 27 for each lane, and a header of 1 to 2 KB. It takes its name
 /// when the disk has it whole: whoever is killed meanwhile leaves the file that was there before.
 ///
+/// Running out of memory throws std::bad_alloc, or ends the program while JSON is at work; files are whole all the
+/// same.
+///
 /// Not in it: what the last step dropped, and what could be taken back (State::rollback). A policy of one's own has a
 /// name, and settings() if it has settings. Little-endian machines and POSIX systems only. Allocates the bookkeeping.
 template <class P, StoredScalar Scalar>
 [[nodiscard]] std::string save(const State<P, Scalar>& state, const std::filesystem::path& path) {
     detail::NewFile file(path);
     std::string wrong = detail::write(state, [&](std::span<const std::byte> bytes) { file.write(bytes); });
-    return detail::about(path.string(), wrong.empty() ? file.finish() : wrong);
+    return detail::about(path, wrong.empty() ? file.finish() : wrong);
 }
 /// The same into memory, behind what is there.
 template <class P, StoredScalar Scalar>
@@ -195,14 +199,15 @@ template <class P, StoredScalar Scalar>
 /// Goes on where the state was that save() wrote. Empty; or in one sentence what is wrong, and the state is as it was.
 ///
 /// The state here has the same shape, scalar, policy and settings, and room for the budgets of the file, which it takes
-/// over; a state without bound grows. Everything is checked before anything is changed: a file that is cut short,
-/// damaged where it can be told, of a newer version or of another state is refused. (A wrong number among keys, values
-/// or ratings cannot be told.) Tensors and metadata of other names are left alone. Needs memory for the rows twice.
+/// over; a state without bound, and only such a one, takes what is without bound, and grows. Everything is checked
+/// before anything is changed: a file that is cut short, damaged where it can be told, of a newer version or of another
+/// state is refused. (A wrong number among keys, values or ratings cannot be told, NaN included.) Tensors and metadata
+/// of other names are left alone. Needs memory for the rows twice.
 template <class P, StoredScalar Scalar>
 [[nodiscard]] std::string load(State<P, Scalar>& state, const std::filesystem::path& path) {
     const detail::OldFile file(path);
     std::string wrong = file.wrong().empty() ? detail::SnapshotReader(file).load(state) : file.wrong();
-    return detail::about(path.string(), std::move(wrong));
+    return detail::about(path, std::move(wrong));
 }
 /// The same from memory.
 template <class P, StoredScalar Scalar>

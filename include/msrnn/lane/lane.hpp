@@ -40,7 +40,8 @@ struct LaneStep {
 ///
 /// Same ratings, same answer: the lowest rating leaves, of equals the earliest arrival; -0 equals +0. A NaN rating is a
 /// broken precondition, caught where MSRNN_ASSERT is on; elsewhere it counts as the lowest (unless the host compiles
-/// with -ffinite-math-only). Different lanes may be used from different threads without locks.
+/// with -ffinite-math-only). Weights are taken as numbers: they need not sum to one, and may be negative or infinite.
+/// Positions decide nothing. Different lanes may be used from different threads without locks.
 ///
 /// Cost of a step: the policy's fold over the weights and one scan over the slots; no allocation, no exception.
 /// `Stamp` is the width of the scanned column; it bounds the capacity, not the number of tokens.
@@ -165,6 +166,7 @@ public:
     }
     /// Why this budget does not fit protection, pins or so many rows, in one sentence; empty where it does.
     std::string misfit(std::size_t budget, std::size_t rows) const {
+        if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
         const Protection protection = protection_of(policy_, budget);
         return detail::misfit(budget, rows, protection, table_.pinned_behind(protection.sinks));
     }
@@ -226,6 +228,7 @@ public:
     /// Why this lane cannot go on from the record with so many rows, in one sentence; empty where it can.
     std::string misfit(const LaneRecord& record, std::size_t rows) const {
         if (std::string wrong = detail::broken(record, columns_of(policy_)); !wrong.empty()) return wrong;
+        if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
         if (record.extent() > rows)
             return "msrnn: a lane's record has " + std::to_string(record.extent()) + " slots and capacity is " +
                    std::to_string(rows) + "; give at least as much capacity as the lane had that left it";

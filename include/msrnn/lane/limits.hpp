@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "../core/refuse.hpp"
@@ -37,7 +39,9 @@ inline std::string misfit(std::size_t budget, std::size_t rows, Protection prote
     return {};
 }
 
-inline std::string too_large(std::size_t rows, std::size_t most) {
+inline constexpr std::size_t most_rows = std::numeric_limits<std::int32_t>::max() / 2;
+
+inline std::string too_large(std::size_t rows, std::size_t most = most_rows) {
     if (rows <= most) return {};
     return "msrnn: capacity " + std::to_string(rows) + " is more than the " + std::to_string(most) +
            " rows a lane can number; give a smaller budget or capacity";
@@ -53,6 +57,7 @@ std::string validate(const P& policy, Limits limits) {
         if (const std::string wrong = policy.validate(); !wrong.empty()) return "msrnn: " + wrong;
     if (limits.budget == unbounded && limits.capacity == 0)
         return "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist";
+    if (std::string wrong = detail::too_large(limits.rows()); !wrong.empty()) return wrong;
     return detail::misfit(limits.budget, limits.rows(), protection_of(policy, limits.budget));
 }
 

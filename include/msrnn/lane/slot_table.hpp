@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -98,7 +101,12 @@ public:
             --vacancies_;
             --evictions_;
             arrivals_[step.victim] = step.victim_arrival;
-            stamps_[step.victim] = stamp_of(step.victim_arrival);
+            stamps_[step.victim] = static_cast<Stamp>(step.victim_arrival - stamp_zero_);
+            if (step.victim_arrival < exact_from_) {  // it was not there when the old ones were numbered
+                stamps_[step.victim] = 0;
+                --stamp_zero_;
+                restamp();
+            }
         }
         arrivals_[step.slot] = no_arrival;
         stamps_[step.slot] = no_stamp;
@@ -209,6 +217,7 @@ public:
         reset();
         extent_ = record.extent();
         vacancies_ = extent_ - record.size();
+        newest_ = {};
         seen_ = record.seen;
         evictions_ = seen_ - size();
         for (std::size_t slot = 0; slot < extent_; ++slot) {
@@ -263,15 +272,21 @@ private:
         restamp();
     }
     void restamp() {
-        for (std::size_t slot = 0; slot < extent_; ++slot)
-            if (stamps_[slot] != no_stamp) stamps_[slot] = stamp_of(arrivals_[slot]);
+        // Behind the vacancies there is room for a slot of every token.
+        const auto first = vacant_.begin() + static_cast<std::ptrdiff_t>(vacancies_);
+        auto end = first;
+        const auto give = [this](std::size_t slot, std::uint64_t stamp) {
+            if (stamps_[slot] != no_stamp) stamps_[slot] = static_cast<Stamp>(stamp);
+        };
+        for (std::size_t slot = 0; slot < extent_; ++slot) {
+            if (arrivals_[slot] >= exact_from_)
+                give(slot, arrivals_[slot] - stamp_zero_);
+            else
+                *end++ = Slot(slot);
+        }
+        std::sort(first, end, [this](Slot a, Slot b) { return arrivals_[a] < arrivals_[b]; });
+        for (auto old = first; old != end; ++old) give(*old, static_cast<std::uint64_t>(old - first));
         protect(protection_);
-    }
-    Stamp stamp_of(Arrival arrival) const {
-        if (arrival >= exact_from_) return static_cast<Stamp>(arrival - stamp_zero_);
-        std::size_t rank = 0;
-        for (std::size_t slot = 0; slot < extent_; ++slot) rank += arrivals_[slot] < arrival;
-        return static_cast<Stamp>(rank);
     }
 
     void move(std::size_t from, std::size_t to) {

@@ -11,9 +11,9 @@ namespace msrnn {
 ///
 /// rating[slot] = -||key||_2, computed once per token. RoPE does not change the norm, so rotated keys serve as well.
 /// The newest `recent` tokens are protected, half the budget unless given. One lane for a KV head. Needs keys, which
-/// may be shown after every token or once after many. Cost: head_dim multiply-adds for a new token, two scans.
-/// Source: arXiv 2406.11430. Deviations: an absolute budget in place of a ratio applied again at every step, a recent
-/// window (the authors' code has none), no layers left out.
+/// may be shown after every token or once after many; empty rows are equally short. Cost: head_dim multiply-adds for a
+/// new token, two scans. Source: arXiv 2406.11430. Deviations: an absolute budget in place of a ratio applied again at
+/// every step, a recent window (the authors' code has none), no layers left out.
 struct KeyNorm {
     static constexpr const char* name = "key-norm";
     static constexpr Scope scope = Scope::kv_head;

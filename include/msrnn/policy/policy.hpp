@@ -120,7 +120,7 @@ constexpr Scope scope_of(const P& policy) {
 template <class P>
 constexpr Protection protection_of(const P& policy, std::size_t budget) {
     if constexpr (Protects<P>)
-        return policy.protection(budget);
+        return budget == 0 ? Protection{} : policy.protection(budget);
     else
         return {.sinks = 0, .recent = 1};
 }

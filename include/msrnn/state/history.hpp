@@ -11,22 +11,17 @@
 
 namespace msrnn {
 
-/// How many of the last tokens a state can take back; see State::rollback().
-struct Rollback {
-    std::size_t tokens = 0;
-};
-
 /// What the last steps of one lane wrote over, at most `depth` of them: the ratings and columns before each, and the
 /// rows in whose place its token came. A ring; nothing is allocated by a step, unless the lane grows.
 ///
-/// bytes() = depth * (capacity * (1 + columns) floats + heads of the lane * 2 rows + 128): for each token that can be
-/// taken back a copy of the ratings and a victim's rows. A step copies one such entry.
+/// bytes() = (depth + 1) * (capacity * (1 + columns) floats + heads of the lane * 2 rows + 128): for each token that
+/// can be taken back a copy of the ratings and a victim's rows. A step copies one such entry.
 template <class P, StoredScalar Scalar>
 class History {
 public:
     History(std::size_t depth, const Lane<P>& lane, std::size_t heads, std::size_t head_dim)
-        : steps_(depth, Step{{}, std::vector<float>(lane.memory_floats())}),
-          rows_(heads, HeadRows<Scalar>{{depth, head_dim}, {depth, head_dim}}) {}
+        : steps_(depth + 1, Step{{}, std::vector<float>(lane.memory_floats())}),
+          rows_(heads, HeadRows<Scalar>{{depth + 1, head_dim}, {depth + 1, head_dim}}) {}
 
     std::size_t steps() const { return kept_; }
 
@@ -42,7 +37,7 @@ public:
     void end(const Lane<P>& lane) {
         steps_[now_].of_lane = lane.last_step();
         now_ = (now_ + 1) % steps_.size();
-        kept_ = std::min(kept_ + 1, steps_.size());
+        kept_ = std::min(kept_ + 1, steps_.size() - 1);
     }
     void forget() { kept_ = 0; }
 
@@ -69,8 +64,8 @@ private:
         LaneStep of_lane;
         std::vector<float> memory;
     };
-    std::vector<Step> steps_;             // [depth]
-    std::vector<HeadRows<Scalar>> rows_;  // [heads of the lane], each of `depth` rows
+    std::vector<Step> steps_;             // [depth + 1]: one is that of a step half done
+    std::vector<HeadRows<Scalar>> rows_;  // [heads of the lane], each of so many rows
     std::size_t now_ = 0;                 // the entry of the next step
     std::size_t kept_ = 0;
 };

@@ -23,7 +23,7 @@ struct Prefill {
     static constexpr Prefill chunked(std::size_t tokens) { return {.chunk = tokens}; }
 };
 
-/// The positions of a prompt: consecutive from a first one on, or one for each token.
+/// The positions of a prompt: consecutive from a first one on (modulo 2^64), or one for each token.
 class Positions {
 public:
     template <std::integral Integer>
@@ -32,7 +32,7 @@ public:
     Positions(std::span<const Position> each) : each_(each) {}
 
     Position operator[](std::size_t token) const {
-        return each_.empty() ? Position(first_.value() + static_cast<std::int64_t>(token)) : each_[token];
+        return each_.empty() ? Position(static_cast<std::uint64_t>(first_.value()) + token) : each_[token];
     }
     bool fit(std::size_t tokens) const { return each_.empty() || each_.size() == tokens; }
 

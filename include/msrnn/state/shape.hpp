@@ -3,13 +3,11 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <initializer_list>
 #include <limits>
 #include <string>
 
 #include "../lane/limits.hpp"
-#include "../lane/slot_table.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn {
@@ -74,19 +72,26 @@ constexpr Limits with_rows(Limits limits) {
     return limits;
 }
 
+/// How many of the last tokens a state can take back; see State::rollback().
+struct Rollback {
+    std::size_t tokens = 0;
+};
+
 /// Everything that a State's constructor refuses.
 template <class P>
-std::string validate(const Shape& shape, Limits limits, const P& policy) {
+std::string validate(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
     limits = with_rows(limits);
     if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
     if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
     const std::size_t rows = limits.rows();
-    if (std::string wrong = detail::too_large(rows, SlotTable<std::int32_t>::max_capacity); !wrong.empty())
-        return wrong;
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
         return "msrnn: layers " + std::to_string(shape.layers) + " x kv_heads " + std::to_string(shape.kv_heads) +
                " x " + std::to_string(rows) + " rows of " + std::to_string(shape.head_dim) +
                " numbers do not fit the memory of this machine; check shape and budget";
+    if (rollback.tokens == unbounded ||
+        !detail::fits_memory({shape.layers, shape.query_heads, rollback.tokens + 1, shape.head_dim + rows, 128}))
+        return "msrnn: a rollback of " + std::to_string(rollback.tokens) +
+               " tokens does not fit the memory of this machine; give as many as a draft has";
     return {};
 }
 

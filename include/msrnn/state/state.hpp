@@ -37,12 +37,17 @@ namespace msrnn {
 /// Keys and values are stored as `Scalar`: float, Eigen::bfloat16, Eigen::half, or std::int8_t with a scale for each
 /// row and head; see StoredScalar for how they are rounded. Whatever a policy is shown are the stored rows, as floats.
 ///
+/// A key or query that is NaN, or a logit of plus infinity, makes outputs and weights NaN while its token stays.
+/// Ratings that are NaN leave first, of equals the earliest, so every policy drops the token within budget steps,
+/// except one that is protected, and RandomEviction, which goes by luck. A NaN value spoils outputs and no decision.
+///
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
 template <class P, StoredScalar Scalar = float>
 class State {
 public:
-    /// One budget for every lane. Throws std::invalid_argument with the sentence of validate(shape, limits, policy).
+    /// One budget for every lane. Throws std::invalid_argument with the sentence of
+    /// validate(shape, limits, policy, rollback).
     State(Shape shape, Limits limits, P policy = {}, Rollback rollback = {})
         : State(shape, std::move(policy), rollback, [=](std::size_t, std::size_t) { return limits; }) {}
 
@@ -173,10 +178,10 @@ public:
 
     // back ////////////////////////////////////////
 
-    /// Takes back the last tokens of every layer, with the rows and ratings of what was dropped meanwhile: as if they
-    /// had never come, bit for bit. A step that is half done is given up. For speculative decoding: the draft's tokens
-    /// come in by step(), those that are not accepted are taken back. False, and nothing changed, where tokens exceeds
-    /// reversible(). What a step keeps for it: see History.
+    /// Takes back the last tokens of every layer, each its own, with the rows and ratings of what was dropped
+    /// meanwhile: as if they had never come, bit for bit. A step that is half done is given up. For speculative
+    /// decoding: the draft's tokens come in by step(), those that are not accepted are taken back. False, and nothing
+    /// changed, where tokens exceeds reversible(). What a step keeps for it: see History.
     [[nodiscard]] bool rollback(std::size_t tokens) {
         if (tokens > reversible()) return false;
         for (std::size_t i = 0; i < histories_.size(); ++i) {
@@ -203,14 +208,19 @@ public:
     /// Throws std::invalid_argument and changes nothing where the budget does not fit protection or pins.
     /// More rows than ever before are allocated.
     void set_budget(std::size_t layer, std::size_t kv_head, std::size_t budget) {
+        detail::refuse(misfit(layer, kv_head, budget));
         Lane<P>& lane = lanes_[lane_index(layer, kv_head)];
-        const std::size_t rows = budget == unbounded ? lane.size() + 1 : budget + 1;
-        detail::refuse(lane.misfit(budget, rows));
-        forget(layer, kv_head);
+        const std::size_t rows = rows_for(budget, lane);
         if (rows > lane.capacity()) reserve(layer, kv_head, rows);
+        forget(layer, kv_head);
         lane.set_budget(budget);
         lane.evict();
         close_gaps(layer, kv_head);
+    }
+    /// Why this budget does not fit protection or pins, in one sentence; empty where it does.
+    std::string misfit(std::size_t layer, std::size_t kv_head, std::size_t budget) const {
+        const Lane<P>& own = lane(layer, kv_head);
+        return own.misfit(budget, rows_for(budget, own));
     }
     /// Drops the token in this slot of the lane that decides for this KV head; another token may take the slot.
     void evict(std::size_t layer, std::size_t kv_head, Slot slot) {
@@ -237,21 +247,30 @@ public:
 
     // to be kept elsewhere ////////////////////////////////////////
 
-    /// Goes on where another state of this shape and policy was, from what its lanes' record() said and its rows;
-    /// [layers][lanes_per_layer] and [layers][kv_heads]. Rows [0, extent()) of the lane count, of head_dim numbers.
-    /// Throws std::invalid_argument and changes nothing where misfit() says why. Budgets are those of the records; what
-    /// could be taken back before cannot any more.
+    /// Room for the rows that go with these records, [layers][kv_heads].
+    std::vector<HeadRows<Scalar>> room_for(std::span<const LaneRecord> records) const {
+        std::vector<HeadRows<Scalar>> rows;
+        rows.reserve(heads_.size());
+        for (std::size_t h = 0; h < heads_.size(); ++h) {
+            const std::size_t lane = h / heads_per_lane();
+            const std::size_t enough = rows_for(records[lane], lanes_[lane]);
+            rows.push_back({Rows<Scalar>(enough, shape_.head_dim), Rows<Scalar>(enough, shape_.head_dim)});
+        }
+        return rows;
+    }
+    /// Goes on where another state of this shape and policy was: from what its lanes' record() said,
+    /// [layers][lanes_per_layer], and its rows in room_for() them, of which [0, extent()) count. Throws
+    /// std::invalid_argument and changes nothing where misfit() says why. Budgets are those of the records; what could
+    /// be taken back before cannot any more.
     void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
         detail::refuse(misfit(records));
         MSRNN_ASSERT(rows.size() == heads_.size(), "msrnn: rows are [layers][kv_heads]");
         std::vector<Lane<P>> lanes = lanes_;
         for (std::size_t i = 0; i < lanes.size(); ++i) {
             lanes[i].set_capacity(rows_for(records[i], lanes[i]));
-            for (std::size_t h = 0; h < heads_per_lane(); ++h)
-                rows[i * heads_per_lane() + h].reserve(lanes[i].capacity());
             lanes[i].restore(records[i]);
+            fit_weights(lanes[i].capacity());
         }
-        fit_weights(lanes);
         lanes_.swap(lanes);
         heads_.swap(rows);
         start_anew();
@@ -263,6 +282,9 @@ public:
                    " lanes; give one for each";
         for (std::size_t i = 0; i < lanes_.size(); ++i) {
             const LaneRecord& record = records[i];
+            if (record.budget == unbounded && lanes_[i].budget() != unbounded)
+                return "msrnn: a lane's record is unbounded, and the lane here has a budget of " +
+                       std::to_string(lanes_[i].budget()) + "; make the state unbounded";
             if (record.budget != unbounded && record.budget >= lanes_[i].capacity())
                 return "msrnn: a lane's record has a budget of " + std::to_string(record.budget) +
                        " slots, and the lane here " + std::to_string(lanes_[i].capacity()) +
@@ -316,12 +338,14 @@ private:
     template <std::invocable<std::size_t, std::size_t> LimitsOf>
     State(Shape shape, P policy, Rollback rollback, LimitsOf limits_of)
         : shape_(accepted(shape, policy)), lanes_per_layer_(scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
-        lanes_.reserve(shape.layers * lanes_per_layer_);
-        heads_.reserve(shape.layers * shape.kv_heads);
         for (std::size_t layer = 0; layer < shape.layers; ++layer)
             for (std::size_t i = 0; i < lanes_per_layer_; ++i) {
                 const Limits limits = with_rows(limits_of(layer, i));
-                detail::refuse(validate(shape, limits, policy));
+                detail::refuse(validate(shape, limits, policy, rollback));
+                if (lanes_.empty()) {
+                    lanes_.reserve(shape.layers * lanes_per_layer_);
+                    heads_.reserve(shape.layers * shape.kv_heads);
+                }
                 lanes_.emplace_back(limits, policy, LaneId{layer, i});
                 const Rows<Scalar> rows(limits.rows(), shape.head_dim);
                 heads_.insert(heads_.end(), heads_per_lane(), HeadRows<Scalar>{rows, rows});
@@ -331,7 +355,7 @@ private:
         attended_.resize(heads_.size());
         turned_.assign(shape.kv_heads, Rows<float>(0, shape.head_dim));
         if constexpr (!std::same_as<Scalar, float>) row_.resize(shape.head_dim);
-        fit_weights(lanes_);
+        for (const Lane<P>& lane : lanes_) fit_weights(lane.capacity());
     }
     static const Shape& accepted(const Shape& shape, const P& policy) {
         detail::refuse(validate(shape, policy));
@@ -424,9 +448,9 @@ private:
         std::size_t enough = rows;
         while (enough <= lane.size()) enough *= 2;
         for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) head.reserve(enough);
+        fit_weights(enough);
         chunk.store();
         lane.set_capacity(enough);
-        fit_weights(lanes_);
     }
 
     /// nullptr where nothing is to be taken back.
@@ -440,6 +464,9 @@ private:
     void start_anew() {
         for (History<P, Scalar>& history : histories_) history.forget();
         std::ranges::fill(attended_, 0);
+    }
+    static std::size_t rows_for(std::size_t budget, const Lane<P>& lane) {
+        return (budget == unbounded ? lane.size() : budget) + 1;
     }
     /// The capacity that the lane needs to go on from the record; one of a budget has it already, or is refused.
     static std::size_t rows_for(const LaneRecord& record, const Lane<P>& lane) {
@@ -455,16 +482,13 @@ private:
         });
     }
     void reserve(std::size_t layer, std::size_t kv_head, std::size_t rows) {
-        for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) {
-            head.reserve(rows);
-        }
+        fit_weights(rows);
+        for (HeadRows<Scalar>& head : heads_beside(layer, kv_head)) head.reserve(rows);
         lanes_[lane_index(layer, kv_head)].set_capacity(rows);
-        fit_weights(lanes_);
     }
-    /// Room for the weights of one step of the longest lane; each query head's row starts at a cache line.
-    void fit_weights(std::span<const Lane<P>> lanes) {
-        std::size_t rows = 0;
-        for (const Lane<P>& lane : lanes) rows = std::max(rows, lane.capacity());
+    /// Room for the weights of one step of a lane with so many rows; each query head's row starts at a cache line.
+    void fit_weights(std::size_t rows) {
+        if (whole_lines(rows) <= weight_stride_) return;
         weights_.resize(detail::product(shape_.query_heads, whole_lines(rows)));
         weight_stride_ = whole_lines(rows);
     }

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <msrnn/any_policy.hpp>
+
+#include "support/differential.hpp"
+
+/// Every policy that the mirror knows, by one type, so that a test of all compiles as one.
+namespace differential {
+
+using AnyProtected = msrnn::Protect<msrnn::AnyPolicy>;
+
+struct Choice {
+    AnyProtected policy;
+    mirror::Settings settings;
+};
+
+template <class P>
+Choice choice_of(const P& policy) {
+    return {{.policy = policy}, mirrored(policy)};
+}
+
+/// Sums of these are exact, in any order, where weights and keys are multiples of 2^-10.
+inline const auto& choices() {
+    using namespace msrnn;
+    static const std::array all{choice_of(Window{}),
+                                choice_of(SinkWindow{.sinks = 1}),
+                                choice_of(SinkWindow{.sinks = 4}),
+                                choice_of(Tova{}),
+                                choice_of(Tova{.scope = Scope::kv_head}),
+                                choice_of(H2O{}),
+                                choice_of(H2O{.recent = 1}),
+                                choice_of(DecayedAttention{.decay = 0.5f}),
+                                choice_of(DecayedAttention{.decay = 1, .recent = 0, .scope = Scope::layer}),
+                                choice_of(KeyNorm{}),
+                                choice_of(KeyNorm{.recent = 0}),
+                                choice_of(RandomEviction{.seed = 5})};
+    return all;
+}
+
+/// One of them, half of the time with more protection.
+inline Choice any_choice(Random& random) {
+    Choice choice = choices()[random.below(choices().size())];
+    const auto [sinks, recent] =
+        random.one_of<msrnn::Protection>({{}, {}, {}, {.sinks = 3}, {.recent = 4}, {.sinks = 1, .recent = 2}});
+    choice.policy.extra = {.sinks = sinks, .recent = recent};
+    choice.settings.extra_sinks = sinks;
+    choice.settings.extra_recent = recent;
+    return choice;
+}
+
+/// Lanes of any choice and random limits, with wide stamps and narrow ones.
+inline bool run_one_choice(Random& random, std::uint64_t operations, bool exact, Outcome& outcome) {
+    const auto [policy, settings] = any_choice(random);
+    const Plan plan{.exact = exact};
+    return random.one_in(2) ? run_one<std::uint8_t>(random, operations, policy, settings, plan, outcome)
+                            : run_one<std::int32_t>(random, operations, policy, settings, plan, outcome);
+}
+inline Outcome run_choices(std::uint64_t seed, std::uint64_t steps, std::uint64_t operations = 500) {
+    return until<Outcome>(seed, steps, [&](Random& random, Outcome& outcome) {
+        run_one_choice(random, operations, /* exact */ true, outcome);
+    });
+}
+
+}  // namespace differential
