@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 
 for preset; do
     compiler=
-    [ "$preset" != clang ] || compiler=clang
+    case $preset in clang | asan) compiler=clang ;; esac
     sh .ci/install g++ $compiler cmake ninja-build libeigen3-dev libcli11-dev libpcre2-dev catch2 nlohmann-json3-dev libbenchmark-dev \
         pkg-config
+    [ "$preset" != asan ] || sh .ci/install "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
     cmake --workflow --preset "$preset"
 done

@@ -17,6 +17,6 @@ bool take(std::string_view bytes) {
 
 std::vector<std::string> seeds() { return fuzz::tapes(take, 400); }
 
-const fuzz::Enter entered({"state_operations", seeds, 2500, nullptr, take});
+const fuzz::Enter entered({"state_operations", seeds, 1200, nullptr, take});
 
 }  // namespace

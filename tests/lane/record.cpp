@@ -22,7 +22,7 @@ namespace {
 
 /// A policy of one's own that keeps two columns, and rates by them late.
 struct TwoColumns {
-    static constexpr const char* name = "two-columns";
+    [[maybe_unused]] static constexpr const char* name = "two-columns";
     std::size_t columns() const { return 2; }
     Protection protection(std::size_t budget) const { return {.sinks = 1, .recent = budget / 2}; }
     void observe(const Attention& seen, Ratings rating) const {

@@ -14,6 +14,7 @@
 #include "support/mirror.hpp"
 #include "support/mirrored.hpp"
 #include "support/random.hpp"
+#include "support/same_record.hpp"
 
 /// A lane and its mirror, taken through the same random operations and compared after each.
 namespace differential {
@@ -58,14 +59,6 @@ bool refused(const Arguments&... arguments) {
 }
 
 inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
-
-inline bool same_record(const msrnn::LaneRecord& a, const msrnn::LaneRecord& b) {
-    return a.budget == b.budget && a.seen == b.seen && a.shown.weights == b.shown.weights &&
-           a.shown.keys == b.shown.keys && a.shown.values == b.shown.values && a.positions == b.positions &&
-           a.arrivals == b.arrivals && a.pinned == b.pinned &&
-           std::equal(a.ratings.begin(), a.ratings.end(), b.ratings.begin(), b.ratings.end(), same_rating) &&
-           std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same_rating);
-}
 
 template <class P, class Stamp>
 class Pair {

@@ -79,7 +79,8 @@ public:
 
     /// First half of a step, for one KV head and its query heads: stores the rows and attends. The spans are those of
     /// the whole layer; only this head's part is read and written, so the heads of a layer may run on different
-    /// threads. Nothing is decided: without decide() the token has not come.
+    /// threads. Nothing is decided: without decide() the token has not come. Between the halves nothing else may happen
+    /// to the layer but rollback().
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out) {
         store(layer, kv_head, k, v);
