@@ -13,7 +13,7 @@ bool take(std::string_view bytes) {
     return differential::run_one_choice(random, 1500, exact, outcome);
 }
 
-std::vector<std::string> seeds() { return fuzz::tapes(take, 2500); }
+std::vector<std::string> seeds() { return fuzz::tapes(2500); }
 
 const fuzz::Enter entered({"lane_operations", seeds, 4000, nullptr, take});
 

@@ -15,7 +15,7 @@ bool take(std::string_view bytes) {
                    : differential::run_one_state<float>(random, most, outcome);
 }
 
-std::vector<std::string> seeds() { return fuzz::tapes(take, 400); }
+std::vector<std::string> seeds() { return fuzz::tapes(400); }
 
 const fuzz::Enter entered({"state_operations", seeds, 1200, nullptr, take});
 
