@@ -33,7 +33,7 @@ for target in $targets; do
         -I "$root/examples" -I "$root/include" -I "$root/tests" $eigen \
         "$root/tests/fuzz/$target.cpp" "$root/tests/fuzz/driver/libfuzzer.cpp" -o "$work/$target" $pcre2
     mkdir -p "$corpora/$target"
-    "$work/$target" --seeds "$corpora/$target"
+    "$work/$target" --seeds "$corpora/$target" || exit 3 # a fault that shows in what it begins with
     echo "== $target"
     # No allocation of more than a megabyte for 8 KB of file.
     "$work/$target" "$limit" -max_len=8192 -timeout=10 -malloc_limit_mb=1 -rss_limit_mb=1024 \
