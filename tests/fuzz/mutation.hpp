@@ -24,9 +24,10 @@ inline std::string mutated(const std::vector<std::string>& seeds, Random& random
     std::string bytes = seeds[random.below(seeds.size())];
     const auto overwrite = [&](std::size_t at, const std::string& number) { bytes.replace(at, number.size(), number); };
     for (std::size_t times = 1 + random.below(3); times > 0 && !bytes.empty(); --times) {
-        const std::size_t at = random.below(bytes.size()), length = 1 + random.below(16);
+        const std::size_t last = std::min<std::size_t>(bytes.size(), 32), length = 1 + random.below(16);
+        const std::size_t at = random.one_in(4) ? bytes.size() - 1 - random.below(last) : random.below(bytes.size());
         const std::string& other = seeds[random.below(seeds.size())];
-        switch (random.below(7)) {
+        switch (random.below(8)) {
             case 0:
                 bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
                 break;
@@ -44,6 +45,9 @@ inline std::string mutated(const std::vector<std::string>& seeds, Random& random
                 break;
             case 5:
                 bytes = bytes.substr(0, at) + other.substr(std::min(at, other.size()));
+                break;
+            case 6:  // a long number where one is likely, near 0
+                overwrite(at / 8 * 8, bytes_of(static_cast<std::int64_t>(random.below(16)) - 8));
                 break;
             default:
                 overwrite(at, suspect(random));

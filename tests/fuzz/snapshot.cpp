@@ -1,4 +1,4 @@
-// Snapshots of states. The first byte says into which state one is loaded. A refusal is a sentence and leaves the state
+// Snapshots of states. The last byte says into which state one is loaded. A refusal is a sentence and leaves the state
 // as it was; one that is accepted is saved again, loaded again, and both states go on.
 #include <algorithm>
 #include <cmath>
@@ -183,14 +183,15 @@ const std::vector<std::unique_ptr<Subject>>& subjects() {
 }
 
 bool take(std::string_view bytes) {
-    const std::size_t first = bytes.empty() ? 0 : static_cast<unsigned char>(bytes[0]);
-    return subjects()[first % subjects().size()]->take(bytes.substr(bytes.empty() ? 0 : 1));
+    if (bytes.empty()) return false;
+    const auto which = static_cast<unsigned char>(bytes.back());
+    return subjects()[which % subjects().size()]->take(bytes.substr(0, bytes.size() - 1));
 }
 
 std::vector<std::string> seeds() {
     std::vector<std::string> snapshots;
     for (std::size_t i = 0; i < subjects().size(); ++i)
-        snapshots.push_back(static_cast<char>(i) + subjects()[i]->snapshot());
+        snapshots.push_back(subjects()[i]->snapshot() + static_cast<char>(i));
     return snapshots;
 }
 
