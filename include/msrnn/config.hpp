@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if defined(_MSVC_LANG) ? _MSVC_LANG < 202002L : __cplusplus < 202002L
+#error msrnn is written in C++20: compile with -std=c++20 (or target_compile_features(... cxx_std_20) in CMake)
+#include "compile_with_std_c++20"  // there is none: the compiler stops here, before hundreds of other errors
+#endif
+
 #define MSRNN_VERSION_MAJOR 0
 #define MSRNN_VERSION_MINOR 1
 #define MSRNN_VERSION_PATCH 0
@@ -14,3 +19,87 @@
 #define MSRNN_ASSERT(condition, why) assert((condition) && (why))
 #endif
 #endif
+
+/// MSRNN_ABI, the inline namespace of everything here, is named after the version and the instructions that the
+/// compiler may use. Two translation units compiled for different processors therefore have different types and
+/// functions: they link into one program and each runs its own code. What is the same in both, the linker keeps once,
+/// as always.
+#ifdef __SSE4_1__
+#define MSRNN_ISA_SSE41 _sse41
+#else
+#define MSRNN_ISA_SSE41
+#endif
+#ifdef __SSE4_2__
+#define MSRNN_ISA_SSE42 _sse42
+#else
+#define MSRNN_ISA_SSE42
+#endif
+#ifdef __AVX__
+#define MSRNN_ISA_AVX _avx
+#else
+#define MSRNN_ISA_AVX
+#endif
+#ifdef __F16C__
+#define MSRNN_ISA_F16C _f16c
+#else
+#define MSRNN_ISA_F16C
+#endif
+#ifdef __FMA__
+#define MSRNN_ISA_FMA _fma
+#else
+#define MSRNN_ISA_FMA
+#endif
+#ifdef __AVX2__
+#define MSRNN_ISA_AVX2 _avx2
+#else
+#define MSRNN_ISA_AVX2
+#endif
+#ifdef __BMI2__
+#define MSRNN_ISA_BMI2 _bmi2
+#else
+#define MSRNN_ISA_BMI2
+#endif
+#ifdef __AVX512F__
+#define MSRNN_ISA_AVX512F _avx512f
+#else
+#define MSRNN_ISA_AVX512F
+#endif
+#if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define MSRNN_ISA_AVX512V4 _v4
+#elif defined(__AVX512VL__)
+#define MSRNN_ISA_AVX512V4 _vl
+#elif defined(__AVX512BW__)
+#define MSRNN_ISA_AVX512V4 _bw
+#elif defined(__AVX512DQ__)
+#define MSRNN_ISA_AVX512V4 _dq
+#else
+#define MSRNN_ISA_AVX512V4
+#endif
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define MSRNN_ISA_VNNI _vnni
+#else
+#define MSRNN_ISA_VNNI
+#endif
+#ifdef __AVX512BF16__
+#define MSRNN_ISA_BF16 _bf16
+#else
+#define MSRNN_ISA_BF16
+#endif
+#ifdef __AVX512FP16__
+#define MSRNN_ISA_FP16 _fp16
+#else
+#define MSRNN_ISA_FP16
+#endif
+#ifdef __ARM_FEATURE_SVE
+#define MSRNN_ISA_SVE _sve
+#else
+#define MSRNN_ISA_SVE
+#endif
+#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m) \
+    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m
+#define MSRNN_PASTE_EXPANDED(...) MSRNN_PASTE(__VA_ARGS__)
+#define MSRNN_ABI                                                                                               \
+    MSRNN_PASTE_EXPANDED(MSRNN_VERSION_MAJOR, MSRNN_VERSION_MINOR, MSRNN_VERSION_PATCH, MSRNN_ISA_SSE41,        \
+                         MSRNN_ISA_SSE42, MSRNN_ISA_AVX, MSRNN_ISA_F16C, MSRNN_ISA_FMA, MSRNN_ISA_AVX2,         \
+                         MSRNN_ISA_BMI2, MSRNN_ISA_AVX512F, MSRNN_ISA_AVX512V4, MSRNN_ISA_VNNI, MSRNN_ISA_BF16, \
+                         MSRNN_ISA_FP16, MSRNN_ISA_SVE)

@@ -5,10 +5,11 @@
 #include <cstring>
 #include <span>
 
+#include "../config.hpp"
 #include "pack.hpp"
 #include "slot.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// What one query saw: its softmax weights over the slots of a lane, one row per query head that shares the lane.
 ///
@@ -111,4 +112,4 @@ struct Values {
 template <class RowOf>
 Values(RowOf) -> Values<RowOf>;
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

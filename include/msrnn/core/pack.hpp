@@ -6,12 +6,14 @@
 #include <cstring>
 #include <utility>
 
+#include "../config.hpp"
+
 /// Arithmetic on as many floats as one vector register holds.
 ///
 /// A `Pack` is the vector type of g++ and clang: its operators work element by element on every processor, without
 /// intrinsics. Its width is that of the instruction set compiled for; without one (or on another architecture than
-/// x86) it is 16 bytes. Code compiled for different instruction sets does not link into one program, as with Eigen.
-namespace msrnn::detail {
+/// x86) it is 16 bytes. Packs of different widths lie in different namespaces, see MSRNN_ABI.
+namespace msrnn::inline MSRNN_ABI::detail {
 
 #if defined(__AVX512F__)
 inline constexpr std::size_t pack_bytes = 64;
@@ -137,4 +139,4 @@ inline Pack exp(Pack x) {
     return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
 }
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <limits>
 
-namespace msrnn {
+#include "../config.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
 
 /// Where a token stands in the text: the index RoPE rotates by. Positions may repeat, jump and go backwards.
 ///
@@ -30,4 +32,4 @@ using Arrival = std::uint64_t;
 /// The arrival of a vacant slot.
 inline constexpr Arrival no_arrival = std::numeric_limits<Arrival>::max();
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

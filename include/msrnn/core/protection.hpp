@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <limits>
 
-namespace msrnn {
+#include "../config.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
 
 /// Tokens that may not leave: the first `sinks` arrivals and the newest `recent` arrivals, the newest token included.
 ///
@@ -30,4 +32,4 @@ constexpr std::size_t recent_slots(std::size_t recent, std::size_t budget) {
     return recent == half_of_budget ? budget / 2 : recent;
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <span>
 
+#include "../config.hpp"
 #include "position.hpp"
 #include "slot.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Which lane of a state this is. A lane of a whole layer has `kv_head` 0; an engine may number its lanes as it likes.
 struct LaneId {
@@ -33,4 +34,4 @@ struct Ratings {
     std::span<float> column(std::size_t c) const { return {columns + c * column_stride, rating.size()}; }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

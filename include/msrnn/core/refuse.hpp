@@ -6,7 +6,9 @@
 #include <stdexcept>
 #include <string>
 
-namespace msrnn::detail {
+#include "../config.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
 
 /// Throws the sentence as std::invalid_argument, if there is one. Builds without exceptions print it and end: they ask
 /// first (validate(), misfit(), find()).
@@ -20,4 +22,4 @@ inline void refuse(const std::string& sentence) {
 #endif
 }
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

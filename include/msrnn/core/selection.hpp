@@ -7,10 +7,11 @@
 #include <span>
 #include <type_traits>
 
+#include "../config.hpp"
 #include "pack.hpp"
 #include "position.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// A rating as selection compares it. NaN counts as the lowest; -0 and +0 are equal.
 constexpr float comparable(float rating) { return rating == rating ? rating : -std::numeric_limits<float>::infinity(); }
@@ -133,4 +134,4 @@ std::size_t weakest(std::span<const float> ratings, const Stamp* stamps, Candida
     return detail::weakest_one_by_one(ratings, stamps, candidates);
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

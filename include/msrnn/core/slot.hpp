@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace msrnn {
+#include "../config.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
 
 /// A row of storage. It says nothing about time: a slot is given out again when its token has left.
 ///
@@ -20,4 +22,4 @@ private:
     std::uint32_t row_ = 0;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -15,7 +15,9 @@
 #include <string>
 #include <utility>
 
-namespace msrnn::detail {
+#include "../config.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
 
 /// A descriptor of the operating system, closed at the end of its life.
 class Descriptor {
@@ -157,4 +159,4 @@ private:
     std::uint64_t size_ = 0;
 };
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

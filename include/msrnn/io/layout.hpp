@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "../config.hpp"
 #include "../lane/record.hpp"
 #include "../state/state.hpp"
 #include "safetensors.hpp"
 
-namespace msrnn::detail {
+namespace msrnn::inline MSRNN_ABI::detail {
 
 template <StoredScalar Scalar>
 constexpr const char* dtype_of() {
@@ -140,4 +141,4 @@ struct Content {
     }
 };
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

@@ -13,10 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "../config.hpp"
+
 /// The safetensors format: eight bytes with the length of the header, little-endian; the header, a JSON object that
 /// says of each tensor {"dtype", "shape", "data_offsets": [begin, end]}, and of "__metadata__" texts by name; then the
 /// tensors' numbers, little-endian, without gaps. Offsets count from the end of the header.
-namespace msrnn::detail::safetensors {
+namespace msrnn::inline MSRNN_ABI::detail::safetensors {
 
 static_assert(std::endian::native == std::endian::little,
               "msrnn: snapshots are written and read on little-endian only");
@@ -203,4 +205,4 @@ std::string read_header(const Source& source, Header& header, std::uint64_t& dat
     return read_header(parsed(text, deepest_header), source.size() - data_begin, header);
 }
 
-}  // namespace msrnn::detail::safetensors
+}  // namespace msrnn::inline MSRNN_ABI::detail::safetensors

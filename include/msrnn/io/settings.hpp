@@ -8,10 +8,11 @@
 #include <string>
 #include <type_traits>
 
+#include "../config.hpp"
 #include "../state/shape.hpp"
 #include "safetensors.hpp"
 
-namespace msrnn::detail {
+namespace msrnn::inline MSRNN_ABI::detail {
 
 /// A policy's name and settings as JSON: what must be the same where a state goes on. One chosen at run time is written
 /// as the policy it holds. Whole numbers are written as signed ones, so `unbounded` and `half_of_budget` are -1.
@@ -84,4 +85,4 @@ inline std::string difference(const nlohmann::json& saved, const nlohmann::json&
     return {};
 }
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

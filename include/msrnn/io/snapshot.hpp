@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "../config.hpp"
 #include "../lane/record.hpp"
 #include "../state/state.hpp"
 #include "file.hpp"
@@ -19,7 +20,7 @@
 #include "safetensors.hpp"
 #include "settings.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 
 inline constexpr const char* snapshot_format = "msrnn state";
@@ -216,4 +217,4 @@ template <class P, StoredScalar Scalar>
     return detail::about("snapshot", detail::SnapshotReader(source).load(state));
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

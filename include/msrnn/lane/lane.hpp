@@ -16,7 +16,7 @@
 #include "record.hpp"
 #include "slot_table.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// What undoes a lane's last step; see Lane::take_back().
 struct LaneStep {
@@ -302,4 +302,4 @@ private:
     LaneStep before_;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -6,10 +6,11 @@
 #include <limits>
 #include <string>
 
+#include "../config.hpp"
 #include "../core/refuse.hpp"
 #include "../policy/policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// How many tokens a lane keeps and how many rows it may use.
 struct Limits {
@@ -61,4 +62,4 @@ std::string validate(const P& policy, Limits limits) {
     return detail::misfit(limits.budget, limits.rows(), protection_of(policy, limits.budget));
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "../config.hpp"
 #include "../core/position.hpp"
 #include "../policy/policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Everything that changes in a lane, as plain numbers: what a file must hold so that the lane goes on as if it had
 /// never stopped. Made by Lane::record(), taken by Lane::restore(). Each column has one entry per slot of [0, extent).
@@ -73,4 +74,4 @@ std::string broken(const Record& record, std::size_t columns) {
 }
 
 }  // namespace detail
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -16,7 +16,7 @@
 #include "../core/slot.hpp"
 #include "record.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// A row that changes its place.
 struct Move {
@@ -320,4 +320,4 @@ private:
     TokenStep step_;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "../config.hpp"
 #include "../core/refuse.hpp"
 #include "decayed_attention.hpp"
 #include "h2o.hpp"
@@ -18,7 +19,7 @@
 #include "tova.hpp"
 #include "window.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// One of the published policies, chosen at run time: a value, made from any of them or by name.
 ///
@@ -137,4 +138,4 @@ private:
     Held held_;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Accumulated attention that is forgotten at a steady rate: between `Tova` and `H2O`.
 ///
@@ -36,4 +37,4 @@ struct DecayedAttention {
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Heavy-Hitter Oracle: keeps the tokens that got the most attention so far, and a recent window.
 ///
@@ -29,4 +30,4 @@ struct H2O {
     void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -3,9 +3,10 @@
 
 #include <cmath>
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Keeps the tokens whose keys are shortest: a short key predicts high attention, and no attention need be seen.
 ///
@@ -41,4 +42,4 @@ private:
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
@@ -24,7 +25,7 @@
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Which heads share one decision: all heads of a layer drop the same tokens, or each KV head drops its own.
 enum class Scope : unsigned char { layer, kv_head };
@@ -200,4 +201,4 @@ struct CheckedPolicy {
 };
 }  // namespace detail
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Any policy with more protection: the larger of its own and `extra`, for sinks and recent window each.
 ///
@@ -45,4 +46,4 @@ struct Protect {
     void rate(Ratings rating) const requires RatesLate<P> { policy.rate(rating); }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Drops a token drawn uniformly among the candidates: the baseline every method must beat.
 ///
@@ -39,4 +40,4 @@ private:
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Keeps the first `sinks` tokens and the newest, budget slots in all.
 ///
@@ -24,4 +25,4 @@ struct SinkWindow {
     constexpr Protection protection(std::size_t) const { return {.sinks = sinks, .recent = 1}; }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

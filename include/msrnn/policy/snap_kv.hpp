@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// SnapKV: keeps what the last queries of a prompt look at, and their neighbours. A selector for State::prefill().
 ///
@@ -73,4 +74,4 @@ private:
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Token Omission Via Attention: keeps what the newest query looks at.
 ///
@@ -27,4 +28,4 @@ struct Tova {
     void observe(const Attention& seen, Ratings rating) const { seen.mean_into(rating.rating, 0); }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

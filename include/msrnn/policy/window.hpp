@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../config.hpp"
 #include "policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Keeps the newest tokens: first in, first out. With an unbounded budget, the full cache.
 ///
@@ -15,4 +16,4 @@ struct Window {
     static constexpr Scope scope = Scope::layer;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -8,7 +8,7 @@
 
 #include "../config.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Which two numbers of a row are one pair of a rotary embedding: (0, 1), (2, 3), ... as in GPT-J, Llama's own code and
 /// llama2.c.
@@ -60,4 +60,4 @@ private:
     std::vector<double> frequencies_;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "../config.hpp"
 #include "../core/pack.hpp"
 #include "blocks.hpp"
 #include "rows.hpp"
@@ -32,7 +33,7 @@
 /// registers and outputs in memory (15 % slower in a cache); four pointers to rows in place of offsets (5 to 24 %
 /// slower in a cache: g++ reads each row twice); bfloat16 converted in order (no difference, 5 to 10 % slower in a
 /// cache, more with AVX2).
-namespace msrnn::detail {
+namespace msrnn::inline MSRNN_ABI::detail {
 
 inline constexpr std::size_t tile_queries = lanes == 16 ? 4 : 2;
 inline constexpr std::size_t most_queries = 32;  // that attend in one walk over the rows
@@ -179,9 +180,9 @@ struct Attending {
     }
 };
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Decode attention of the query heads that share one KV head.
 ///
@@ -245,4 +246,4 @@ void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, 
                h + 1 < kv_heads ? keys.head(h + 1).base : nullptr);
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -4,9 +4,10 @@
 #include <Eigen/Core>
 #include <cstddef>
 
+#include "../config.hpp"
 #include "rows.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// The keys or values that a prompt's token attends over: the stored rows, then those of the prompt.
 struct PromptRows {
@@ -55,4 +56,4 @@ inline void attend_prompt(const PromptRows& keys, const PromptRows& values, std:
     if (stored > 0) o.noalias() += w_stored * read(values.stored.base, stored, head_dim, values.stored.stride);
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

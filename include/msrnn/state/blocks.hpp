@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "../config.hpp"
 #include "../core/pack.hpp"
 #include "scalar.hpp"
 #include "walk.hpp"
 
 /// What up to four query heads want of a block of rows.
-namespace msrnn::detail {
+namespace msrnn::inline MSRNN_ABI::detail {
 
 inline constexpr std::size_t stripe_packs = 4;  // of columns of values, whose outputs are in registers
 
@@ -125,4 +126,4 @@ void add_block(const Scalar* first, std::size_t stride, std::size_t rows, std::s
                          [=](const Scalar* row, Unit<Scalar>& value) { widen_rest(row, rest, value); });
 }
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail

@@ -9,7 +9,7 @@
 
 #include "../config.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// An Eigen vector, map or column whose elements are T in memory.
 template <class V, class T>
@@ -42,4 +42,4 @@ private:
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

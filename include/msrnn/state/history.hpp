@@ -6,10 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "rows.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// What the last steps of one lane wrote over, at most `depth` of them: the ratings and columns before each, and the
 /// rows in whose place its token came. A ring; nothing is allocated by a step, unless the lane grows.
@@ -70,4 +71,4 @@ private:
     std::size_t kept_ = 0;
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

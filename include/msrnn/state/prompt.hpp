@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <span>
 
+#include "../config.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "floats.hpp"
 #include "shape.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// How many tokens of a prompt attend before the policy chooses. The literature uses all three, and they keep different
 /// tokens: `per_token` is the perplexity evaluation of the TOVA paper, `one_shot` the released code of TOVA, H2O and
@@ -62,4 +63,4 @@ struct Prompt {
     }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

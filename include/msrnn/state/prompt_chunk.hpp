@@ -7,12 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "attend_prompt.hpp"
 #include "prompt.hpp"
 #include "rows.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Tokens [first, first + count) of a prompt on their way into one lane, whose stored tokens lie in [0, size()).
 ///
@@ -151,4 +152,4 @@ private:
     std::vector<HeadRows<float>> copies_;  // [heads of the lane], empty where rows are float
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -7,9 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "../config.hpp"
 #include "state.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 
 /// Beams and their parents as a graph: every beam has one parent, so cycles with trees hanging off them.
@@ -70,4 +71,4 @@ void reorder(std::vector<State<P, Scalar>>& beams, std::span<const std::size_t> 
     reorder(std::span(beams), parent);
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "../config.hpp"
 #include "../core/refuse.hpp"
 #include "../core/slot.hpp"
 #include "scalar.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// Memory that starts at a cache line, copies included.
 template <class T>
@@ -146,4 +147,4 @@ struct HeadRows {
     std::size_t bytes() const { return keys.bytes() + values.bytes(); }
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -12,12 +12,13 @@
 #include <span>
 #include <utility>
 
+#include "../config.hpp"
 #include "../core/pack.hpp"
 #if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// What keys and values may be stored as. Arithmetic on them is float throughout.
 ///
@@ -207,4 +208,4 @@ void settle(const float* unit, float* numbers) {
 }
 
 }  // namespace detail
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

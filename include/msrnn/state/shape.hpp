@@ -7,10 +7,11 @@
 #include <limits>
 #include <string>
 
+#include "../config.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// The attention of a model: query head h reads KV head h / (query_heads / kv_heads).
 struct Shape {
@@ -95,4 +96,4 @@ std::string validate(const Shape& shape, Limits limits, const P& policy, Rollbac
     return {};
 }
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -19,7 +19,7 @@
 #include "scalar.hpp"
 #include "shape.hpp"
 
-namespace msrnn {
+namespace msrnn::inline MSRNN_ABI {
 
 /// The bounded multi-state of one sequence: a key row and a value row per token kept, attention over them, and a policy
 /// that drops one token a step once the budget is reached.
@@ -506,4 +506,4 @@ private:
     std::vector<Rows<float>> turned_;  // [kv_heads], of the layer that attends; empty until a step turns keys
 };
 
-}  // namespace msrnn
+}  // namespace msrnn::inline MSRNN_ABI

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "../config.hpp"
 #include "rows.hpp"
 
-namespace msrnn::detail {
+namespace msrnn::inline MSRNN_ABI::detail {
 
 inline constexpr std::size_t tile_rows = 4;      // side by side
 inline constexpr std::size_t block_rows = 16;    // in the first-level cache together
@@ -86,4 +87,4 @@ private:
     Memory next_;
 };
 
-}  // namespace msrnn::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail
