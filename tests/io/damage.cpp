@@ -120,12 +120,12 @@ TEST_CASE("numbers of a lane or slot that no state can have are refused and chan
     Random random{21};
     std::size_t taken = 0, refused = 0;
     for (const AnyPolicy& policy : {AnyPolicy(H2O{}), AnyPolicy(SinkWindow{.sinks = 2}), AnyPolicy(Tova{})}) {
-        const Parts good(saved(with_a_past(policy, 0)));
+        const FileParts good(saved(with_a_past(policy, 0)));
         Target target(with_a_past(policy, 100));
         const std::size_t lanes = good.bytes("lanes.seen") / 8, slots = good.bytes("slots.arrival") / 8;
         REQUIRE(slots == 7 * lanes);
         for (int trial = 0; trial < 1500; ++trial) {
-            Parts damaged = good;
+            FileParts damaged = good;
             for (std::size_t more = 1 + random.below(3); more > 0; --more) {
                 const std::size_t lane = random.below(lanes), slot = random.below(slots);
                 const std::int64_t number = random.one_of<std::int64_t>(
@@ -166,14 +166,14 @@ TEST_CASE("numbers of a lane or slot that no state can have are refused and chan
 }
 
 TEST_CASE("tensors of other types and shapes, or that lie elsewhere, are refused and change nothing") {
-    const Parts good(saved(with_a_past(H2O{}, 0)));
+    const FileParts good(saved(with_a_past(H2O{}, 0)));
     Target target(with_a_past(H2O{}, 100));
     std::size_t changes = 0;
     const auto refused = [&](auto change) {
         for (const auto& [name, tensor] : good.header.items()) {
             if (name == "__metadata__") continue;
             INFO("tensor " << name);
-            Parts damaged = good;
+            FileParts damaged = good;
             change(damaged.header[name]);
             if (damaged.header == good.header) continue;
             ++changes;
@@ -221,12 +221,12 @@ TEST_CASE("tensors of other types and shapes, or that lie elsewhere, are refused
         for (Json& offset : tensor["data_offsets"]) offset = offset.get<std::uint64_t>() + 8;
     });
     for (const auto& [name, tensor] : good.header.items()) {
-        Parts damaged = good;
+        FileParts damaged = good;
         damaged.header.erase(name);
         REQUIRE_FALSE(target.takes(damaged.together()));
     }
     for (const Json& shape : std::vector<Json>{{half, half}, {top, 2}}) {  // 0 bytes, where they are counted in 64 bits
-        Parts damaged = good;
+        FileParts damaged = good;
         const std::size_t end = good.data.size();
         damaged.header["z"] = {{"dtype", "I64"}, {"shape", shape}, {"data_offsets", {end, end}}};
         REQUIRE_FALSE(target.takes(damaged.together()));
@@ -239,7 +239,7 @@ TEST_CASE("tensors of other types and shapes, or that lie elsewhere, are refused
 }
 
 TEST_CASE("a tensor that is there twice is refused, or is the same twice") {
-    const Parts good(saved(with_a_past(H2O{}, 0)));
+    const FileParts good(saved(with_a_past(H2O{}, 0)));
     Target target(with_a_past(H2O{}, 100));
     for (const auto& [name, tensor] : good.header.items()) {
         if (name == "__metadata__") continue;
@@ -255,7 +255,7 @@ TEST_CASE("a tensor that is there twice is refused, or is the same twice") {
 
 TEST_CASE("headers that go deep, are long or are none are refused and change nothing") {
     Target target(with_a_past(H2O{}, 100));
-    const Parts good(saved(with_a_past(H2O{}, 0)));
+    const FileParts good(saved(with_a_past(H2O{}, 0)));
     constexpr std::size_t million = 1'000'000, many = 60'000;  // a header may be as long as that
     std::string objects;
     for (std::size_t i = 0; i < many / 5; ++i) objects += "{\"a\":";
@@ -272,7 +272,7 @@ TEST_CASE("headers that go deep, are long or are none are refused and change not
         REQUIRE_FALSE(target.takes(file_of(good.header.dump(), good.data, length)));
     for (const std::string& settings : {std::string(many, '['), objects, std::string("[]"), std::string(),
                                         std::string("{}"), std::string("\xff"), std::string("{\"policy\":null}")}) {
-        Parts damaged = good;
+        FileParts damaged = good;
         std::string text = settings == "\xff" ? "\\u0000" : nlohmann::json(settings).dump();
         damaged.header["__metadata__"]["settings"] = "HERE";
         std::string header = damaged.header.dump();
@@ -299,7 +299,7 @@ TEST_CASE("a snapshot after two thousand million tokens, or 2^53, goes on as one
             const auto raise = [&](std::int64_t arrival) {
                 return arrival < ancient ? arrival : arrival + static_cast<std::int64_t>(seen) - 30;
             };
-            Parts parts(saved(early));
+            FileParts parts(saved(early));
             std::vector<LaneRecord> records;
             for (const auto& lane : early.lanes()) {
                 LaneRecord record = lane.record();

@@ -98,7 +98,7 @@ TEST_CASE("so is one of any other setting, of every policy") {
 }
 
 TEST_CASE("settings that only one of the two knows are refused, not left alone") {
-    Parts parts(saved(of(H2O{})));
+    FileParts parts(saved(of(H2O{})));
     nlohmann::json settings = parts.settings();
     settings["policy"]["novelty"] = 1;
     parts.set_settings(settings);
@@ -112,19 +112,19 @@ TEST_CASE("settings that only one of the two knows are refused, not left alone")
 TEST_CASE("what is no snapshot, or one of another version, is refused as that") {
     State<AnyPolicy> state = of(H2O{});
     steps(state, 0, 20);
-    const Parts good(saved(state));
+    const FileParts good(saved(state));
     const auto changed = [&](auto change) {
-        Parts parts = good;
+        FileParts parts = good;
         change(parts);
         return refusal(state, parts.together());
     };
-    CHECK(changed([](Parts& p) { p.header["__metadata__"]["version"] = "2"; }) ==
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = "2"; }) ==
           "its format has version '2' and this program reads version 1; read it with the msrnn that wrote it, or a "
           "newer one");
-    CHECK(changed([](Parts& p) { p.header["__metadata__"]["format"] = "pt"; }) == "it is no snapshot of a state");
-    CHECK(changed([](Parts& p) { p.header.erase("__metadata__"); }) == "it is no snapshot of a state");
-    CHECK(changed([](Parts& p) { p.header["__metadata__"]["settings"] = "{"; }) == "its settings are no JSON object");
-    CHECK(changed([](Parts& p) { p.header["__metadata__"]["version"] = 1; }) == "its metadata version is no text");
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["format"] = "pt"; }) == "it is no snapshot of a state");
+    CHECK(changed([](FileParts& p) { p.header.erase("__metadata__"); }) == "it is no snapshot of a state");
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["settings"] = "{"; }) == "its settings are no JSON object");
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = 1; }) == "its metadata version is no text");
     CHECK(refusal(state, Bytes{}) == "it has 0 bytes; a snapshot begins with 8 for the length of its header");
     CHECK(refusal(state, Bytes(100, std::byte{'a'})) ==
           "its header has 7016996765293437281 bytes, more than the 65536 that a snapshot's may have; it is no "
@@ -148,9 +148,9 @@ TEST_CASE("budgets and extents that do not fit are refused with both numbers") {
     const std::string rows = " rows; make the state with at least the budget of the snapshot";
     CHECK(refusal(state, saved(whole)) == "a lane has 20 slots, and the lane here 13" + rows);
 
-    const Parts good(saved(larger));
+    const FileParts good(saved(larger));
     const auto changed = [&](const char* tensor, std::int64_t number) {
-        Parts parts = good;
+        FileParts parts = good;
         parts.set(tensor, 3, number);
         return refusal(larger, parts.together());
     };

@@ -216,7 +216,7 @@ TEST_CASE("a snapshot goes behind what is in memory already") {
 TEST_CASE("a tensor of a caller's own, another order and other metadata do not disturb") {
     State<AnyPolicy> state(small, {.budget = budget}, H2O{}), fresh = state;
     steps(state, 0, 30);
-    Parts parts(saved(state));
+    FileParts parts(saved(state));
     // All tensors again, in the order of their names, and one more at the front.
     Bytes data(24, std::byte{0x11});
     nlohmann::json header = {{"a.logits", {{"dtype", "F16"}, {"shape", {3, 4}}, {"data_offsets", {0, 24}}}},

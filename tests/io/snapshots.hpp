@@ -199,11 +199,11 @@ inline Bytes file_of(const std::string& header, std::span<const std::byte> data 
 }
 
 /// A snapshot taken apart as safetensors says, to be changed and put together again.
-struct Parts {
+struct FileParts {
     nlohmann::json header;
     Bytes data;
 
-    explicit Parts(const Bytes& file) {
+    explicit FileParts(const Bytes& file) {
         std::uint64_t length = 0;
         std::memcpy(&length, file.data(), 8);
         const char* const text = reinterpret_cast<const char*>(file.data()) + 8;

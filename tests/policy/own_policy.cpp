@@ -51,6 +51,7 @@ struct Refusal {
 /// Says nothing at all.
 struct Silent {
     static constexpr const char* name = "silent";
+    void rate(msrnn::Ratings) const {}
 };
 
 std::vector<std::int64_t> kept(const auto& lane) {

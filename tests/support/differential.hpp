@@ -231,6 +231,7 @@ private:
         for (std::size_t v = 0; v < victims.size(); ++v) {
             same(in_slot_[victims[v]] == expected[v].arrival, "the victims, weakest first");
             same(lane_.position(victims[v]).value() == expected[v].position, "a victim's position stays readable");
+            same(lane_.arrival(victims[v]) == expected[v].arrival, "a victim's arrival stays readable");
             in_slot_[victims[v]] = vacant;
         }
         outcome.bulk += victims.size() > 1;
@@ -244,7 +245,7 @@ private:
         if (spared_(which)) return;
         const std::size_t slot = slots_()[which];
         lane_.evict(msrnn::Slot(slot));
-        mirror_.drop(which);
+        mirror_.reject(which);
         in_slot_[slot] = vacant;
     }
 

@@ -104,7 +104,9 @@ struct Lane {
 
     bool candidate(const Token& token) const {
         const Protection p = protection(settings, budget);
-        return !token.pinned && token.arrival >= p.sinks && token.arrival + p.recent < seen;
+        std::size_t newer = 0;
+        for (const Token& other : tokens) newer += other.arrival > token.arrival;
+        return !token.pinned && token.arrival >= p.sinks && newer >= p.recent;
     }
 
     std::vector<Token> evict() {
@@ -136,6 +138,16 @@ struct Lane {
         tokens[which].pinned = true;
         if (!budget_fits(budget)) tokens[which].pinned = before;
         return tokens[which].pinned;
+    }
+
+    /// By name: if it was the newest token, the clock goes back to the newest that is left.
+    void reject(std::size_t which) {
+        const bool newest = tokens[which].arrival + 1 == seen;
+        drop(which);
+        if (!newest) return;
+        const std::uint64_t now = tokens.empty() ? 0 : tokens.back().arrival + 1;
+        evictions -= seen - now;
+        seen = now;
     }
 
     Token drop(std::size_t which) {

@@ -13,16 +13,18 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// What one query saw: its softmax weights over the slots of a lane, one row per query head that shares the lane.
 ///
-/// weights[head * stride + slot], float, after the softmax, the newest token included. `slots` is the lane's extent.
-/// Columns of vacant slots may hold anything.
+/// weights[row * stride + slot], float, after the softmax, the newest token included. `slots` is the lane's extent.
+/// Columns of vacant slots may hold anything. Rows that were summed over heads already are fewer than the query heads
+/// they stand for, see Parts.
 struct Attention {
     const float* weights = nullptr;
-    std::size_t query_heads = 0;
+    std::size_t query_heads = 0;  ///< that the rows stand for
     std::size_t slots = 0;
     std::size_t stride = 0;
+    std::size_t rows = query_heads;  ///< 1 where the heads are summed
 
-    /// The weights of one query head, one per slot.
-    std::span<const float> row(std::size_t head) const { return {weights + head * stride, slots}; }
+    /// The weights of one row, one per slot.
+    std::span<const float> row(std::size_t row) const { return {weights + row * stride, slots}; }
 
     /// Calls use(slot, total) for every slot, `total` being the sum over query heads, added in the order of the heads.
     template <class Use>
@@ -59,13 +61,13 @@ private:
     /// Calls use(first, count, totals) for every block.
     template <class Use>
     void fold(Use use) const {
-        if (query_heads == 1) return use(0, slots, weights);
+        if (rows == 1) return use(0, slots, weights);
         Totals totals;
         for (std::size_t first = 0; first < slots; first += block) {
             const std::size_t count = slots - first < block ? slots - first : block;
             std::memcpy(totals.of, weights + first, count * sizeof(float));
-            for (std::size_t head = 1; head < query_heads; ++head) {
-                const float* const more = weights + head * stride + first;
+            for (std::size_t row = 1; row < rows; ++row) {
+                const float* const more = weights + row * stride + first;
                 float* const sums = totals.of;
                 detail::each_lane(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
             }
@@ -98,7 +100,7 @@ private:
 template <class RowOf>
 struct Keys {
     RowOf row_of;
-    std::span<const float> operator()(Slot slot) const { return row_of(slot); }
+    std::span<const float> operator()(Slot slot) const noexcept(noexcept(row_of(slot))) { return row_of(slot); }
 };
 template <class RowOf>
 Keys(RowOf) -> Keys<RowOf>;
@@ -107,7 +109,7 @@ Keys(RowOf) -> Keys<RowOf>;
 template <class RowOf>
 struct Values {
     RowOf row_of;
-    std::span<const float> operator()(Slot slot) const { return row_of(slot); }
+    std::span<const float> operator()(Slot slot) const noexcept(noexcept(row_of(slot))) { return row_of(slot); }
 };
 template <class RowOf>
 Values(RowOf) -> Values<RowOf>;

@@ -4,7 +4,6 @@
 #include <compare>
 #include <concepts>
 #include <cstdint>
-#include <limits>
 
 #include "../config.hpp"
 
@@ -29,7 +28,7 @@ private:
 /// How many tokens came into the lane before this one: the only clock there is.
 using Arrival = std::uint64_t;
 
-/// The arrival of a vacant slot.
-inline constexpr Arrival no_arrival = std::numeric_limits<Arrival>::max();
+/// Arrivals of live tokens are smaller. A vacant slot has this one plus the arrival of the token that was there.
+inline constexpr Arrival no_arrival = Arrival{1} << 63;
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -8,9 +8,9 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// Tokens that may not leave: the first `sinks` arrivals and the newest `recent` arrivals, the newest token included.
-///
-/// Both count arrivals, not live slots: a token dropped by name leaves its place in the window empty.
+/// Tokens that may not be evicted by a choice: the first `sinks` arrivals, and the newest `recent` live tokens, the
+/// newest one included. A token that was evicted by name does not count in the recent window: an older one takes its
+/// place.
 struct Protection {
     std::size_t sinks = 0;
     std::size_t recent = 0;

@@ -37,12 +37,15 @@ struct Layout {
     using Sizes = std::vector<std::uint64_t>;
     using Tensors = std::vector<safetensors::Tensor>;
 
-    Tensors of_lanes() const {
+    /// Files of before 0.2 have no lanes.rows.
+    Tensors of_lanes(bool with_rows = true) const {
         const Sizes sizes{shape.layers, lanes_per_layer};
-        return {{"lanes.budget", "I64", sizes},
-                {"lanes.extent", "I64", sizes},
-                {"lanes.seen", "I64", sizes},
-                {"lanes.shown", "BOOL", {shape.layers, lanes_per_layer, 3}}};
+        Tensors all{{"lanes.budget", "I64", sizes},
+                    {"lanes.extent", "I64", sizes},
+                    {"lanes.seen", "I64", sizes},
+                    {"lanes.shown", "BOOL", {shape.layers, lanes_per_layer, 3}}};
+        if (with_rows) all.push_back({"lanes.rows", "I64", sizes});
+        return all;
     }
     Tensors of_slots() const {
         const Sizes slots = sizes(lanes_per_layer);
@@ -79,20 +82,21 @@ private:
 /// What stands in the tensors. `Heads` are the rows of all KV heads.
 template <class Heads>
 struct Content {
-    std::vector<std::int64_t> budgets, extents, seen;
+    std::vector<std::int64_t> budgets, extents, seen, observed;
     std::vector<std::uint8_t> shown;  // weights, keys, values of each lane
     std::vector<LaneRecord> records;
-    Heads heads = {};
+    Heads heads;
 
-    Content() = default;
+    explicit Content(Heads of_state) : heads(std::move(of_state)) {}
     /// To be read into.
     explicit Content(std::size_t lane_count)
-        : budgets(lane_count), extents(lane_count), seen(lane_count), shown(3 * lane_count) {}
+        : budgets(lane_count), extents(lane_count), seen(lane_count), observed(lane_count), shown(3 * lane_count) {}
 
     void add(LaneRecord record) {
         budgets.push_back(static_cast<std::int64_t>(record.budget));
         extents.push_back(static_cast<std::int64_t>(record.extent()));
         seen.push_back(static_cast<std::int64_t>(record.seen));
+        observed.push_back(static_cast<std::int64_t>(record.rows));
         for (const bool what : {record.shown.weights, record.shown.keys, record.shown.values}) shown.push_back(what);
         records.push_back(std::move(record));
     }
@@ -104,6 +108,7 @@ struct Content {
         LaneRecord& record = records.emplace_back();
         record.budget = static_cast<std::size_t>(budgets[lane]);
         record.seen = static_cast<Arrival>(seen[lane]);
+        record.rows = static_cast<std::size_t>(observed[lane]);
         record.shown = {.weights = was_shown[0] != 0, .keys = was_shown[1] != 0, .values = was_shown[2] != 0};
         record.positions.resize(extent);
         record.arrivals.resize(extent);
@@ -118,14 +123,15 @@ struct Content {
         const auto of_slots = [&](auto member) {
             for (LaneRecord& record : records) use(std::span(record.*member));
         };
-        const auto of_rows = [&](auto rows) {
+        const auto of_rows = [&](auto rows_of) {
             const std::size_t heads_per_lane = heads.size() / records.size();
             for (std::size_t h = 0; h < heads.size(); ++h)
-                use(rows(heads[h], static_cast<std::size_t>(extents[h / heads_per_lane])));
+                use(rows_of(heads[h], static_cast<std::size_t>(extents[h / heads_per_lane])));
         };
         if (tensor == "lanes.budget") use(std::span(budgets));
         if (tensor == "lanes.extent") use(std::span(extents));
         if (tensor == "lanes.seen") use(std::span(seen));
+        if (tensor == "lanes.rows") use(std::span(observed));
         if (tensor == "lanes.shown") use(std::span(shown));
         if (tensor == "slots.position") of_slots(&LaneRecord::positions);
         if (tensor == "slots.arrival") of_slots(&LaneRecord::arrivals);

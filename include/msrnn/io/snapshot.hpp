@@ -38,12 +38,23 @@ nlohmann::json settings_of(const State<P, Scalar>& state) {
 
 // Writing ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
+/// Why the state is not at the end of a pass; empty where it is.
+template <class P, StoredScalar Scalar>
+std::string unfinished(const State<P, Scalar>& state) {
+    for (std::size_t layer = 1; layer < state.shape().layers; ++layer)
+        if (state.tokens(layer) != state.tokens(0))
+            return "layer 0 has taken " + std::to_string(state.tokens(0)) + " tokens and layer " +
+                   std::to_string(layer) + " " + std::to_string(state.tokens(layer)) +
+                   "; finish the pass, or take it back with realign()";
+    if (!state.between_steps()) return "a step is half done; call decide() first";
+    return {};
+}
+
 /// Calls put(bytes) for each piece of the snapshot, or says why there is none.
 template <class P, StoredScalar Scalar, class Put>
 std::string write(const State<P, Scalar>& state, Put put) {
-    if (!state.between_steps()) return "a step is half done; call decide() first";
-    Content<std::span<const HeadRows<Scalar>>> content;
-    content.heads = state.rows();
+    if (std::string wrong = unfinished(state); !wrong.empty()) return wrong;
+    Content<decltype(state.rows())> content(state.rows());
     for (const Lane<P>& lane : state.lanes()) content.add(lane.record());
 
     const Layout layout = layout_of(state, content.extents);
@@ -91,7 +102,9 @@ public:
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
-        if (std::string wrong = read(layout_of(state, {}).of_lanes(), content); !wrong.empty()) return wrong;
+        if (std::string wrong = read(layout_of(state, {}).of_lanes(header_.find("lanes.rows") != nullptr), content);
+            !wrong.empty())
+            return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) {
             const auto extent = static_cast<std::uint64_t>(content.extents[i]);
             const Lane<P>& lane = state.lanes()[i];
@@ -175,7 +188,7 @@ inline std::string about(const std::filesystem::path& name, std::string what) {
 /// The file is a safetensors file, to be opened by Python's `safetensors` as it is; Layout and Content say what is in
 /// it. Its `__metadata__` has "format", "version" and, as one JSON string, "settings". Its size depends on the rows in
 /// use and not on how many tokens came: a row of keys and one of values for each KV head and slot, 21 bytes and 4 for
-/// each of the policy's columns for each lane and slot, 27 for each lane, and a header of 1 to 2 KB. It takes its name
+/// each of the policy's columns for each lane and slot, 35 for each lane, and a header of 1 to 2 KB. It takes its name
 /// when the disk has it whole: whoever is killed meanwhile leaves the file that was there before.
 ///
 /// Running out of memory throws std::bad_alloc, or ends the program while JSON is at work; files are whole all the

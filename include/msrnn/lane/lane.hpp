@@ -1,32 +1,26 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/protection.hpp"
 #include "../policy/policy.hpp"
+#include "hooks.hpp"
 #include "limits.hpp"
 #include "record.hpp"
 #include "slot_table.hpp"
+#include "step.hpp"
+#include "tokens.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// What undoes a lane's last step; see Lane::take_back().
-struct LaneStep {
-    TokenStep token = {};
-    Needs shown = {};
-    std::size_t dropped = 0;  ///< by the evict() before
-    Slot victim = {};         ///< the first of those
-};
-
-/// The heads that share one eviction decision: which token lies in which slot, and which one leaves.
+/// The heads that share one eviction decision: which token lies in which slot, and which one is evicted.
 ///
 /// A lane holds no keys and no values. Its owner keeps rows [0, capacity()) somewhere and repeats, for every token:
 ///
@@ -35,28 +29,35 @@ struct LaneStep {
 ///     lane.observe(weights, query_heads, stride);     // softmax weights: row h at weights + h * stride
 ///     lane.evict();                                   // down to the budget; the next append() reuses the slot
 ///
-/// Rows never move by themselves. While at most one token leaves at a time, the rows [0, extent()) are exactly the
-/// live ones whenever attention walks them. After several left at once, attend with the mask live(slot), or compact().
+/// Rows never move by themselves. While at most one token is evicted at a time, the rows [0, extent()) are exactly the
+/// live ones whenever attention walks them. After several were evicted at once, attend with the mask live(slot), or
+/// compact().
 ///
-/// Same ratings, same answer: the lowest rating leaves, of equals the earliest arrival; -0 equals +0. A NaN rating is a
-/// broken precondition, caught where MSRNN_ASSERT is on; elsewhere it counts as the lowest (unless the host compiles
-/// with -ffinite-math-only). Weights are taken as numbers: they need not sum to one, and may be negative or infinite.
-/// Positions decide nothing. Different lanes may be used from different threads without locks.
+/// Same ratings, same answer: the lowest rating is evicted, ties go to the earliest arrival; -0 equals +0. A NaN rating
+/// is a broken precondition, caught where MSRNN_ASSERT is on; elsewhere it counts as the lowest (unless the host
+/// compiles with -ffinite-math-only). Weights are taken as numbers: they need not sum to one, and may be negative or
+/// infinite. Positions decide nothing. Different lanes may be used from different threads without locks.
 ///
-/// Cost of a step: the policy's fold over the weights and one scan over the slots; no allocation, no exception.
-/// `Stamp` is the width of the scanned column; it bounds the capacity, not the number of tokens.
+/// Cost of a step: the policy's fold over the weights and one scan over the slots; once the budget is reached no
+/// allocation. Until then memory grows by doubling: a large budget costs nothing before it is used; see reserve(). A
+/// call that throws, for want of memory or out of a hook of the policy, leaves the lane as it was. Moved from, a lane
+/// is empty and may be used. `Stamp` is the width of the scanned column; it bounds the capacity, not the number of
+/// tokens.
 template <class P, class Stamp = std::int32_t>
-class Lane : detail::CheckedPolicy<P> {
+class Lane : detail::CheckedPolicy<P>, public LaneTokens<Stamp> {
+    using Tokens = LaneTokens<Stamp>;
+    using Tokens::table_;
+
 public:
     /// Throws std::invalid_argument with the sentence of validate().
-    explicit Lane(std::size_t budget) : Lane(Limits{.budget = budget}) {}
+    explicit Lane(std::size_t budget, P policy = {}, LaneId id = {})
+        : Lane(Limits{.budget = budget}, std::move(policy), id) {}
     explicit Lane(Limits limits, P policy = {}, LaneId id = {})
-        : policy_(std::move(policy)),
+        : Tokens({accepted(policy, limits), columns_of(policy)}),
+          policy_(std::move(policy)),
           id_(id),
-          needs_(msrnn::needs(policy_)),
-          budget_(limits.budget),
-          table_(accepted(policy_, limits), columns_of(policy_)),
-          victims_(table_.capacity()) {
+          observed_{.needs = msrnn::needs(policy_)},
+          budget_(limits.budget) {
         table_.protect(protection_of(policy_, budget_));
     }
 
@@ -64,71 +65,96 @@ public:
 
     /// The new token's slot: the latest vacancy, else a fresh one.
     Slot append(Position position) {
-        MSRNN_ASSERT(size() < capacity(),
+        MSRNN_ASSERT(table_.size() < table_.capacity(),
                      "msrnn: append() beyond the capacity; evict() first or ask for more capacity");
-        before_ = {.shown = shown_, .dropped = dropped_, .victim = victims_.front()};
-        shown_ = {};
-        return table_.append(position);
+        const Slot slot = table_.append(position);
+        before_ = {.shown = observed_.shown,
+                   .rows = observed_.rows,
+                   .dropped = table_.victims().size(),
+                   .victim = table_.victims().empty() ? Slot() : table_.victims().front()};
+        observed_.shown = {};
+        return slot;
     }
-    /// The slot the next append() returns.
-    Slot next() const { return table_.next(); }
+    /// The next `tokens` tokens are a prompt, or a part of one, with a choice at its end at the earliest: the policy
+    /// observes the last of them, as many as needs().rows says.
+    void prompt(std::size_t tokens) {
+        observed_.prompt_end = table_.seen() + tokens;
+        observed_.rows = 0;
+    }
+    /// Whether the policy observes the newest token: true but in a prompt.
+    bool observes() const { return observed_.wants(table_.seen()); }
 
     /// Shows the newest query's softmax weights over [0, extent()): row h at weights + h * stride.
     void observe(const float* weights, std::size_t query_heads, std::size_t stride) {
-        observe(Attention{.weights = weights, .query_heads = query_heads, .slots = extent(), .stride = stride});
+        observe(Attention{.weights = weights, .query_heads = query_heads, .slots = table_.extent(), .stride = stride});
     }
     /// The same, without gaps between the rows: [query heads x extent()].
     void observe(std::span<const float> weights) {
-        MSRNN_ASSERT(extent() > 0 && weights.size() % extent() == 0, "msrnn: weights are [query heads x extent()]");
-        observe(weights.data(), weights.size() / extent(), extent());
+        MSRNN_ASSERT(table_.extent() > 0 && weights.size() % table_.extent() == 0,
+                     "msrnn: weights are [query heads x extent()]");
+        observe(weights.data(), weights.size() / table_.extent(), table_.extent());
     }
-    /// Showing a policy what it does not read does nothing: one engine serves every policy.
+    /// Once per token: what arrives in parts is summed first, see Parts. Showing a policy what it does not read does
+    /// nothing: one engine serves every policy.
     void observe(const Attention& seen) {
-        MSRNN_ASSERT(seen.slots == extent(), "msrnn: weights have one column per slot of [0, extent())");
-        MSRNN_ASSERT(seen.query_heads > 0, "msrnn: weights have at least one row");
-        MSRNN_ASSERT(seen.query_heads == 1 || seen.stride >= seen.slots, "msrnn: rows of weights overlap");
-        if constexpr (ReadsWeights<P>) policy_.observe(seen, table_.view(id_));
-        shown_.weights = true;
+        MSRNN_ASSERT(seen.slots == table_.extent(), "msrnn: weights have one column per slot of [0, extent())");
+        MSRNN_ASSERT(seen.rows > 0, "msrnn: weights have at least one row");
+        MSRNN_ASSERT(seen.rows == 1 || seen.stride >= seen.slots, "msrnn: rows of weights overlap");
+        MSRNN_ASSERT(!observed_.shown.weights,
+                     "msrnn: weights are shown once per token; add what arrives in parts with Parts");
+        if constexpr (ReadsWeights<P>) look(seen);
+        observed_.shown.weights = true;
     }
     template <class RowOf>
     void observe(const Keys<RowOf>& keys) {
-        if constexpr (ReadsKeys<P>) policy_.observe(keys, table_.view(id_));
-        shown_.keys = true;
+        if constexpr (ReadsKeys<P>) look(keys);
+        observed_.shown.keys = true;
     }
     template <class RowOf>
     void observe(const Values<RowOf>& values) {
-        if constexpr (ReadsValues<P>) policy_.observe(values, table_.view(id_));
-        shown_.values = true;
+        if constexpr (ReadsValues<P>) look(values);
+        observed_.shown.values = true;
     }
 
-    /// Drops candidates until size() <= budget(). Returns the victims, weakest first, valid until the next call.
-    /// Their rows and positions stay readable until the slot is given out again.
-    /// Choosing before the policy was shown what it reads since the last append() is a broken precondition.
+    /// Evicts candidates until size() <= budget(). Returns the victims, weakest first, valid until the next
+    /// call. Their rows, positions and arrivals stay readable until the slot is given out again. Choosing before the
+    /// policy was shown what it reads since the last append() is a broken precondition.
     std::span<const Slot> evict() {
-        dropped_ = 0;
-        if (size() <= budget_) return {};
-        MSRNN_ASSERT(shown(), "msrnn: evict() before observe(): the policy was not shown what it rates by");
-        if constexpr (RatesLate<P>) policy_.rate(table_.view(id_));
+        if (table_.size() <= budget_) {
+            table_.forget_victims();
+            return {};
+        }
+        MSRNN_ASSERT(observed_.complete(),
+                     "msrnn: evict() before observe(): the policy was not shown what it rates by");
+        if constexpr (RatesLate<P>) rate();
         MSRNN_ASSERT(!rated_nan(), "msrnn: a rating is NaN");
-        if (size() == budget_ + 1)
-            drop(Slot(table_.weakest_candidate()));
-        else
-            drop_weakest(size() - budget_);
-        return victims();
+        table_.drop_weakest(table_.size() - budget_);
+        observed_.rows = 0;
+        return table_.victims();
     }
-    /// Drops this token, whatever protects it.
+    /// Evicts this token, whatever protects it. The newest token has then never come, nor have those before it that
+    /// were evicted: a draft that is rejected takes no place among the sinks or in the recent window. (What its own
+    /// query added to the ratings stays; take_back() undoes that too.)
     void evict(Slot slot) {
-        MSRNN_ASSERT(live(slot), "msrnn: evict(slot) of a slot that holds no token");
-        dropped_ = 0;
-        drop(slot);
+        const bool newest = table_.arrival(slot) + 1 == table_.seen();
+        evict(std::span(&slot, 1));
+        if (!newest) return;
+        if (observed_.prompt_left(table_.seen()) == 0) observed_.prompt_end = 0;
+        table_.rewind();
+        observed_.shown = observed_.needs;
     }
-    /// What the last evict() dropped.
-    std::span<const Slot> victims() const { return {victims_.data(), dropped_}; }
+    /// Evicts these tokens, which something else has chosen: another policy, a rule.
+    void evict(std::span<const Slot> slots) {
+        for ([[maybe_unused]] const Slot slot : slots)
+            MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
+        table_.forget_victims();
+        for (const Slot slot : slots) table_.drop(slot);
+    }
 
     // one step back //////////////////////////////////////////////////////////////////////////////////////////////////
 
     /// Ratings and columns as they are, memory_floats() at most: to be copied before a step that may be taken back.
-    std::size_t memory_floats() const { return table_.memory_floats(); }
+    std::size_t memory_floats() const { return table_.memory_room(); }
     void copy_memory(std::span<float> to) const { table_.copy_memory(to.data()); }
     /// The step that ends here, append() to evict(): to be kept until it may be taken back.
     LaneStep last_step() const {
@@ -136,23 +162,24 @@ public:
         step.token = table_.last_step();
         return step;
     }
-    /// Undoes the last step, of which those two were kept: as if its token had never come. It dropped one token at
-    /// most, and since then nothing else happened. The row of its slot is the owner's to put back. Again, for the step
-    /// before.
+    /// Undoes the last step, given its memory and its LaneStep: as if its token had never come. Precondition: it
+    /// evicted one token at most, and the lane was not changed since. The owner puts the row of its slot back. Call it
+    /// again for the step before. (Where a step before evicted several tokens, they are victims() no more.)
     void take_back(const LaneStep& step, std::span<const float> memory) {
-        MSRNN_ASSERT(step.token.dropped <= 1, "msrnn: take_back() of a step that dropped several tokens");
+        MSRNN_ASSERT(step.token.dropped <= 1, "msrnn: take_back() of a step that evicted several tokens");
         table_.take_back(step.token);
         table_.put_memory(memory.data());
-        shown_ = step.shown;
-        dropped_ = step.dropped;
-        victims_.front() = step.victim;
+        observed_.shown = step.shown;
+        observed_.rows = step.rows;
+        if (step.dropped == 1) table_.put_back_victim(step.victim);
     }
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
 
-    /// Fills each vacancy with a row from the end and calls carry(Move{from, to}) for it, so that extent() == size().
-    /// Every `from` lies at or behind size(), every `to` before it: the moves may be carried out in place, in any
-    /// order.
+    /// Fills each vacancy with a row from the end and calls carry(Move{from, to}) for it, so that extent() ==
+    /// size(). Every `from` lies at or behind size(), every `to` before it: the moves may be carried out
+    /// in place, in any order. If carry throws, the moves before stand and the lane is valid; call it again. Victims
+    /// keep position and arrival under a slot behind extent().
     template <class Carry>
     void compact(Carry carry) {
         table_.compact(carry);
@@ -160,9 +187,9 @@ public:
 
     /// Takes effect at the next evict(). Throws std::invalid_argument and changes nothing where misfit() says why.
     void set_budget(std::size_t budget) {
-        detail::refuse(misfit(budget, capacity()));
-        budget_ = budget;
+        detail::refuse(misfit(budget, table_.capacity()));
         table_.protect(protection_of(policy_, budget));
+        budget_ = budget;
     }
     /// Why this budget does not fit protection, pins or so many rows, in one sentence; empty where it does.
     std::string misfit(std::size_t budget, std::size_t rows) const {
@@ -174,35 +201,34 @@ public:
     /// Keeps the token in this slot until unpin() or evict(slot). False, and nothing changed, where sinks, recent
     /// window and pins would fill the budget so that no candidate is left.
     [[nodiscard]] bool pin(Slot slot) {
-        MSRNN_ASSERT(live(slot), "msrnn: pin() of a slot that holds no token");
-        if (pinned(slot)) return true;
-        const Protection held = protection();
-        const std::size_t pins = table_.pinned_behind(held.sinks) + (arrival(slot) >= held.sinks);
-        if (!detail::misfit(budget_, capacity(), held, pins).empty()) return false;
+        MSRNN_ASSERT(table_.live(slot), "msrnn: pin() of a slot that holds no token");
+        if (table_.pinned(slot)) return true;
+        const Protection held = table_.protection();
+        const std::size_t pins = table_.pinned_behind(held.sinks) + (table_.arrival(slot) >= held.sinks);
+        if (!detail::misfit(budget_, table_.capacity(), held, pins).empty()) return false;
         table_.pin(slot);
         return true;
     }
     void unpin(Slot slot) {
-        if (pinned(slot)) table_.unpin(slot);
+        if (table_.pinned(slot)) table_.unpin(slot);
     }
 
-    /// More rows, or fewer behind extent(); none moves. A growing, unbounded lane calls this before append().
+    /// More rows, or fewer behind extent(); none moves. Memory that is not used is given back.
     void set_capacity(std::size_t capacity) {
-        MSRNN_ASSERT(capacity >= extent(), "msrnn: set_capacity() below the rows in use; compact() first");
+        MSRNN_ASSERT(capacity >= table_.extent(), "msrnn: set_capacity() below the rows in use; compact() first");
         MSRNN_ASSERT(capacity > budget_ || budget_ == unbounded, "msrnn: set_capacity() must exceed the budget");
         detail::refuse(detail::too_large(capacity, SlotTable<Stamp>::max_capacity));
         table_.set_capacity(capacity);
-        const bool fewer = capacity < victims_.size();
-        victims_.resize(capacity);
-        if (fewer) victims_.shrink_to_fit();
-        dropped_ = 0;
     }
+    /// Memory for so many rows in use: append() allocates nothing until there are more.
+    void reserve(std::size_t rows) { table_.reserve((std::min)(rows, table_.capacity())); }
+    /// After this, assigning the other lane allocates nothing.
+    void make_room_for(const Lane& other) { table_.make_room_for(other.table_); }
 
     /// A new sequence: no tokens, counters at 0. Budget and capacity stay.
     void reset() {
         table_.reset();
-        dropped_ = 0;
-        shown_ = {};
+        observed_ = {.needs = observed_.needs};
     }
 
     // to be kept elsewhere ///////////////////////////////////////////////////////////////////////////////////////////
@@ -211,19 +237,23 @@ public:
     LaneRecord record() const {
         LaneRecord record;
         record.budget = budget_;
-        record.shown = shown_;
+        record.shown = observed_.shown;
+        record.rows = observed_.rows;
+        record.prompt = observed_.prompt_left(table_.seen());
         table_.write(record);
         return record;
     }
     /// Goes on where the record was made, with its budget. Throws std::invalid_argument and changes nothing where
     /// misfit() says why. The capacity stays.
     void restore(const LaneRecord& record) {
-        detail::refuse(misfit(record, capacity()));
-        budget_ = record.budget;
-        shown_ = record.shown;
-        dropped_ = 0;
+        detail::refuse(misfit(record, table_.capacity()));
+        const Protection protection = protection_of(policy_, record.budget);
         table_.read(record);
-        table_.protect(protection_of(policy_, budget_));
+        table_.protect(protection);
+        budget_ = record.budget;
+        observed_.shown = record.shown;
+        observed_.rows = record.rows;
+        observed_.prompt_end = record.prompt > 0 ? table_.seen() + record.prompt : 0;
     }
     /// Why this lane cannot go on from the record with so many rows, in one sentence; empty where it can.
     std::string misfit(const LaneRecord& record, std::size_t rows) const {
@@ -238,26 +268,10 @@ public:
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
 
-    std::size_t size() const { return table_.size(); }      ///< live slots
-    std::size_t extent() const { return table_.extent(); }  ///< rows that attention walks
-    std::size_t budget() const { return budget_; }
-    std::size_t capacity() const { return table_.capacity(); }
-    Arrival seen() const { return table_.seen(); }            ///< tokens appended
-    Arrival evictions() const { return table_.evictions(); }  ///< tokens dropped
-
-    bool live(Slot slot) const { return table_.live(slot); }
-    bool pinned(Slot slot) const { return table_.pinned(slot); }
-    bool candidate(Slot slot) const { return table_.candidate(slot); }
-    Position position(Slot slot) const { return table_.position(slot); }
-    Arrival arrival(Slot slot) const { return table_.arrival(slot); }
-    float rating(Slot slot) const { return table_.ratings()[slot]; }
-    std::span<const float> ratings() const { return table_.ratings(); }  ///< meaningless where a slot is vacant
-
-    Protection protection() const { return table_.protection(); }
+    std::size_t budget() const { return budget_; }  ///< slots that survive a choice
     const P& policy() const { return policy_; }
-    Needs needs() const { return needs_; }  ///< what the policy must be shown
+    Needs needs() const { return observed_.needs; }  ///< what the policy must be shown
     LaneId id() const { return id_; }
-    std::size_t bytes() const { return table_.bytes() + victims_.size() * sizeof(Slot); }  ///< of bookkeeping
 
 private:
     static std::size_t accepted(const P& policy, Limits limits) {
@@ -266,39 +280,31 @@ private:
         return limits.rows();
     }
 
-    bool shown() const {
-        return (shown_.weights || !needs_.weights) && (shown_.keys || !needs_.keys) &&
-               (shown_.values || !needs_.values);
+    template <class Evidence>
+    void look(const Evidence& seen) {
+        if (!observes()) return;
+        const std::size_t rows = observed_.rows + !observed_.shown.any();
+        detail::run_hook<detail::observe_never_throws<P, Evidence>>(
+            table_, [&] { policy_.observe(seen, table_.view(id_, rows)); });
+        observed_.rows = rows;
+    }
+    void rate() {
+        detail::run_hook<detail::rate_never_throws<P>>(table_, [&] {
+            if (observed_.needs.rates) table_.clear_ratings();
+            policy_.rate(table_.view(id_, observed_.rows));
+        });
     }
     bool rated_nan() const {
-        for (std::size_t slot = 0; slot < extent(); ++slot)
-            if (candidate(Slot(slot)) && rating(Slot(slot)) != rating(Slot(slot))) return true;
+        for (std::size_t slot = 0; slot < table_.extent(); ++slot)
+            if (const float rating = table_.ratings()[slot]; rating != rating && table_.candidate(Slot(slot)))
+                return true;
         return false;
-    }
-
-    void drop(Slot slot) {
-        table_.drop(slot);
-        victims_[dropped_++] = slot;
-    }
-    void drop_weakest(std::size_t tokens) {
-        std::size_t candidates = 0;
-        for (std::size_t slot = 0; slot < extent(); ++slot)
-            if (candidate(Slot(slot))) victims_[candidates++] = Slot(slot);
-        const auto first = victims_.begin();
-        std::partial_sort(
-            first, first + static_cast<std::ptrdiff_t>(tokens), first + static_cast<std::ptrdiff_t>(candidates),
-            [this](Slot a, Slot b) { return leaves_before(rating(a), arrival(a), rating(b), arrival(b)); });
-        for (std::size_t i = 0; i < tokens; ++i) drop(victims_[i]);
     }
 
     P policy_;
     LaneId id_;
-    Needs needs_;
-    Needs shown_;
+    detail::Observation observed_;
     std::size_t budget_;
-    SlotTable<Stamp> table_;
-    std::vector<Slot> victims_;
-    std::size_t dropped_ = 0;
     LaneStep before_;
 };
 

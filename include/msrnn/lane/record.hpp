@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 #include "../core/position.hpp"
 #include "../policy/policy.hpp"
 
@@ -20,13 +20,14 @@ namespace msrnn::inline MSRNN_ABI {
 struct LaneRecord {
     std::size_t budget = 0;
     Arrival seen = 0;
-    Needs shown;  ///< what the policy was shown since the newest token came
-    std::vector<Position> positions;
-    std::vector<std::int64_t>
-        arrivals;                      ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
-    std::vector<std::uint8_t> pinned;  ///< 1 where pinned
-    std::vector<float> ratings;
-    std::vector<float> columns;  ///< the policy's own: columns() of a slot, then those of the next
+    Needs shown;             ///< what the policy was shown since the newest token came
+    std::size_t rows = 0;    ///< query tokens observed since the last choice
+    std::size_t prompt = 0;  ///< tokens of a prompt that are still to come
+    OwnVector<Position> positions;
+    OwnVector<std::int64_t> arrivals;  ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
+    OwnVector<std::uint8_t> pinned;    ///< 1 where pinned
+    OwnVector<float> ratings;
+    OwnVector<float> columns;  ///< the policy's own: columns() of a slot, then those of the next
 
     std::size_t extent() const { return arrivals.size(); }
     std::size_t size() const {
@@ -56,7 +57,7 @@ std::string broken(const Record& record, std::size_t columns) {
         return "msrnn: a lane's record has seen " + text(record.seen) + " tokens, more than ever come; it is damaged";
 
     // Sorted: the vacancies, -v to -1, then the tokens, each once.
-    std::vector<std::int64_t> sorted = record.arrivals;
+    OwnVector<std::int64_t> sorted = record.arrivals;
     std::sort(sorted.begin(), sorted.end());
     const std::size_t vacancies = extent - record.size();
     for (std::size_t i = 0; i < extent; ++i) {

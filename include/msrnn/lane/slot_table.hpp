@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
-#include <vector>
+#include <span>
 
 #include "../config.hpp"
 #include "../core/position.hpp"
@@ -14,310 +13,309 @@
 #include "../core/ratings.hpp"
 #include "../core/selection.hpp"
 #include "../core/slot.hpp"
+#include "counts.hpp"
+#include "limits.hpp"
 #include "record.hpp"
+#include "slot_columns.hpp"
+#include "slot_list.hpp"
+#include "step.hpp"
+#include "victims.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
-
-/// A row that changes its place.
-struct Move {
-    Slot from;
-    Slot to;
-};
-
-/// What the newest token changed in a table, ratings and columns apart: enough to undo it.
-struct TokenStep {
-    Slot slot = {};              ///< the token's
-    bool fresh = false;          ///< no token had it before
-    Position position = {};      ///< that stood there
-    Slot newest = {};            ///< the token that was the newest
-    std::size_t dropped = 0;     ///< since it came
-    Slot victim = {};            ///< the last of them
-    Arrival victim_arrival = 0;  ///< and when that had come
-};
 
 /// Which token lies in which slot, and everything else that changes in a lane: one copyable value.
 ///
 /// Slots [0, extent()) have been given out; `size()` of them are live, the others are vacancies that wait for the next
-/// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: it orders live
-/// slots as arrivals do, and the largest stamp marks those that are vacant or pinned. Stamps are renumbered before they
-/// wrap, once in 2^30 tokens.
+/// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: the arrival
+/// itself as long as it fits; the largest stamp marks slots that are vacant or pinned. In a lane that has seen more
+/// tokens than a stamp can count (2^31) the scan reads arrivals: 1.6 us in place of 0.2 for 512 slots.
+///
+/// Memory grows with the slots that are used, by doubling up to the capacity. Whatever may throw comes first: a call
+/// that throws has changed nothing.
 template <class Stamp>
 class SlotTable {
 public:
-    static constexpr Stamp no_stamp = std::numeric_limits<Stamp>::max();
-    /// Renumbering keeps the distances of this many newest arrivals, so that a recent window stays an interval.
+    static constexpr Stamp no_stamp = (std::numeric_limits<Stamp>::max)();
     static constexpr std::size_t max_capacity = no_stamp / 2;
 
-    SlotTable(std::size_t capacity, std::size_t columns) : columns_(columns) { set_capacity(capacity); }
+    SlotTable(std::size_t capacity, std::size_t columns) : capacity_(capacity) {
+        slots_.own_columns = columns;
+        reserve(detail::rows_at_once(capacity));
+    }
+    SlotTable(const SlotTable&) = default;
+    SlotTable(SlotTable&&) noexcept = default;
+    SlotTable& operator=(SlotTable&&) noexcept = default;
+    SlotTable& operator=(const SlotTable& other) {
+        make_room_for(other);
+        capacity_ = other.capacity_;
+        slots_ = other.slots_;
+        vacant_ = other.vacant_;
+        victims_ = other.victims_;
+        counts_ = other.counts_;
+        return *this;
+    }
+    ~SlotTable() = default;
+    /// After this, assigning the other one allocates nothing.
+    void make_room_for(const SlotTable& other) {
+        slots_.make_room_for(other.slots_);
+        vacant_.make_room_for(other.vacant_);
+        victims_.make_room_for(other.victims_);
+    }
 
-    std::size_t size() const { return extent_ - vacancies_; }
-    std::size_t extent() const { return extent_; }
-    std::size_t capacity() const { return ratings_.size(); }
-    Arrival seen() const { return seen_; }
-    Arrival evictions() const { return evictions_; }
-    bool live(Slot slot) const { return slot < extent_ && arrivals_[slot] != no_arrival; }
-    bool pinned(Slot slot) const { return live(slot) && stamps_[slot] == no_stamp; }
-    Position position(Slot slot) const { return positions_[slot]; }
-    Arrival arrival(Slot slot) const { return arrivals_[slot]; }
-    std::span<const float> ratings() const { return {ratings_.data(), extent_}; }
-    bool candidate(Slot slot) const { return slot < extent_ && candidates().contain(stamps_[slot]); }
-    std::size_t weakest_candidate() const { return weakest(ratings(), stamps_.data(), candidates()); }
+    std::size_t size() const { return counts_.extent - vacant_.size(); }
+    std::size_t extent() const { return counts_.extent; }
+    std::size_t capacity() const { return capacity_; }
+    Arrival seen() const { return counts_.seen; }
+    Arrival evictions() const { return counts_.evictions; }
+    bool live(Slot slot) const { return slot < counts_.extent && slots_.arrivals[slot] < no_arrival; }
+    bool pinned(Slot slot) const { return live(slot) && slots_.stamps[slot] == no_stamp; }
+    Position position(Slot slot) const { return slots_.positions[slot]; }
+    Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
+    std::span<const float> ratings() const { return {slots_.ratings.data(), counts_.extent}; }
+    std::span<const Slot> victims() const { return victims_.slots(); }
+    bool candidate(Slot slot) const { return slot < counts_.extent && contains(candidates<Arrival>(), slot); }
+    // room ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Memory for so many slots in use.
+    void reserve(std::size_t slots) {
+        const std::size_t room = slots_.room();
+        if (slots <= room) return;
+        const std::size_t grown = (std::max)(slots, (std::min)(2 * room, capacity_));
+        vacant_.reserve(grown);
+        victims_.reserve(grown);
+        slots_.grow(grown, no_stamp);
+    }
+    /// More rows or fewer, but those given out stay; none moves, none is forgotten. Never throws.
+    void set_capacity(std::size_t capacity) {
+        capacity_ = capacity;
+        if (capacity >= slots_.room()) return;
+        std::size_t records = counts_.extent;
+        for (const Slot victim : victims()) records = (std::max)(records, victim + std::size_t{1});
+        slots_.shrink(capacity, records);
+        vacant_.shrink(capacity);
+        victims_.shrink(capacity);
+    }
+    /// The victims of the choice before are listed no more; what was kept of many is given back.
+    void forget_victims() {
+        victims_.clear();
+        slots_.cut_records(slots_.room());
+        victims_.shrink(slots_.room());
+    }
+
+    // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
     /// The slot the next append() gives out.
-    Slot next() const { return vacancies_ > 0 ? vacant_[vacancies_ - 1] : Slot(extent_); }
+    Slot next() const { return vacant_.size() > 0 ? vacant_.last() : Slot(counts_.extent); }
 
     Slot append(Position position) {
-        if (seen_ - stamp_zero_ == no_stamp) renumber();
         const Slot slot = next();
-        step_ = {.slot = slot, .fresh = vacancies_ == 0, .position = positions_[slot], .newest = newest_};
-        if (vacancies_ > 0)
-            --vacancies_;
+        reserve(slot + std::size_t{1});
+        counts_.step = {.slot = slot,
+                        .fresh = vacant_.size() == 0,
+                        .position = slots_.positions[slot],
+                        .arrival = slots_.arrivals[slot],
+                        .newest = counts_.newest,
+                        .youngest_gone = counts_.youngest_gone};
+        if (vacant_.size() > 0)
+            vacant_.remove_last();
         else
-            ++extent_;
-        ratings_[slot] = 0;
-        for (std::size_t c = 0; c < columns_; ++c) memory_[c * capacity() + slot] = 0;
-        stamps_[slot] = static_cast<Stamp>(seen_ - stamp_zero_);
-        arrivals_[slot] = seen_++;
-        positions_[slot] = position;
-        newest_ = slot;
+            ++counts_.extent;
+        slots_.ratings[slot] = 0;
+        for (std::size_t c = 0; c < slots_.own_columns; ++c) slots_.own_column(c, slot) = 0;
+        slots_.stamps[slot] = stamp_of(counts_.seen);
+        slots_.arrivals[slot] = counts_.seen++;
+        slots_.positions[slot] = position;
+        counts_.newest = slot;
         return slot;
     }
 
-    /// The position of a dropped token stays readable until its slot is given out again.
+    /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
     void drop(Slot slot) {
-        ++step_.dropped;
-        step_.victim = slot;
-        step_.victim_arrival = arrivals_[slot];
-        arrivals_[slot] = no_arrival;
-        stamps_[slot] = no_stamp;
-        vacant_[vacancies_++] = slot;
-        ++evictions_;
+        ++counts_.step.dropped;
+        counts_.step.victim = slot;
+        counts_.step.victim_arrival = slots_.arrivals[slot];
+        counts_.youngest_gone = (std::max)(counts_.youngest_gone, slots_.arrivals[slot] + 1);
+        slots_.arrivals[slot] |= no_arrival;
+        slots_.stamps[slot] = no_stamp;
+        vacant_.add(slot);
+        victims_.add(slot);
+        ++counts_.evictions;
+    }
+    void drop_weakest(std::size_t tokens) {
+        if (tokens == 1) {
+            const Slot weakest(weakest_candidate());
+            forget_victims();
+            return drop(weakest);
+        }
+        const auto within = candidates<Arrival>();
+        forget_victims();
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            if (contains(within, slot)) victims_.add(Slot(slot));
+        const std::span<Slot> order = victims_.slots();
+        std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(tokens), order.end(),
+                          [this](Slot a, Slot b) { return before(a, b); });
+        victims_.clear();
+        for (std::size_t i = 0; i < tokens; ++i) drop(order[i]);
+    }
+    /// If the newest tokens are gone, they have never come.
+    void rewind() {
+        Arrival seen = 0;
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            if (live(Slot(slot)) && slots_.arrivals[slot] >= seen) {
+                seen = slots_.arrivals[slot] + 1;
+                counts_.newest = Slot(slot);
+            }
+        counts_.evictions -= counts_.seen - seen;
+        counts_.seen = seen;
+        counts_.youngest_gone = (std::min)(counts_.youngest_gone, seen);
     }
 
-    const TokenStep& last_step() const { return step_; }
-    /// The token has never come. It is the newest, and with it one other left at most.
+    const TokenStep& last_step() const { return counts_.step; }
+    /// The token has never come. It is the newest, and with it one other was evicted at most.
     void take_back(const TokenStep& step) {
+        victims_.clear();
         if (step.dropped == 1) {
-            --vacancies_;
-            --evictions_;
-            arrivals_[step.victim] = step.victim_arrival;
-            stamps_[step.victim] = static_cast<Stamp>(step.victim_arrival - stamp_zero_);
-            if (step.victim_arrival < exact_from_) {  // it was not there when the old ones were numbered
-                stamps_[step.victim] = 0;
-                --stamp_zero_;
-                restamp();
-            }
+            vacant_.remove_last();
+            --counts_.evictions;
+            slots_.arrivals[step.victim] = step.victim_arrival;
+            slots_.stamps[step.victim] = stamp_of(step.victim_arrival);
         }
-        arrivals_[step.slot] = no_arrival;
-        stamps_[step.slot] = no_stamp;
-        positions_[step.slot] = step.position;
+        slots_.arrivals[step.slot] = step.arrival;
+        slots_.stamps[step.slot] = no_stamp;
+        slots_.positions[step.slot] = step.position;
         if (step.fresh)
-            --extent_;
+            --counts_.extent;
         else
-            vacant_[vacancies_++] = step.slot;
-        newest_ = step.newest;
-        --seen_;
+            vacant_.add(step.slot);
+        counts_.newest = step.newest;
+        counts_.youngest_gone = step.youngest_gone;
+        --counts_.seen;
     }
+    void put_back_victim(Slot victim) { victims_.add(victim); }
 
-    /// Ratings and columns of [0, extent()), one after the other.
-    std::size_t memory_floats() const { return (1 + columns_) * capacity(); }
-    void copy_memory(float* to) const {
-        std::memcpy(to, ratings_.data(), extent_ * sizeof(float));
-        for (std::size_t c = 0; c < columns_; ++c)
-            std::memcpy(to += extent_, memory_.data() + c * capacity(), extent_ * sizeof(float));
-    }
-    void put_memory(const float* from) {
-        std::memcpy(ratings_.data(), from, extent_ * sizeof(float));
-        for (std::size_t c = 0; c < columns_; ++c)
-            std::memcpy(memory_.data() + c * capacity(), from += extent_, extent_ * sizeof(float));
-    }
+    // the policy's numbers ///////////////////////////////////////////////////////////////////////////////////////////
 
-    /// Fills each vacancy with a row from the end.
-    template <class Carry>
-    void compact(Carry& carry) {
-        const std::size_t live_slots = size();
-        std::size_t from = extent_;
-        for (std::size_t to = 0; to < live_slots; ++to) {
-            if (live(Slot(to))) continue;
-            while (!live(Slot(--from))) {
-            }
-            carry(Move{Slot(from), Slot(to)});
-            move(from, to);
-        }
-        extent_ = live_slots;
-        vacancies_ = 0;
-    }
+    /// Ratings and columns of [0, extent()), one after the other; memory_room() bounds them until the room grows.
+    std::size_t memory_room() const { return slots_.memory_floats(slots_.room()); }
+    void copy_memory(float* to) const { slots_.copy_memory(counts_.extent, to); }
+    void put_memory(const float* from) { slots_.put_memory(counts_.extent, from); }
+    /// A copy for the case that a hook throws.
+    void keep_memory() { slots_.keep_memory(counts_.extent); }
+    void put_back_kept() { put_memory(slots_.kept.data()); }
+    void clear_ratings() { std::fill_n(slots_.ratings.data(), counts_.extent, 0.0f); }
 
-    void pin(Slot slot) { stamps_[slot] = no_stamp; }
-    void unpin(Slot slot) {
-        stamps_[slot] = 0;
-        restamp();
-    }
-    std::size_t pinned_behind(std::size_t sinks) const {
-        std::size_t count = 0;
-        for (std::size_t slot = 0; slot < extent_; ++slot) count += pinned(Slot(slot)) && arrivals_[slot] >= sinks;
-        return count;
-    }
-
-    /// Candidates are the live, unpinned slots whose arrival lies in [sinks, seen - recent).
-    void protect(Protection protection) {
-        protection_ = protection;
-        first_candidate_ = static_cast<Stamp>(protection.sinks < max_capacity ? protection.sinks : max_capacity);
-        if (stamp_zero_ == 0) return;
-        first_candidate_ = 0;
-        for (std::size_t slot = 0; slot < extent_; ++slot)
-            if (stamps_[slot] != no_stamp && arrivals_[slot] < protection.sinks && stamps_[slot] >= first_candidate_)
-                first_candidate_ = static_cast<Stamp>(stamps_[slot] + 1);
-    }
-    Protection protection() const { return protection_; }
-
-    /// More rows or fewer, but those given out stay; none moves, none is forgotten.
-    void set_capacity(std::size_t capacity) {
-        const std::size_t before = this->capacity();
-        if (capacity == before) return;
-        std::vector<float> memory(columns_ * capacity);
-        for (std::size_t c = 0; c < columns_; ++c)
-            for (std::size_t slot = 0; slot < extent_; ++slot) memory[c * capacity + slot] = memory_[c * before + slot];
-        memory_.swap(memory);
-        const auto resize = [&](auto& column, auto empty) {
-            column.resize(capacity, empty);
-            if (capacity < before) column.shrink_to_fit();
-        };
-        resize(ratings_, 0.0f);
-        resize(stamps_, no_stamp);
-        resize(arrivals_, no_arrival);
-        resize(positions_, Position());
-        resize(vacant_, Slot());
-    }
-
-    void reset() {
-        for (std::size_t slot = 0; slot < extent_; ++slot) {
-            stamps_[slot] = no_stamp;
-            arrivals_[slot] = no_arrival;
-        }
-        extent_ = vacancies_ = 0;
-        seen_ = evictions_ = stamp_zero_ = exact_from_ = 0;
-        protect(protection_);
-    }
-
-    void write(LaneRecord& record) const {
-        record.seen = seen_;
-        for (std::size_t slot = 0; slot < extent_; ++slot) {
-            record.positions.push_back(positions_[slot]);
-            record.arrivals.push_back(static_cast<std::int64_t>(arrivals_[slot]));
-            record.pinned.push_back(pinned(Slot(slot)));
-            record.ratings.push_back(ratings_[slot]);
-            for (std::size_t c = 0; c < columns_; ++c) record.columns.push_back(memory_[c * capacity() + slot]);
-        }
-        for (std::size_t i = 0; i < vacancies_; ++i)
-            record.arrivals[vacant_[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(vacancies_);
-    }
-    /// The record fits, see Lane::misfit().
-    void read(const LaneRecord& record) {
-        reset();
-        extent_ = record.extent();
-        vacancies_ = extent_ - record.size();
-        newest_ = {};
-        seen_ = record.seen;
-        evictions_ = seen_ - size();
-        for (std::size_t slot = 0; slot < extent_; ++slot) {
-            positions_[slot] = record.positions[slot];
-            ratings_[slot] = record.ratings[slot];
-            for (std::size_t c = 0; c < columns_; ++c)
-                memory_[c * capacity() + slot] = record.columns[slot * columns_ + c];
-            const std::int64_t arrival = record.arrivals[slot];
-            if (arrival < 0) {
-                vacant_[vacancies_ - static_cast<std::size_t>(-arrival)] = Slot(slot);
-                continue;
-            }
-            arrivals_[slot] = static_cast<Arrival>(arrival);
-            stamps_[slot] = record.pinned[slot] != 0 ? no_stamp : Stamp{};
-            if (arrivals_[slot] + 1 == seen_) newest_ = Slot(slot);
-        }
-        if (seen_ > no_stamp)
-            renumber();
-        else
-            restamp();
-    }
-
-    Ratings view(LaneId lane) {
-        return {.rating = {ratings_.data(), extent_},
-                .arrival = {arrivals_.data(), extent_},
-                .columns = memory_.data(),
-                .column_stride = capacity(),
-                .newest = newest_,
-                .seen = seen_,
+    Ratings view(LaneId lane, std::size_t rows) noexcept {
+        return {.rating = {slots_.ratings.data(), counts_.extent},
+                .arrival = {slots_.arrivals.data(), counts_.extent},
+                .columns = slots_.own.data(),
+                .column_stride = slots_.room(),
+                .newest = counts_.newest,
+                .seen = counts_.seen,
+                .rows = rows,
                 .lane = lane};
     }
 
-    std::size_t bytes() const {
-        const std::size_t a_slot =
-            (1 + columns_) * sizeof(float) + sizeof(Stamp) + sizeof(Arrival) + sizeof(Position) + sizeof(Slot);
-        return capacity() * a_slot;
+    // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Fills each vacancy with a row from the end. What is known of a victim changes places with it. The table is valid
+    /// after every move, should `carry` throw.
+    template <class Carry>
+    void compact(Carry& carry) {
+        const std::size_t live_slots = size();
+        const std::span<Slot> holes = vacant_.slots();
+        detail::VictimNames victims(victims_.slots(), vacant_.rest().first(live_slots));
+        std::sort(holes.begin(), holes.end());
+        std::size_t from = counts_.extent;
+        for (std::size_t i = 0; i < holes.size() && holes[i] < live_slots; ++i) {
+            while (!live(Slot(--from))) {
+            }
+            const Move move{Slot(from), holes[i]};
+            carry(move);
+            slots_.exchange(move.from, move.to);
+            if (counts_.newest == move.from) counts_.newest = move.to;
+            holes[i] = move.from;
+            victims.follow(move);
+        }
+        counts_.extent = live_slots;
+        vacant_.clear();
     }
+
+    void pin(Slot slot) { slots_.stamps[slot] = no_stamp; }
+    void unpin(Slot slot) { slots_.stamps[slot] = stamp_of(slots_.arrivals[slot]); }
+    std::size_t pinned_behind(std::size_t sinks) const {
+        std::size_t count = 0;
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            count += pinned(Slot(slot)) && slots_.arrivals[slot] >= sinks;
+        return count;
+    }
+
+    /// Candidates are the live, unpinned slots behind the first `sinks` arrivals and before the newest `recent` tokens.
+    void protect(Protection protection) { counts_.protection = protection; }
+    Protection protection() const { return counts_.protection; }
+
+    void reset() {
+        forget_victims();
+        vacant_.clear();
+        counts_.reset();
+    }
+
+    void write(LaneRecord& record) const {
+        record.seen = counts_.seen;
+        slots_.write(record, counts_.extent);
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
+        const std::span<const Slot> holes = vacant_.slots();
+        for (std::size_t i = 0; i < holes.size(); ++i)
+            record.arrivals[holes[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(holes.size());
+    }
+    /// The record fits, see Lane::misfit().
+    void read(const LaneRecord& record) {
+        const std::size_t vacancies = record.extent() - record.size();
+        reserve(record.extent());
+        reset();
+        counts_.extent = record.extent();
+        counts_.seen = record.seen;
+        counts_.evictions = record.seen - record.size();
+        if (counts_.evictions > 0) counts_.youngest_gone = record.seen;
+        slots_.read(record);
+        for (std::size_t hole = 0; hole < vacancies; ++hole) vacant_.add(Slot());
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) {
+            const Arrival arrival = slots_.arrivals[slot];
+            slots_.stamps[slot] = arrival >= no_arrival || record.pinned[slot] != 0 ? no_stamp : stamp_of(arrival);
+            if (record.arrivals[slot] < 0)
+                vacant_.slots()[vacancies - static_cast<std::size_t>(-record.arrivals[slot])] = Slot(slot);
+            if (arrival + 1 == counts_.seen) counts_.newest = Slot(slot);
+        }
+    }
+
+    std::size_t bytes() const { return slots_.bytes() + vacant_.bytes() + victims_.bytes(); }
 
 private:
-    Candidates<Stamp> candidates() const {
-        const std::size_t recent = protection_.recent;
-        if (recent >= seen_ - stamp_zero_) return {};
-        return {first_candidate_, static_cast<Stamp>(seen_ - stamp_zero_ - recent)};
+    static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
+
+    bool contains(Candidates<Arrival> within, std::size_t slot) const {
+        return slots_.stamps[slot] != no_stamp && within.contain(slots_.arrivals[slot]);
+    }
+    bool before(std::size_t a, std::size_t b) const {
+        return leaves_before(slots_.ratings[a], slots_.arrivals[a], slots_.ratings[b], slots_.arrivals[b]);
+    }
+    std::size_t weakest_candidate() const {
+        if (counts_.seen <= no_stamp) return weakest(ratings(), slots_.stamps.data(), candidates<Stamp>());
+        const auto within = candidates<Arrival>();
+        std::size_t found = counts_.extent;
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            if (contains(within, slot) && (found == counts_.extent || before(slot, found))) found = slot;
+        return found;
+    }
+    template <class Clock>
+    Candidates<Clock> candidates() const {
+        return counts_.candidates<Clock>({slots_.arrivals.data(), counts_.extent});
     }
 
-    /// The newest arrivals keep their distances; live slots older than those are numbered in order from 0.
-    void renumber() {
-        exact_from_ = seen_ - max_capacity;
-        Arrival older = 0;
-        for (std::size_t slot = 0; slot < extent_; ++slot) older += arrivals_[slot] < exact_from_;
-        stamp_zero_ = exact_from_ - older;
-        restamp();
-    }
-    void restamp() {
-        // Behind the vacancies there is room for a slot of every token.
-        const auto first = vacant_.begin() + static_cast<std::ptrdiff_t>(vacancies_);
-        auto end = first;
-        const auto give = [this](std::size_t slot, std::uint64_t stamp) {
-            if (stamps_[slot] != no_stamp) stamps_[slot] = static_cast<Stamp>(stamp);
-        };
-        for (std::size_t slot = 0; slot < extent_; ++slot) {
-            if (arrivals_[slot] >= exact_from_)
-                give(slot, arrivals_[slot] - stamp_zero_);
-            else
-                *end++ = Slot(slot);
-        }
-        std::sort(first, end, [this](Slot a, Slot b) { return arrivals_[a] < arrivals_[b]; });
-        for (auto old = first; old != end; ++old) give(*old, static_cast<std::uint64_t>(old - first));
-        protect(protection_);
-    }
-
-    void move(std::size_t from, std::size_t to) {
-        ratings_[to] = ratings_[from];
-        for (std::size_t c = 0; c < columns_; ++c) memory_[c * capacity() + to] = memory_[c * capacity() + from];
-        stamps_[to] = stamps_[from];
-        arrivals_[to] = arrivals_[from];
-        positions_[to] = positions_[from];
-        if (newest_ == from) newest_ = Slot(to);
-        stamps_[from] = no_stamp;
-        arrivals_[from] = no_arrival;
-    }
-
-    std::size_t columns_;
-    std::vector<float> ratings_;
-    std::vector<float> memory_;  // [columns][capacity]
-    std::vector<Stamp> stamps_;
-    std::vector<Arrival> arrivals_;
-    std::vector<Position> positions_;
-    std::vector<Slot>
-        vacant_;  // a stack of `vacancies_`; as long as the capacity, so that a copy never allocates later
-    std::size_t extent_ = 0;
-    std::size_t vacancies_ = 0;
-    Arrival seen_ = 0;
-    Arrival evictions_ = 0;
-    Arrival stamp_zero_ = 0;  // a new token's stamp is its arrival minus this
-    Arrival exact_from_ = 0;  // from this arrival on, so is every stamp
-    Protection protection_;
-    Stamp first_candidate_ = 0;
-    Slot newest_;
-    TokenStep step_;
+    std::size_t capacity_;
+    SlotColumns<Stamp> slots_;
+    SlotList vacant_;  // a stack
+    SlotList victims_;
+    Counts counts_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -89,7 +89,7 @@ public:
             },
             held_);
     }
-    void observe(const Attention& seen, Ratings rating) const {
+    void observe(const Attention& seen, Ratings rating) const noexcept {
         std::visit(
             [&]<class P>(const P& policy) {
                 if constexpr (ReadsWeights<P>) policy.observe(seen, rating);
@@ -97,7 +97,7 @@ public:
             held_);
     }
     template <class RowOf>
-    void observe(const Keys<RowOf>& keys, Ratings rating) const {
+    void observe(const Keys<RowOf>& keys, Ratings rating) const noexcept(noexcept(keys(Slot()))) {
         std::visit(
             [&]<class P>(const P& policy) {
                 if constexpr (ReadsKeys<P>) policy.observe(keys, rating);
@@ -105,14 +105,14 @@ public:
             held_);
     }
     template <class RowOf>
-    void observe(const Values<RowOf>& values, Ratings rating) const {
+    void observe(const Values<RowOf>& values, Ratings rating) const noexcept(noexcept(values(Slot()))) {
         std::visit(
             [&]<class P>(const P& policy) {
                 if constexpr (ReadsValues<P>) policy.observe(values, rating);
             },
             held_);
     }
-    void rate(Ratings rating) const {
+    void rate(Ratings rating) const noexcept {
         std::visit(
             [&]<class P>(const P& policy) {
                 if constexpr (RatesLate<P>) policy.rate(rating);

@@ -30,7 +30,7 @@ struct DecayedAttention {
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
-    void observe(const Attention& seen, Ratings rating) const { seen.mean_into(rating.rating, decay); }
+    void observe(const Attention& seen, Ratings rating) const noexcept { seen.mean_into(rating.rating, decay); }
     std::string validate() const {
         if (decay >= 0 && decay <= 1) return {};
         return "decay is " + std::to_string(decay) + "; it must lie between 0 and 1";

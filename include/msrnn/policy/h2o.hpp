@@ -27,7 +27,7 @@ struct H2O {
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
-    void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
+    void observe(const Attention& seen, Ratings rating) const noexcept { seen.sum_into(rating.rating, 1); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

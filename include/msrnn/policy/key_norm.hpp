@@ -29,7 +29,7 @@ struct KeyNorm {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
     template <class RowOf>
-    void observe(const Keys<RowOf>& key, Ratings rating) const {
+    void observe(const Keys<RowOf>& key, Ratings rating) const noexcept(noexcept(key(Slot()))) {
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             if (rating[slot] == 0 && rating.live(slot)) rating[slot] = -norm(key(Slot(slot)));
     }

@@ -10,21 +10,26 @@
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
 
-/// A policy rates slots, while observing or just before a choice. The lowest-rated candidate leaves; of equals the one
-/// that arrived first. A policy is a const value: what changes from step to step lies in the lane, so one policy object
-/// serves every lane and thread. All hooks are const, all are optional:
+/// A policy rates slots, while observing or just before a choice. The candidate with the lowest rating is evicted; ties
+/// go to the earliest arrival. A policy is a const value: what changes from step to step lies in the lane, so one
+/// policy object serves every lane and thread. It has observe() or rate(); all other hooks are optional; all are const:
 ///
-///     void observe(const Attention&, Ratings) const;      // after a step's softmax
-///     void observe(const Keys<RowOf>&, Ratings) const;    // after a step's key is written (template over RowOf)
-///     void observe(const Values<RowOf>&, Ratings) const;
-///     void rate(Ratings) const;                           // once before a choice; ratings are stale until then
+///     void observe(const Attention&, Ratings) const;      // once per query token, after its softmax
+///     void observe(const Keys<RowOf>&, Ratings) const;    // then, after its key is written (template over RowOf)
+///     void observe(const Values<RowOf>&, Ratings) const;  // then
+///     void rate(Ratings) const;                           // once per choice; every rating is 0 when it starts
 ///     Protection protection(std::size_t budget) const;    // without it the newest token is protected
 ///     std::size_t columns() const;                        // floats per slot that the lane keeps for the policy
-///     std::size_t rows() const;                           // how many of a prompt's last tokens it wants to be shown
+///     std::size_t rows() const;                           // it observes only so many of a prompt's last tokens
 ///     std::string validate() const;                       // empty, or what is wrong with the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
+///
+/// With a rate() the ratings are its output: a choice starts clean. Without one they belong to observe() and last. A
+/// policy that sums over a window starts anew where Ratings::rows is 1. One that evicts in order of arrival says so:
+/// `void rate(Ratings) const {}`. A hook that throws leaves the lane as it was; for that the lane copies its ratings
+/// before each call, unless the hook is noexcept.
 namespace msrnn::inline MSRNN_ABI {
 
 /// Which heads share one decision: all heads of a layer drop the same tokens, or each KV head drops its own.
@@ -40,12 +45,15 @@ struct Needs {
     bool weights = false;
     bool keys = false;
     bool values = false;
-    std::size_t rows = all_rows;  ///< of the tokens since the last choice, so many of the last
+    std::size_t rows = all_rows;  ///< of a prompt's tokens, so many of the last
+    bool rates = false;           ///< it rates once per choice: ratings are 0 before
+
+    constexpr bool any() const { return weights || keys || values; }
 };
 
 namespace detail {
 struct AnyRow {
-    std::span<const float> operator()(Slot) const { return {}; }
+    std::span<const float> operator()(Slot) const noexcept { return {}; }
 };
 struct AnySetting {
     template <class Value>
@@ -96,15 +104,15 @@ concept StatesNeeds = requires(const P& p) {
 };
 
 template <class P>
-concept Policy = std::copyable<P> &&(ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P> || RatesLate<P> || Protects<P> ||
-                                     StatesNeeds<P> || requires { P::name; });
+concept Policy = std::copyable<P> &&
+    (ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P> || RatesLate<P> || StatesNeeds<P>);
 
 template <class P>
 constexpr Needs needs(const P& policy) {
     if constexpr (StatesNeeds<P>) {
         return policy.needs();
     } else {
-        Needs wanted{.weights = ReadsWeights<P>, .keys = ReadsKeys<P>, .values = ReadsValues<P>};
+        Needs wanted{.weights = ReadsWeights<P>, .keys = ReadsKeys<P>, .values = ReadsValues<P>, .rates = RatesLate<P>};
         if constexpr (CountsRows<P>) wanted.rows = policy.rows();
         return wanted;
     }
@@ -134,71 +142,6 @@ constexpr std::size_t columns_of(const P& policy) {
         return 0;
 }
 
-namespace detail {
-// A class that inherits a name twice cannot be asked for it: that finds a member of any kind, overloads and templates.
-struct NamesObserve {
-    int observe;
-};
-struct NamesRate {
-    int rate;
-};
-struct NamesProtection {
-    int protection;
-};
-struct NamesColumns {
-    int columns;
-};
-struct NamesRows {
-    int rows;
-};
-struct NamesSettings {
-    int settings;
-};
-template <class P, class Name>
-struct Both : P, Name {};
-template <class P>
-concept SaysObserve = !requires {
-    &Both<P, NamesObserve>::observe;
-};
-template <class P>
-concept SaysRate = !requires {
-    &Both<P, NamesRate>::rate;
-};
-template <class P>
-concept SaysProtection = !requires {
-    &Both<P, NamesProtection>::protection;
-};
-template <class P>
-concept SaysColumns = !requires {
-    &Both<P, NamesColumns>::columns;
-};
-template <class P>
-concept SaysRows = !requires {
-    &Both<P, NamesRows>::rows;
-};
-template <class P>
-concept SaysSettings = !requires {
-    &Both<P, NamesSettings>::settings;
-};
-
-/// A near miss is one sentence. Instantiated by whatever takes a policy.
-template <class P>
-struct CheckedPolicy {
-    static_assert(!SaysObserve<P> || StatesNeeds<P> || ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P>,
-                  "msrnn: this policy's observe() must be const and take (const Attention&, Ratings), "
-                  "(const Keys<RowOf>&, Ratings) or (const Values<RowOf>&, Ratings).");
-    static_assert(!SaysRate<P> || StatesNeeds<P> || RatesLate<P>,
-                  "msrnn: this policy's rate() must be `void rate(Ratings) const`.");
-    static_assert(!SaysProtection<P> || Protects<P>,
-                  "msrnn: this policy's protection() must be `Protection protection(std::size_t budget) const`.");
-    static_assert(!SaysColumns<P> || KeepsColumns<P>,
-                  "msrnn: this policy's columns() must be `std::size_t columns() const`.");
-    static_assert(!SaysRows<P> || CountsRows<P>, "msrnn: this policy's rows() must be `std::size_t rows() const`.");
-    static_assert(!SaysSettings<P> || TellsSettings<P>,
-                  "msrnn: this policy's settings() must be `template <class Tell> void settings(Tell tell) const` and "
-                  "call tell(name, value).");
-    static_assert(Policy<P>, "msrnn: a policy is copyable and has observe(), rate(), protection() or a name.");
-};
-}  // namespace detail
-
 }  // namespace msrnn::inline MSRNN_ABI
+
+#include "checks.hpp"

@@ -36,14 +36,23 @@ struct Protect {
         else
             return {};
     }
-    void observe(const Attention& seen, Ratings rating) const requires ReadsWeights<P> { policy.observe(seen, rating); }
+    void observe(const Attention& seen, Ratings rating) const
+        noexcept(noexcept(policy.observe(seen, rating))) requires ReadsWeights<P> {
+        policy.observe(seen, rating);
+    }
     template <class RowOf>
         requires ReadsKeys<P>
-    void observe(const Keys<RowOf>& keys, Ratings rating) const { policy.observe(keys, rating); }
+    void observe(const Keys<RowOf>& keys, Ratings rating) const noexcept(noexcept(policy.observe(keys, rating))) {
+        policy.observe(keys, rating);
+    }
     template <class RowOf>
         requires ReadsValues<P>
-    void observe(const Values<RowOf>& values, Ratings rating) const { policy.observe(values, rating); }
-    void rate(Ratings rating) const requires RatesLate<P> { policy.rate(rating); }
+    void observe(const Values<RowOf>& values, Ratings rating) const noexcept(noexcept(policy.observe(values, rating))) {
+        policy.observe(values, rating);
+    }
+    void rate(Ratings rating) const noexcept(noexcept(policy.rate(rating))) requires RatesLate<P> {
+        policy.rate(rating);
+    }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

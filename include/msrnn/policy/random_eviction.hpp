@@ -24,7 +24,7 @@ struct RandomEviction {
         tell("seed", seed);
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 1}; }
-    void rate(Ratings rating) const {
+    void rate(Ratings rating) const noexcept {
         const std::uint64_t draw = mix(mix(mix(mix(seed) ^ rating.lane.layer) ^ rating.lane.kv_head) ^ rating.seen);
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             rating[slot] = static_cast<float>(mix(draw ^ rating.arrival[slot]) >> 40);

@@ -23,6 +23,7 @@ struct SinkWindow {
         tell("sinks", sinks);
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = sinks, .recent = 1}; }
+    void rate(Ratings) const noexcept {}
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

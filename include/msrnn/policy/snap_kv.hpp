@@ -2,24 +2,24 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
 /// SnapKV: keeps what the last queries of a prompt look at, and their neighbours. A selector for State::prefill().
 ///
-/// sum[slot] = sum over the last `window` tokens' queries of the mean over the lane's query heads of
-/// weight[head][slot]. rating[slot] = sum pooled over the `kernel` neighbours in time, of the tokens before the window:
-/// their average (beyond either end a neighbour counts as 0, divided by `kernel` all the same), or their maximum. The
-/// window itself is protected, so the budget holds `budget - window` chosen tokens and the window. One lane for a KV
-/// head. Needs weights, `window` rows of them. Cost: query_heads * slots additions a row; once for the choice a sort by
-/// arrival and slots * kernel additions. The choice allocates: it is made for prompts, not for every step. Source:
-/// arXiv 2404.14469 and the authors' code; of its variants for grouped queries the one that takes the mean over the
-/// group, then pools (AdaKV). Deviations: one choice per KV head, where the authors' cache keeps a copy of the rows for
-/// each query head; a prompt is kept whole up to the budget, there only below it.
+/// sum[slot] = sum over the last `window` tokens' queries of the prompt, or of the chunk that the choice ends, of the
+/// mean over the lane's query heads of weight[head][slot]. rating[slot] = sum pooled over the `kernel` neighbours in
+/// time, of the tokens before the window: their average (beyond either end a neighbour counts as 0, divided by `kernel`
+/// all the same), or their maximum. The window itself is protected, so the budget holds `budget - window` chosen tokens
+/// and the window. One lane for a KV head. Needs weights, `window` rows of them. Cost: query_heads * slots additions a
+/// row; once for the choice a sort by arrival and slots * kernel additions. The choice allocates: it is made for
+/// prompts, not for every step. Source: arXiv 2404.14469 and the authors' code; of its variants for grouped queries the
+/// one that takes the mean over the group, then pools (AdaKV). Deviations: one choice per KV head, where the authors'
+/// cache keeps a copy of the rows for each query head; a prompt is kept whole up to the budget, there only below it.
 struct SnapKV {
     static constexpr const char* name = "snap-kv";
     enum class Pooling : unsigned char { average, maximum };
@@ -46,27 +46,26 @@ struct SnapKV {
                "; it must be odd, so that a token is the middle of its neighbours";
     }
 
-    void observe(const Attention& seen, Ratings rating) const {
-        const auto sum = rating.column(0);
-        seen.mean_into(sum, 1);
+    void observe(const Attention& seen, Ratings rating) const noexcept {
+        seen.mean_into(rating.column(0), rating.rows == 1 ? 0 : 1);
     }
     void rate(Ratings rating) const {
         const auto sum = rating.column(0);
-        const std::vector<Slot> before = before_window(rating);
+        const OwnVector<Slot> before = before_window(rating);
         const std::size_t reach = kernel / 2;
         for (std::size_t i = 0; i < before.size(); ++i) {
             const std::size_t first = i < reach ? 0 : i - reach, end = std::min(i + reach + 1, before.size());
             float pooled = 0;
-            for (std::size_t near = first; near < end; ++near)
-                pooled = pooling == Pooling::maximum ? std::max(pooled, sum[before[near]]) : pooled + sum[before[near]];
+            for (std::size_t by = first; by < end; ++by)
+                pooled = pooling == Pooling::maximum ? std::max(pooled, sum[before[by]]) : pooled + sum[before[by]];
             rating[before[i]] = pooling == Pooling::maximum ? pooled : pooled / static_cast<float>(kernel);
         }
     }
 
 private:
     /// The live slots whose tokens came before the window, in the order of their arrival.
-    std::vector<Slot> before_window(Ratings rating) const {
-        std::vector<Slot> slots;
+    OwnVector<Slot> before_window(Ratings rating) const {
+        OwnVector<Slot> slots;
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             if (rating.live(slot) && rating.arrival[slot] + window < rating.seen) slots.emplace_back(slot);
         std::sort(slots.begin(), slots.end(), [&](Slot a, Slot b) { return rating.arrival[a] < rating.arrival[b]; });

@@ -25,7 +25,7 @@ struct Tova {
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 0}; }
     constexpr std::size_t rows() const { return 1; }
-    void observe(const Attention& seen, Ratings rating) const { seen.mean_into(rating.rating, 0); }
+    void observe(const Attention& seen, Ratings rating) const noexcept { seen.mean_into(rating.rating, 0); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

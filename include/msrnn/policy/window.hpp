@@ -14,6 +14,8 @@ namespace msrnn::inline MSRNN_ABI {
 struct Window {
     static constexpr const char* name = "window";
     static constexpr Scope scope = Scope::layer;
+
+    void rate(Ratings) const noexcept {}
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

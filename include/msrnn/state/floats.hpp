@@ -22,19 +22,42 @@ concept EigenVector = requires(V& vector) {
 template <class V, class T>
 concept FloatsOf = EigenVector<V, T> || std::convertible_to<V, std::span<T>>;
 
-/// A std::span that is also made from Eigen vectors, maps and columns, which are no ranges in the standard's eyes.
-/// `T` is float for what is written, const float for what is read. Elements lie without gaps.
+namespace detail {
+template <class V>
+constexpr bool has_gaps() {
+    if constexpr (requires { std::remove_cvref_t<V>::InnerStrideAtCompileTime; })
+        return std::remove_cvref_t<V>::InnerStrideAtCompileTime != 1;
+    else
+        return false;
+}
+}  // namespace detail
+
+/// A std::span that is also made from Eigen vectors, maps and columns, which do not model std::ranges::range.
+/// `T` is float for what is written, const float for what is read. Elements lie without gaps: a row of a column-major
+/// matrix does not compile.
 template <class T>
 class Floats : public std::span<T> {
 public:
     template <FloatsOf<T> Vector>
     Floats(Vector&& vector) : std::span<T>(view(std::forward<Vector>(vector))) {}
+    template <class Other>
+        requires(!FloatsOf<Other, T>)
+    Floats(Other&&) {
+        static_assert(
+            FloatsOf<Other, T>,
+            "msrnn: q, k, v and out are vectors of float: std::vector<float>, std::span, std::array, an Eigen "
+            "vector, column or map. Not double, not a matrix (give a map of its memory), not a bare pointer "
+            "(give std::span(pointer, size)); out is not const.");
+    }
 
 private:
     template <class Vector>
     static std::span<T> view(Vector&& vector) {
         if constexpr (EigenVector<Vector, T>) {
-            MSRNN_ASSERT(vector.innerStride() == 1, "msrnn: an Eigen vector with gaps; copy it first");
+            static_assert(
+                !detail::has_gaps<Vector>(),
+                "msrnn: this Eigen vector has gaps between its numbers (a row of a column-major matrix, a map "
+                "with an inner stride); store the matrix as Eigen::RowMajor, or copy the row into a VectorXf.");
             return {vector.data(), static_cast<std::size_t>(vector.size())};
         } else {
             return std::forward<Vector>(vector);

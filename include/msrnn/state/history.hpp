@@ -7,38 +7,52 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
 #include "rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// What the last steps of one lane wrote over, at most `depth` of them: the ratings and columns before each, and the
-/// rows in whose place its token came. A ring; nothing is allocated by a step, unless the lane grows.
+/// The undo buffer of one lane: for each of the last `depth` steps, the ratings and columns before it and the key and
+/// value rows that its token overwrote. A ring; a step allocates nothing, unless the lane grows.
 ///
-/// bytes() = (depth + 1) * (capacity * (1 + columns) floats + heads of the lane * 2 rows + 128): for each token that
-/// can be taken back a copy of the ratings and a victim's rows. A step copies one such entry.
+/// bytes() = (depth + 1) * (slots * (1 + columns) floats + heads of the lane * 2 rows + 128). A step copies one such
+/// entry.
 template <class P, StoredScalar Scalar>
 class History {
 public:
-    History(std::size_t depth, const Lane<P>& lane, std::size_t heads, std::size_t head_dim)
-        : steps_(depth + 1, Step{{}, std::vector<float>(lane.memory_floats())}),
-          rows_(heads, HeadRows<Scalar>{{depth + 1, head_dim}, {depth + 1, head_dim}}) {}
+    History(std::size_t depth, std::size_t heads, std::size_t head_dim)
+        : steps_(depth + 1), rows_(heads, HeadRows<Scalar>{{depth + 1, head_dim}, {depth + 1, head_dim}}) {}
 
     std::size_t steps() const { return kept_; }
+    std::size_t depth() const { return steps_.size() - 1; }
+
+    /// Memory for steps of the lane as it is.
+    void reserve(const Lane<P>& lane) {
+        for (Step& step : steps_)
+            if (step.memory.size() < lane.memory_floats()) step.memory.resize(lane.memory_floats());
+    }
+    void shrink(const Lane<P>& lane) {
+        for (Step& step : steps_)
+            if (step.memory.size() > lane.memory_floats()) {
+                step.memory.resize(lane.memory_floats());
+                step.memory.shrink_to_fit();
+            }
+    }
+    void make_room_for(const History& other) {
+        for (std::size_t i = 0; i < steps_.size(); ++i) steps_[i].memory.reserve(other.steps_[i].memory.size());
+    }
 
     /// Before a step writes its token's rows. Each head may do so on a thread of its own.
     void keep(std::size_t head, const HeadRows<Scalar>& rows, Slot slot) { rows_[head].copy(rows, slot, Slot(now_)); }
-    /// Before the token comes into the lane.
-    void begin(const Lane<P>& lane) {
-        std::vector<float>& memory = steps_[now_].memory;
-        if (memory.size() < lane.memory_floats()) memory.resize(lane.memory_floats());
-        lane.copy_memory(memory);
-    }
-    /// When it has come and another has left.
+    /// Before the token is appended. There is memory for it.
+    void begin(const Lane<P>& lane) { lane.copy_memory(steps_[now_].memory); }
+    std::span<const float> memory() const { return steps_[now_].memory; }
+    /// When it was appended and another was evicted.
     void end(const Lane<P>& lane) {
         steps_[now_].of_lane = lane.last_step();
         now_ = (now_ + 1) % steps_.size();
-        kept_ = std::min(kept_ + 1, steps_.size() - 1);
+        kept_ = (std::min)(kept_ + 1, depth());
     }
     void forget() { kept_ = 0; }
 
@@ -62,10 +76,10 @@ public:
 
 private:
     struct Step {
-        LaneStep of_lane;
-        std::vector<float> memory;
+        LaneStep of_lane = {};
+        OwnVector<float> memory = {};
     };
-    std::vector<Step> steps_;             // [depth + 1]: one is that of a step half done
+    std::vector<Step> steps_;             // [depth + 1]: one is that of a half step
     std::vector<HeadRows<Scalar>> rows_;  // [heads of the lane], each of so many rows
     std::size_t now_ = 0;                 // the entry of the next step
     std::size_t kept_ = 0;

@@ -3,7 +3,9 @@
 
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
 #include <span>
+#include <string>
 
 #include "../config.hpp"
 #include "../core/position.hpp"
@@ -24,23 +26,37 @@ struct Prefill {
     static constexpr Prefill chunked(std::size_t tokens) { return {.chunk = tokens}; }
 };
 
-/// The positions of a prompt: consecutive from a first one on (modulo 2^64), or one for each token.
+/// The positions of a prompt: consecutive from a first one on (modulo 2^64), or one for each token. A list of them is
+/// read where it lies; an empty one is a list of no positions.
 class Positions {
 public:
     template <std::integral Integer>
     Positions(Integer first) : first_(first) {}
     Positions(Position first) : first_(first) {}
-    Positions(std::span<const Position> each) : each_(each) {}
+    Positions(std::initializer_list<Position> each) : each_(each.begin(), each.size()), listed_(true) {}
+    /// A std::vector, std::array or std::span of positions.
+    template <class List>
+        requires std::convertible_to<const List&, std::span<const Position>> Positions(const List& each)
+            : each_(each), listed_(true) {}
 
-    Position operator[](std::size_t token) const {
-        return each_.empty() ? Position(static_cast<std::uint64_t>(first_.value()) + token) : each_[token];
-    }
-    bool fit(std::size_t tokens) const { return each_.empty() || each_.size() == tokens; }
+        Position operator[](std::size_t token) const {
+            return listed_ ? each_[token] : Position(static_cast<std::uint64_t>(first_.value()) + token);
+        }
+        bool fit(std::size_t tokens) const { return !listed_ || each_.size() == tokens; }
+        std::size_t listed() const { return each_.size(); }
 
-private:
-    Position first_;
-    std::span<const Position> each_;
+    private:
+        Position first_;
+        std::span<const Position> each_;
+        bool listed_ = false;
 };
+
+/// Why a span of this size is wrong, in one sentence; empty where it is right.
+inline std::string wrong_size(const char* name, std::size_t size, std::size_t wanted, const char* meaning) {
+    if (size == wanted) return {};
+    return "msrnn: " + std::string(name) + " has " + std::to_string(size) + " numbers; it is " + meaning + ", here " +
+           std::to_string(wanted);
+}
 
 /// A prompt in the caller's memory: q and out are [tokens][query_heads][head_dim], k and v
 /// [tokens][kv_heads][head_dim].
@@ -53,9 +69,21 @@ struct Prompt {
     std::size_t tokens() const { return q.size() / query_width(); }
     std::size_t query_width() const { return shape.query_heads * shape.head_dim; }
     std::size_t width() const { return shape.kv_heads * shape.head_dim; }
-    bool fits() const {
-        return q.size() == tokens() * query_width() && out.size() == q.size() && k.size() == tokens() * width() &&
-               v.size() == k.size() && positions.fit(tokens());
+    /// Which size is wrong, in one sentence; empty where none is.
+    std::string misfit() const {
+        if (!positions.fit(tokens()))
+            return "msrnn: " + std::to_string(positions.listed()) + " positions for " + std::to_string(tokens()) +
+                   " tokens; give one for each, or the first alone";
+        if (std::string wrong = wrong_size("q", q.size(), tokens() * query_width(), "[tokens][query_heads][head_dim]");
+            !wrong.empty())
+            return wrong;
+        if (std::string wrong = wrong_size("k", k.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
+            !wrong.empty())
+            return wrong;
+        if (std::string wrong = wrong_size("v", v.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
+            !wrong.empty())
+            return wrong;
+        return wrong_size("out", out.size(), q.size(), "as long as q");
     }
     /// The row of one token and KV head in `rows`, which is k or v.
     std::span<const float> row(std::span<const float> rows, std::size_t token, std::size_t kv_head) const {

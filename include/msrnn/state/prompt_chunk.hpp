@@ -17,10 +17,10 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// Tokens [first, first + count) of a prompt on their way into one lane, whose stored tokens lie in [0, size()).
 ///
-/// watch(), choose(), store(), in this order. The tokens' rows are read where the caller has them; only the survivors
-/// are copied. Rows that are stored as another scalar than float are seen as they will be stored, so that a prompt
-/// gives what steps give: the chunk then holds a copy of all rows of the lane, as floats. A chooser is the lane of
-/// another policy, which comes to know the same tokens in the same slots.
+/// watch(), choose(), store(), in this order; only store() changes rows, and it never throws. The tokens' rows are read
+/// where the caller has them; only the survivors are copied. Rows that are stored as another scalar than float are seen
+/// as they will be stored, so that a prompt gives what steps give: watch() then holds a copy of all rows of the lane,
+/// as floats. A chooser is the lane of a selector, which sees the same tokens in the same slots.
 template <class P, class Scalar>
 class PromptChunk {
 public:
@@ -32,16 +32,15 @@ public:
           lane_(lane),
           heads_(heads),
           kv_head_(kv_head),
-          stored_(lane.size()) {
-        if constexpr (copied)
-            for (std::size_t beside = 0; beside < heads_.size(); ++beside)
-                copies_.push_back({floats(heads_[beside].keys, prompt_.k, kv_head + beside),
-                                   floats(heads_[beside].values, prompt_.v, kv_head + beside)});
-    }
+          stored_(lane.size()) {}
 
     /// Attends, and shows the lane (and the chooser) every token that its policy wants to see.
     template <class Selector>
     void watch(Lane<Selector>* chooser) {
+        if constexpr (copied)
+            for (std::size_t beside = 0; beside < heads_.size(); ++beside)
+                copies_.push_back({floats(heads_[beside].keys, prompt_.k, kv_head_ + beside),
+                                   floats(heads_[beside].values, prompt_.v, kv_head_ + beside)});
         constexpr std::size_t block = 32;
         const std::size_t query_heads = heads_.size() * prompt_.shape.group();
         const std::size_t stride = whole_lines(stored_ + count_);
@@ -59,24 +58,26 @@ public:
                 if (chooser != nullptr) arrive(*chooser, t, seen);
             }
         }
+        copies_ = {};
     }
 
-    /// Drops down to the budget. What the chooser drops, the lane drops by name.
+    /// Down to the budget, without gaps. True if a token was evicted. What the chooser evicts, the lane evicts by name.
     template <class Selector>
-    void choose(Lane<Selector>* chooser) {
+    bool choose(Lane<Selector>* chooser) {
         if (chooser == nullptr) {
             lane_.evict();
-            return;
+        } else {
+            lane_.evict(chooser->evict());
+            chooser->compact([](Move) {});
         }
-        for (const Slot victim : chooser->evict()) lane_.evict(victim);
-        chooser->compact([](Move) {});
+        lane_.compact([this](Move move) { moves_.push_back(move); });
+        return !lane_.victims().empty();
     }
 
-    /// Copies the survivors' rows and closes the gaps between them.
+    /// Copies the survivors' rows, into memory that is there.
     void store() {
-        for (std::size_t slot = stored_; slot < lane_.size(); ++slot)
-            if (lane_.live(Slot(slot))) copy(slot, slot);
-        lane_.compact([this](Move move) { copy(move.from, move.to); });
+        for (std::size_t slot = stored_; slot < lane_.size(); ++slot) copy(slot, slot);
+        for (const Move move : moves_) copy(move.from, move.to);
     }
 
 private:
@@ -121,11 +122,10 @@ private:
     template <class AnyLane>
     void arrive(AnyLane& lane, std::size_t token, const Attention& seen) {
         lane.append(prompt_.positions[first_ + token]);
-        const Needs wanted = lane.needs();
-        if (count_ - token > wanted.rows) return;
+        if (!lane.observes()) return;
         lane.observe(seen);
-        lane.observe(Keys{[&](Slot slot) { return row(slot, &HeadRows<float>::keys, prompt_.k); }});
-        lane.observe(Values{[&](Slot slot) { return row(slot, &HeadRows<float>::values, prompt_.v); }});
+        lane.observe(Keys{[&](Slot slot) noexcept { return row(slot, &HeadRows<float>::keys, prompt_.k); }});
+        lane.observe(Values{[&](Slot slot) noexcept { return row(slot, &HeadRows<float>::values, prompt_.v); }});
     }
     std::span<const float> row(Slot slot, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
         if constexpr (copied)
@@ -150,6 +150,7 @@ private:
     std::size_t kv_head_;
     std::size_t stored_;
     std::vector<HeadRows<float>> copies_;  // [heads of the lane], empty where rows are float
+    std::vector<Move> moves_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -18,6 +18,7 @@ template <class Beam>
 struct Reordering {
     std::span<Beam> beams;
     std::span<const std::size_t> parent;
+    std::vector<std::vector<Beam>> spare = {};  // a whole copy for a beam that is not like its parent
 
     bool on_cycle(std::size_t beam) const {
         std::size_t at = parent[beam];
@@ -29,7 +30,21 @@ struct Reordering {
         for (std::size_t child = 0; child < beams.size(); ++child) {
             if (parent[child] != beam || on_cycle(child)) continue;
             fill_below(child);
-            beams[child] = beams[beam];
+            if (spare[child].empty())
+                beams[child].assign(beams[beam]);
+            else
+                std::swap(beams[child], spare[child].front());
+        }
+    }
+    /// Whatever may throw: memory for what fill_below() copies, or the copy itself where beams are not alike.
+    void make_room() {
+        for (std::size_t child = 0; child < beams.size(); ++child) {
+            const Beam& taken = beams[parent[child]];
+            if (on_cycle(child)) continue;
+            if (beams[child].is_like(taken))
+                beams[child].make_room_for(taken);
+            else
+                spare[child].push_back(taken);
         }
     }
     void rotate(std::size_t first) {
@@ -61,6 +76,8 @@ void reorder(std::span<State<P, Scalar>> beams, std::span<const std::size_t> par
             detail::refuse("msrnn: a beam's parent is " + std::to_string(p) + " of " + std::to_string(beams.size()) +
                            " beams; they are counted from 0");
     detail::Reordering<State<P, Scalar>> reordering{beams, parent};
+    reordering.spare.resize(beams.size());
+    reordering.make_room();
     for (std::size_t beam = 0; beam < beams.size(); ++beam)
         if (reordering.on_cycle(beam)) reordering.fill_below(beam);
     for (std::size_t beam = 0; beam < beams.size(); ++beam)

@@ -118,17 +118,25 @@ public:
         if constexpr (scaled) scales_[to] = rows.scales_[from];
     }
     void reserve(std::size_t capacity) {
-        const std::size_t numbers = detail::product(capacity, head_dim_);
-        if (numbers <= data_.size()) return;
-        data_.resize(numbers);
+        if (capacity <= room()) return;
+        data_.resize(detail::product(capacity, head_dim_));
         if constexpr (scaled) scales_.resize(capacity);
+    }
+    /// After this, assigning the other one allocates nothing.
+    void make_room_for(const Rows& other) {
+        data_.reserve(other.data_.size());
+        scales_.reserve(other.scales_.size());
+    }
+    std::size_t room() const {
+        const std::size_t rows = data_.size() / head_dim_;
+        return scaled && scales_.size() < rows ? scales_.size() : rows;
     }
     std::size_t bytes() const { return data_.size() * sizeof(Scalar) + scales_.size() * sizeof(float); }
 
 private:
     std::size_t head_dim_;
     std::vector<Scalar, CacheLineAllocator<Scalar>> data_;
-    std::vector<float> scales_;
+    Buffer scales_;
 };
 
 /// What a state stores of one KV head.
@@ -136,9 +144,14 @@ template <class Scalar>
 struct HeadRows {
     Rows<Scalar> keys, values;
 
+    std::size_t room() const { return (std::min)(keys.room(), values.room()); }
     void reserve(std::size_t capacity) {
         keys.reserve(capacity);
         values.reserve(capacity);
+    }
+    void make_room_for(const HeadRows& other) {
+        keys.make_room_for(other.keys);
+        values.make_room_for(other.values);
     }
     void copy(const HeadRows& rows, Slot from, Slot to) {
         keys.copy(rows.keys, from, to);

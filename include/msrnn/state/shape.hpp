@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include "../config.hpp"
 #include "../lane/limits.hpp"
@@ -67,9 +68,20 @@ std::string validate(const Shape& shape, const P& policy) {
     return {};
 }
 
-/// A bound for the rows of each lane, where a state sets one itself: an unbounded lane begins with 64 and grows.
+namespace detail {
+/// What a budget callable gave, as slots.
+template <class Integer>
+std::size_t budget_from(Integer budget) {
+    if constexpr (std::is_signed_v<Integer>)
+        if (budget < 0)
+            refuse("msrnn: budget is " + std::to_string(budget) + "; give at least 1 slot, or msrnn::unbounded");
+    return static_cast<std::size_t>(budget);
+}
+}  // namespace detail
+
+/// A bound for the rows of each lane, where a state sets one itself. Memory comes when rows are used.
 constexpr Limits with_rows(Limits limits) {
-    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = 64;
+    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = detail::most_rows;
     return limits;
 }
 
@@ -81,10 +93,10 @@ struct Rollback {
 /// Everything that a State's constructor refuses.
 template <class P>
 std::string validate(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
+    const std::size_t rows = limits.budget == unbounded && limits.capacity == 0 ? 64 : limits.rows();
     limits = with_rows(limits);
     if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
     if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
-    const std::size_t rows = limits.rows();
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
         return "msrnn: layers " + std::to_string(shape.layers) + " x kv_heads " + std::to_string(shape.kv_heads) +
                " x " + std::to_string(rows) + " rows of " + std::to_string(shape.head_dim) +

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <utility>
+
+#include "../config.hpp"
+#include "../core/evidence.hpp"
+#include "../core/ratings.hpp"
+#include "../policy/policy.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
+
+template <class P, class Evidence>
+constexpr bool observe_never_throws = noexcept(std::declval<const P&>().observe(std::declval<const Evidence&>(),
+                                                                                std::declval<Ratings>()));
+template <class P>
+constexpr bool rate_never_throws = noexcept(std::declval<const P&>().rate(std::declval<Ratings>()));
+
+struct NoThrowRow {
+    std::span<const float> operator()(Slot) const noexcept { return {}; }
+};
+/// Of a policy whose rows are read by what does not throw.
+template <class P>
+constexpr bool hooks_never_throw = [] {
+    bool never = true;
+    if constexpr (ReadsWeights<P>) never = never && observe_never_throws<P, Attention>;
+    if constexpr (ReadsKeys<P>) never = never && observe_never_throws<P, Keys<NoThrowRow>>;
+    if constexpr (ReadsValues<P>) never = never && observe_never_throws<P, Values<NoThrowRow>>;
+    if constexpr (RatesLate<P>) never = never && rate_never_throws<P>;
+    return never;
+}();
+
+/// Runs a hook of a policy. One that throws leaves ratings and columns of the table as they were.
+template <bool never_throws, class Table, class Hook>
+void run_hook(Table& table, Hook hook) {
+    if constexpr (never_throws) {
+        hook();
+    } else {
+        table.keep_memory();
+        struct PutBack {
+            Table* table;
+            ~PutBack() {
+                if (table != nullptr) table->put_back_kept();
+            }
+        } put_back{&table};
+        hook();
+        put_back.table = nullptr;
+    }
+}
+
+/// What a lane's policy was shown, and what it still is to be shown.
+struct Observation {
+    Needs needs;             ///< of the policy
+    Needs shown = {};        ///< since the newest token came
+    std::size_t rows = 0;    ///< query tokens observed since the last choice or the start of a prompt
+    Arrival prompt_end = 0;  ///< tokens that the lane has seen at the end of the prompt
+
+    bool complete() const {
+        return (shown.weights || !needs.weights) && (shown.keys || !needs.keys) && (shown.values || !needs.values);
+    }
+    /// Whether the policy observes the newest of so many tokens.
+    bool wants(Arrival seen) const { return prompt_end <= seen || prompt_end - seen < needs.rows; }
+    std::size_t prompt_left(Arrival seen) const { return prompt_end > seen ? prompt_end - seen : 0; }
+};
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "../config.hpp"
+#include "../core/own_vector.hpp"
+#include "../core/position.hpp"
+#include "record.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// What a lane knows of each slot, a column for each kind of number. All have room() entries; those of positions and
+/// arrivals may be longer while they tell of victims.
+template <class Stamp>
+struct SlotColumns {
+    std::size_t own_columns = 0;  ///< of the policy, beside the rating
+    OwnVector<float> ratings;
+    OwnVector<float> own;   // [own_columns][room]
+    OwnVector<float> kept;  // a copy of both for the case that a hook throws
+    OwnVector<Stamp> stamps;
+    OwnVector<Arrival> arrivals;
+    OwnVector<Position> positions;
+
+    std::size_t room() const { return ratings.size(); }
+    float& own_column(std::size_t c, std::size_t slot) { return own[c * room() + slot]; }
+    float own_column(std::size_t c, std::size_t slot) const { return own[c * room() + slot]; }
+
+    /// After this, assigning the other one allocates nothing.
+    void make_room_for(const SlotColumns& other) {
+        ratings.reserve(other.ratings.size());
+        own.reserve(other.own.size());
+        kept.reserve(other.kept.size());
+        stamps.reserve(other.stamps.size());
+        arrivals.reserve(other.arrivals.size());
+        positions.reserve(other.positions.size());
+    }
+
+    /// More room. Throws before anything has changed.
+    void grow(std::size_t slots, Stamp no_stamp) {
+        OwnVector<float> wider(own_columns * slots);
+        ratings.reserve(slots);
+        stamps.reserve(slots);
+        arrivals.reserve(slots);
+        positions.reserve(slots);
+        for (std::size_t c = 0; c < own_columns; ++c)
+            std::copy_n(own.data() + c * room(), room(), wider.data() + c * slots);
+        own.swap(wider);
+        ratings.resize(slots);
+        stamps.resize(slots, no_stamp);
+        if (arrivals.size() < slots) arrivals.resize(slots, no_arrival);
+        if (positions.size() < slots) positions.resize(slots);
+    }
+    /// Less room; the first `records` positions and arrivals stay.
+    void shrink(std::size_t slots, std::size_t records) {
+        for (std::size_t c = 0; c < own_columns; ++c)
+            std::memmove(own.data() + c * slots, own.data() + c * room(), slots * sizeof(float));
+        cut(own, own_columns * slots);
+        cut(kept, 0);
+        cut(ratings, slots);
+        cut(stamps, slots);
+        cut_records((std::max)(slots, records));
+    }
+    void cut_records(std::size_t records) {
+        cut(arrivals, records);
+        cut(positions, records);
+    }
+    template <class Column>
+    static void cut(Column& column, std::size_t size) {
+        if (column.size() <= size) return;
+        column.resize(size);
+        column.shrink_to_fit();
+    }
+
+    /// Ratings and own columns of [0, extent), one after the other.
+    std::size_t memory_floats(std::size_t extent) const { return (1 + own_columns) * extent; }
+    void copy_memory(std::size_t extent, float* to) const {
+        std::copy_n(ratings.data(), extent, to);
+        for (std::size_t c = 0; c < own_columns; ++c) std::copy_n(own.data() + c * room(), extent, to += extent);
+    }
+    void put_memory(std::size_t extent, const float* from) {
+        std::copy_n(from, extent, ratings.data());
+        for (std::size_t c = 0; c < own_columns; ++c) std::copy_n(from += extent, extent, own.data() + c * room());
+    }
+    void keep_memory(std::size_t extent) {
+        if (kept.size() < memory_floats(extent)) kept.resize(memory_floats(room()));
+        copy_memory(extent, kept.data());
+    }
+
+    /// Slot `to` gets what stands in `from`, and the other way round; the policy's columns are copied.
+    void exchange(std::size_t from, std::size_t to) {
+        std::swap(ratings[from], ratings[to]);
+        for (std::size_t c = 0; c < own_columns; ++c) own_column(c, to) = own_column(c, from);
+        std::swap(stamps[from], stamps[to]);
+        std::swap(arrivals[from], arrivals[to]);
+        std::swap(positions[from], positions[to]);
+    }
+
+    void write(LaneRecord& record, std::size_t extent) const {
+        for (std::size_t slot = 0; slot < extent; ++slot) {
+            record.positions.push_back(positions[slot]);
+            record.arrivals.push_back(static_cast<std::int64_t>(arrivals[slot]));
+            record.ratings.push_back(ratings[slot]);
+            for (std::size_t c = 0; c < own_columns; ++c) record.columns.push_back(own_column(c, slot));
+        }
+    }
+    void read(const LaneRecord& record) {
+        for (std::size_t slot = 0; slot < record.extent(); ++slot) {
+            positions[slot] = record.positions[slot];
+            arrivals[slot] = record.arrivals[slot] < 0 ? no_arrival : static_cast<Arrival>(record.arrivals[slot]);
+            ratings[slot] = record.ratings[slot];
+            for (std::size_t c = 0; c < own_columns; ++c) own_column(c, slot) = record.columns[slot * own_columns + c];
+        }
+    }
+
+    std::size_t bytes() const {
+        return (ratings.size() + own.size() + kept.size()) * sizeof(float) + stamps.size() * sizeof(Stamp) +
+               arrivals.size() * sizeof(Arrival) + positions.size() * sizeof(Position);
+    }
+};
+
+}  // namespace msrnn::inline MSRNN_ABI

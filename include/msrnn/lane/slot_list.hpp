@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "../config.hpp"
+#include "../core/own_vector.hpp"
+#include "../core/slot.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// A list of slots with room for all of them, so that filling it never allocates. Moved from, it is empty.
+class SlotList {
+public:
+    SlotList() = default;
+    SlotList(const SlotList&) = default;
+    SlotList(SlotList&& other) noexcept : slots_(std::move(other.slots_)), count_(std::exchange(other.count_, 0)) {}
+    SlotList& operator=(const SlotList&) = default;
+    SlotList& operator=(SlotList&& other) noexcept {
+        slots_ = std::move(other.slots_);
+        count_ = std::exchange(other.count_, 0);
+        return *this;
+    }
+
+    std::size_t size() const { return count_; }
+    std::span<Slot> slots() { return {slots_.data(), count_}; }
+    std::span<const Slot> slots() const { return {slots_.data(), count_}; }
+    Slot last() const { return slots_[count_ - 1]; }
+    void add(Slot slot) { slots_[count_++] = slot; }
+    void remove_last() { --count_; }
+    void clear() { count_ = 0; }
+    void cut(std::size_t count) { count_ = (std::min)(count_, count); }
+    /// The room behind the list, to be used until the next add().
+    std::span<Slot> rest() { return std::span(slots_).subspan(count_); }
+
+    void reserve(std::size_t slots) {
+        if (slots_.size() < slots) slots_.resize(slots);
+    }
+    void shrink(std::size_t slots) {
+        if (slots_.size() <= (std::max)(slots, count_)) return;
+        slots_.resize((std::max)(slots, count_));
+        slots_.shrink_to_fit();
+    }
+    void make_room_for(const SlotList& other) { slots_.reserve(other.slots_.size()); }
+    std::size_t bytes() const { return slots_.size() * sizeof(Slot); }
+
+private:
+    OwnVector<Slot> slots_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace msrnn::inline MSRNN_ABI

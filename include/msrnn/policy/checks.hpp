@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "../config.hpp"
+#include "policy.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
+
+// Whether a policy has a member of this name: of any kind, overloads and templates too. A class that inherits a name
+// twice cannot be asked for it. Of a final class only what has one meaning is found.
+template <class P, class Name>
+struct Both : P, Name {};
+#define MSRNN_SAYS(word)                                       \
+    struct Name_##word {                                       \
+        int word;                                              \
+    };                                                         \
+    template <class P>                                         \
+    constexpr bool says_##word() {                             \
+        if constexpr (std::is_final_v<P>) return requires {    \
+                &P::word;                                      \
+            };                                                 \
+        else                                                   \
+            return !requires { &Both<P, Name_##word>::word; }; \
+    }
+
+MSRNN_SAYS(observe)
+MSRNN_SAYS(rate)
+MSRNN_SAYS(protection)
+MSRNN_SAYS(columns)
+MSRNN_SAYS(rows)
+MSRNN_SAYS(settings)
+MSRNN_SAYS(validate)
+MSRNN_SAYS(scope)
+MSRNN_SAYS(needs)
+// What people write in their place. A word that a policy may need for something else does not stand here.
+MSRNN_SAYS(observes)
+MSRNN_SAYS(observed)
+MSRNN_SAYS(Observe)
+MSRNN_SAYS(obeserve)
+MSRNN_SAYS(obsereve)
+MSRNN_SAYS(on_observe)
+MSRNN_SAYS(rates)
+MSRNN_SAYS(rated)
+MSRNN_SAYS(Rate)
+MSRNN_SAYS(protect)
+MSRNN_SAYS(protects)
+MSRNN_SAYS(protected_tokens)
+MSRNN_SAYS(protecton)
+MSRNN_SAYS(colums)
+MSRNN_SAYS(collumns)
+MSRNN_SAYS(validates)
+MSRNN_SAYS(Validate)
+MSRNN_SAYS(is_valid)
+#undef MSRNN_SAYS
+
+template <class P>
+constexpr bool misspells_observe() {
+    return says_observes<P>() || says_observed<P>() || says_Observe<P>() || says_obeserve<P>() || says_obsereve<P>() ||
+           says_on_observe<P>();
+}
+template <class P>
+constexpr bool misspells_rate() {
+    return says_rates<P>() || says_rated<P>() || says_Rate<P>();
+}
+
+/// A near miss is one sentence. Instantiated by whatever takes a policy.
+template <class P>
+struct CheckedPolicy {
+    static_assert(!says_observe<P>() || StatesNeeds<P> || ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P>,
+                  "msrnn: this policy's observe() must be const and take (const Attention&, Ratings), "
+                  "(const Keys<RowOf>&, Ratings) or (const Values<RowOf>&, Ratings).");
+    static_assert(!says_rate<P>() || StatesNeeds<P> || RatesLate<P>,
+                  "msrnn: this policy's rate() must be `void rate(Ratings) const`.");
+    static_assert(!says_protection<P>() || Protects<P>,
+                  "msrnn: this policy's protection() must be `Protection protection(std::size_t budget) const`.");
+    static_assert(!says_columns<P>() || KeepsColumns<P>,
+                  "msrnn: this policy's columns() must be `std::size_t columns() const`.");
+    static_assert(!says_rows<P>() || CountsRows<P>, "msrnn: this policy's rows() must be `std::size_t rows() const`.");
+    static_assert(!says_settings<P>() || TellsSettings<P>,
+                  "msrnn: this policy's settings() must be `template <class Tell> void settings(Tell tell) const` and "
+                  "call tell(name, value).");
+    static_assert(!says_validate<P>() || Validates<P>,
+                  "msrnn: this policy's validate() must be `std::string validate() const`.");
+    static_assert(
+        !says_scope<P>() || requires(const P& p) { Scope{p.scope}; },
+        "msrnn: this policy's scope must be a member of type Scope.");
+    static_assert(!says_needs<P>() || StatesNeeds<P>, "msrnn: this policy's needs() must be `Needs needs() const`.");
+
+    static_assert(!misspells_observe<P>(), "msrnn: a hook of this policy is misspelt; its name is observe().");
+    static_assert(!misspells_rate<P>(), "msrnn: a hook of this policy is misspelt; its name is rate().");
+    static_assert(!says_protect<P>() && !says_protects<P>() && !says_protected_tokens<P>() && !says_protecton<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is protection().");
+    static_assert(!says_colums<P>() && !says_collumns<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is columns().");
+    static_assert(!says_validates<P>() && !says_Validate<P>() && !says_is_valid<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is validate().");
+
+    static_assert(Policy<P> || says_observe<P>() || says_rate<P>() || misspells_observe<P>() || misspells_rate<P>(),
+                  "msrnn: a policy is copyable and has observe() or rate(). One that evicts in order of arrival says "
+                  "`void rate(Ratings) const {}`.");
+};
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

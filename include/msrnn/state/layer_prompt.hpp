@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../config.hpp"
+#include "../lane/lane.hpp"
+#include "../policy/protect.hpp"
+#include "layer_cache.hpp"
+#include "prompt.hpp"
+#include "prompt_chunk.hpp"
+#include "undoing.hpp"
+#include "workspace.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// A prompt on its way into one layer. If anything throws, the layer is as it was before the prompt: for that the lanes
+/// are copied, and the rows too where they may be overwritten before the end is reached.
+template <class P, StoredScalar Scalar>
+class LayerPrompt {
+public:
+    LayerPrompt(LayerCache<P, Scalar>& layer, const Prompt& prompt, std::size_t chunk, Workspace& work)
+        : layer_(layer), prompt_(prompt), chunk_((std::min)(chunk, prompt.tokens())), work_(work) {}
+
+    /// Token by token: the loop over step().
+    void take_steps() {
+        whole_or_not_at_all([this] {
+            const std::size_t queries = prompt_.query_width(), width = prompt_.width();
+            for (std::size_t t = 0; t < prompt_.tokens(); ++t)
+                layer_.step(prompt_.positions[t], prompt_.q.subspan(t * queries, queries),
+                            prompt_.k.subspan(t * width, width), prompt_.v.subspan(t * width, width),
+                            prompt_.out.subspan(t * queries, queries), work_);
+        });
+    }
+    /// Chunk by chunk; the state's own policy chooses.
+    void take_chunks() {
+        whole_or_not_at_all([this] {
+            close_gaps();
+            std::vector<Lane<P>> none;
+            take(none);
+        });
+    }
+    /// The same; a selector chooses, under the protection and the pins of the state's own lanes.
+    template <class Selector>
+    void take_chunks(const Selector& selector) {
+        whole_or_not_at_all([&] {
+            close_gaps();
+            std::vector<Lane<Protect<Selector>>> choosers;
+            for (const Lane<P>& own : layer_.lanes_) choosers.push_back(chooser(own, selector));
+            take(choosers);
+        });
+    }
+
+    /// Why the selector cannot choose for this lane, in one sentence; empty where it can.
+    template <class Selector>
+    static std::string misfit(const Lane<P>& own, const Selector& selector) {
+        const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
+        const Protect<Selector> both = with_protection(own, selector);
+        if (std::string wrong = validate(both, limits); !wrong.empty()) return wrong;
+        const Protection protection = protection_of(both, own.budget());
+        return detail::misfit(own.budget(), own.capacity(), protection, own.record().pinned_behind(protection.sinks));
+    }
+
+private:
+    template <class Selector>
+    static Protect<Selector> with_protection(const Lane<P>& own, const Selector& selector) {
+        return {.policy = selector, .extra = own.protection(), .scope = scope_of(selector)};
+    }
+    /// A lane of the same tokens in the same slots, that knows nothing of them: this prompt's queries see them too.
+    template <class Selector>
+    static Lane<Protect<Selector>> chooser(const Lane<P>& own, const Selector& selector) {
+        const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
+        Lane<Protect<Selector>> lane(limits, with_protection(own, selector), own.id());
+        LaneRecord record = own.record();
+        record.shown = {};
+        record.rows = 0;
+        std::ranges::fill(record.ratings, 0.0f);
+        record.columns.assign(record.extent() * columns_of(selector), 0.0f);
+        lane.restore(record);
+        return lane;
+    }
+
+    void close_gaps() {
+        for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) layer_.close_gaps(i);
+    }
+
+    template <class Taking>
+    void whole_or_not_at_all(Taking taking) {
+        if (prompt_.tokens() == 0) return;
+        std::vector<LayerCache<P, Scalar>> whole;
+        if (overwrites_rows()) whole.push_back(layer_);
+        std::vector<Lane<P>> lanes;
+        if (whole.empty()) lanes = layer_.lanes_;
+        detail::Undoing undoing([&]() noexcept {
+            if (whole.empty())
+                layer_.lanes_.swap(lanes);
+            else
+                std::swap(layer_, whole.front());
+        });
+        const std::uint64_t tokens = layer_.tokens_;
+        taking();
+        layer_.tokens_ = tokens + prompt_.tokens();
+        undoing.not_needed();
+    }
+    /// Whether rows that are needed to go back may be lost before the last chunk is chosen from.
+    bool overwrites_rows() const {
+        if (!layer_.histories_.empty()) return true;
+        return std::ranges::any_of(layer_.lanes_, [this](const Lane<P>& lane) {
+            const bool evicts = lane.budget() < lane.size() + prompt_.tokens();
+            return lane.extent() > lane.size() || (evicts && chunk_ < prompt_.tokens());
+        });
+    }
+
+    template <class Selector>
+    void take(std::vector<Lane<Selector>>& choosers) {
+        std::vector<std::uint8_t> chosen(layer_.lanes_.size(), 1);
+        for (std::size_t first = 0, count; first < prompt_.tokens(); first += count) {
+            count = (std::min)(chunk_, prompt_.tokens() - first);
+            std::vector<PromptChunk<P, Scalar>> chunks;
+            chunks.reserve(layer_.lanes_.size());
+            for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) {
+                Lane<Selector>* const selector = choosers.empty() ? nullptr : &choosers[i];
+                if (chosen[i] != 0) announce(layer_.lanes_[i], selector, first);
+                chunks.emplace_back(prompt_, first, count, layer_.lanes_[i], layer_.heads_of(i),
+                                    i * layer_.heads_per_lane());
+                chosen[i] = see_and_choose(layer_.lanes_[i], selector, chunks.back(), count);
+            }
+            for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) layer_.make_room(i, layer_.lanes_[i].size() + 1);
+            work_.fit(layer_.rows_with_room());
+            for (PromptChunk<P, Scalar>& chunk : chunks) chunk.store();
+        }
+    }
+    template <class Selector>
+    static std::uint8_t see_and_choose(Lane<P>& lane, Lane<Selector>* selector, PromptChunk<P, Scalar>& chunk,
+                                       std::size_t count) {
+        const std::size_t capacity = lane.capacity();
+        lane.set_capacity((std::max)(capacity, lane.size() + count));
+        if (selector != nullptr) selector->set_capacity(lane.capacity());
+        chunk.watch(selector);
+        const bool evicted = chunk.choose(selector);
+        lane.set_capacity(capacity);
+        return evicted ? 1 : 0;
+    }
+    /// Tells the policies how many tokens come before the next choice, or before the end of the prompt.
+    template <class Selector>
+    void announce(Lane<P>& lane, Lane<Selector>* selector, std::size_t first) const {
+        const std::size_t left = prompt_.tokens() - first, free = lane.budget() - lane.size();
+        std::size_t tokens = left;
+        if (left > free) tokens = (std::min)(left, (free / chunk_ + 1) * chunk_);
+        lane.prompt(tokens);
+        if (selector != nullptr) selector->prompt(tokens);
+    }
+
+    LayerCache<P, Scalar>& layer_;
+    const Prompt& prompt_;
+    std::size_t chunk_;
+    Workspace& work_;
+};
+
+}  // namespace msrnn::inline MSRNN_ABI

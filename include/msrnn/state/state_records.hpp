@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "../config.hpp"
+#include "../lane/record.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
+
+/// Why a state with these lanes cannot go on from these records, in one sentence; empty where it can.
+template <class Lanes>
+std::string misfit(std::span<const LaneRecord> records, const Lanes& all) {
+    if (records.size() != all.size())
+        return "msrnn: " + std::to_string(records.size()) + " records for " + std::to_string(all.size()) +
+               " lanes; give one for each";
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const LaneRecord& record = records[i];
+        if (record.budget == unbounded && all[i].budget() != unbounded)
+            return "msrnn: a lane's record is unbounded, and the lane here has a budget of " +
+                   std::to_string(all[i].budget()) + "; make the state unbounded";
+        if (record.budget != unbounded && record.budget >= all[i].capacity())
+            return "msrnn: a lane's record has a budget of " + std::to_string(record.budget) +
+                   " slots, and the lane here " + std::to_string(all[i].capacity()) +
+                   " rows; make the state with at least that budget";
+        if (std::string wrong = all[i].misfit(record, all[i].capacity()); !wrong.empty()) return wrong;
+        if (record.size() > record.budget || record.extent() > record.size() + 1)
+            return "msrnn: a lane's record has " + std::to_string(record.size()) + " tokens in " +
+                   std::to_string(record.extent()) + " slots and a budget of " + std::to_string(record.budget) +
+                   "; a state keeps to its budget and has one vacancy at most";
+    }
+    return {};
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail
