@@ -22,6 +22,7 @@
 #include "lane/slot_list.hpp"
 #include "lane/slot_table.hpp"
 #include "lane/step.hpp"
+#include "lane/token_table.hpp"
 #include "lane/tokens.hpp"
 #include "lane/victims.hpp"
 #include "policy/checks.hpp"

@@ -118,12 +118,14 @@ TEST_CASE("what is no snapshot, or one of another version, is refused as that") 
         change(parts);
         return refusal(state, parts.together());
     };
-    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = "2"; }) ==
-          "its format has version '2' and this program reads version 1; read it with the msrnn that wrote it, or a "
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = "3"; }) ==
+          "its format has version '3' and this program reads versions 1 and 2; read it with the msrnn that wrote it, "
+          "or a "
           "newer one");
     CHECK(changed([](FileParts& p) { p.header["__metadata__"]["format"] = "pt"; }) == "it is no snapshot of a state");
     CHECK(changed([](FileParts& p) { p.header.erase("__metadata__"); }) == "it is no snapshot of a state");
-    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["settings"] = "{"; }) == "its settings are no JSON object");
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["settings"] = "{"; }) ==
+          "its settings are no JSON object");
     CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = 1; }) == "its metadata version is no text");
     CHECK(refusal(state, Bytes{}) == "it has 0 bytes; a snapshot begins with 8 for the length of its header");
     CHECK(refusal(state, Bytes(100, std::byte{'a'})) ==
@@ -178,6 +180,13 @@ TEST_CASE("a state in the middle of a step is not saved") {
     CHECK(folder.files() == 0);
     state.attend(1, 1, token.q, token.k, token.v, token.out);
     state.decide(1, 20);
+    CHECK_FALSE(state.between_steps());
+    CHECK(save(state, path) ==
+          "msrnn: " + path.string() +
+              ": layer 0 has taken 20 tokens and layer 1 21; finish the pass, or take it back with realign()");
+    CHECK_FALSE(state.realign());
+    state.step(0, 20, token.q, token.k, token.v, token.out);
+    CHECK(state.between_steps());
     CHECK(save(state, path) == "");
 }
 

@@ -96,7 +96,7 @@ Picture picture_of(const msrnn::State<P, Scalar>& state) {
         for (std::size_t s = 0; s < lane.extent(); ++s) {
             const msrnn::Slot slot(s);
             add(lane.position(slot).value());
-            add(lane.arrival(slot));
+            add(lane.live(slot) ? lane.arrival(slot) : msrnn::no_arrival);
             add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
             for (const bool is : {lane.live(slot), lane.pinned(slot), lane.candidate(slot)}) add(is);
         }

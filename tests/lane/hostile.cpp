@@ -202,7 +202,7 @@ TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has nob
             while (!fed.mirror.tokens.empty()) {
                 const std::size_t which = random.below(fed.mirror.tokens.size());
                 fed.lane.evict(by_arrival::slots(fed.lane)[which]);
-                fed.mirror.drop(which);
+                fed.mirror.reject(which);
                 fed.compare();
             }
             CHECK(fed.lane.size() == 0);
@@ -212,7 +212,7 @@ TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has nob
                 CHECK(fed.lane.extent() == 0);
             }
         }
-        CHECK(fed.lane.seen() == static_cast<Arrival>(t));
+        CHECK(fed.lane.seen() == 0);
         CHECK(fed.lane.evictions() == fed.lane.seen());
     });
 }

@@ -78,7 +78,8 @@ void operate(Lane& lane, Random random) {
         observe(lane, random);
         if (!random.one_in(4)) lane.evict();
     } else if (dice < 14) {
-        if (lane.size() > 0) observe(lane, random), lane.evict();
+        if (lane.size() > 0 && !lane.record().shown.weights) observe(lane, random);
+        lane.evict();
     } else if (dice == 14 && lane.size() > 0) {
         static_cast<void>(lane.pin(any));
     } else if (dice == 15 && lane.size() > 0) {

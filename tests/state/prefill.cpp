@@ -168,6 +168,9 @@ TEST_CASE("chunks never hold more than budget + chunk rows, and one shot no more
         State<H2O> state(small, {.budget = 16});
         const std::size_t before = state.bytes();
         prefill(state, text, mode);
+        const std::size_t victims = 2 * state.lane(0, 0).victims().size();
+        CHECK(state.bytes() <= before + 2 * victims * (sizeof(Slot) + sizeof(Arrival) + sizeof(Position)));
+        steps(state, Text(1));
         CHECK(state.bytes() == before);
         CHECK(state.bytes() <= most(16 + 10));
     }
@@ -296,9 +299,9 @@ TEST_CASE("a prefill that cannot be is refused in a sentence, and nothing change
           "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head");
     CHECK(state.lane(0, 0).seen() == 0);
     steps(state, Text(3));
-    CHECK(said(Prefill::one_shot(), SnapKV{.window = 4}) ==
-          "msrnn: a selector chooses among the tokens of one prompt, and this layer holds 3 others; reset() the state "
-          "first, or prefill without a selector");
+    CHECK(said(Prefill::one_shot(), SnapKV{.window = 17}) ==
+          "msrnn: budget 16 is smaller than what is protected (sinks 0, recent 17, pinned 0); give a larger budget or "
+          "protect less");
     CHECK(state.lane(0, 0).seen() == 3);
 }
 

@@ -320,6 +320,7 @@ private:
         lane_.reset();
         mirror_.tokens.clear();
         mirror_.seen = mirror_.evictions = 0;
+        mirror_.rejected.clear();
         in_slot_.assign(in_slot_.size(), vacant);
     }
 
@@ -363,6 +364,7 @@ private:
         other.restore(record);
         same(same_record(other.record(), record), "a lane that goes on from a record has that record");
         lane_ = other;
+        mirror_.rejected.clear();
         compare_();
         ++outcome.records;
         outcome.vacant_records += record.extent() > record.size() + 1;

@@ -76,8 +76,12 @@ struct Lane {
     std::size_t budget = 0, capacity = 0;
     std::vector<Token> tokens = {};
     std::uint64_t seen = 0, evictions = 0;
+    std::vector<std::uint64_t> rejected = {};  // arrivals, since the last append
 
-    void append(std::int64_t position) { tokens.push_back({position, seen++, 0, false}); }
+    void append(std::int64_t position) {
+        tokens.push_back({position, seen++, 0, false});
+        rejected.clear();
+    }
 
     /// One row per query head, one weight per token, oldest first.
     void observe_weights(const std::vector<std::vector<float>>& rows) {
@@ -140,14 +144,15 @@ struct Lane {
         return tokens[which].pinned;
     }
 
-    /// By name: if it was the newest token, the clock goes back to the newest that is left.
+    /// By name. The newest tokens that are dropped so, before another comes, have never come.
     void reject(std::size_t which) {
-        const bool newest = tokens[which].arrival + 1 == seen;
-        drop(which);
-        if (!newest) return;
-        const std::uint64_t now = tokens.empty() ? 0 : tokens.back().arrival + 1;
-        evictions -= seen - now;
-        seen = now;
+        rejected.push_back(drop(which).arrival);
+        for (std::size_t i = 0; i < rejected.size(); ++i)
+            if (rejected[i] + 1 == seen) {
+                --seen;
+                --evictions;
+                i = static_cast<std::size_t>(-1);  // from the first one on again
+            }
     }
 
     Token drop(std::size_t which) {

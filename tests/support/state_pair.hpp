@@ -148,6 +148,12 @@ private:
             values.push_back(std::move(value));
             lane.append(position);
         }
+        void undo(std::size_t steps) {
+            for (; steps > 0; --steps) {
+                lane = before.back();
+                before.pop_back();
+            }
+        }
     };
     struct Checkpoint {
         std::vector<std::byte> bytes;
@@ -269,7 +275,8 @@ private:
 
         const auto method = twin.lane.settings.method;
         const Shown* const seen = shown_to(layer, lane, twin.lane.seen);
-        same(seen != nullptr || method != mirror::Method::tova || !last, "Tova is shown the newest token's weights");
+        const bool decides = last && (twin.lane.tokens.size() > twin.lane.budget || t + 1 == text.positions.size());
+        same(seen != nullptr || method != mirror::Method::tova || !decides, "Tova is shown the newest token's weights");
         same(seen != nullptr || (method != mirror::Method::h2o && method != mirror::Method::decayed),
              "a policy that sums is shown every token's weights");
         if (seen != nullptr) observe(twin, *seen, plain);
@@ -425,7 +432,7 @@ private:
         Place at = any_lane();
         if (!any_token(at)) return;
         state_.evict(at.layer, at.kv_head, at.slot);
-        twins_[at.lane].lane.drop(at.token);
+        twins_[at.lane].lane.reject(at.token);
         twins_[at.lane].before.clear();
     }
     void reset() {
@@ -445,17 +452,46 @@ private:
         return fewest;
     }
     void roll_back(StateOutcome& outcome) {
+        if (random_.one_in(3)) return realign(outcome);
         const std::size_t tokens = random_.below(settings_.rollback + 2);
         const bool possible = tokens <= reversible();
         same(state_.rollback(tokens) == possible, "whether so many tokens can be taken back");
         ++(possible ? outcome.rollbacks : outcome.refused_rollbacks);
         if (!possible) return;
-        same(state_.between_steps(), "a step that is half done is given up");
-        for (Twin& twin : twins_)
-            for (std::size_t i = 0; i < tokens; ++i) {
-                twin.lane = twin.before.back();
-                twin.before.pop_back();
-            }
+        same(state_.between_steps() == in_step(), "a step that is half done is given up");
+        for (Twin& twin : twins_) twin.undo(tokens);
+    }
+    bool in_step() const {
+        for (std::size_t layer = 1; layer < shape().layers; ++layer)
+            if (state_.tokens(layer) != state_.tokens(0)) return false;
+        return true;
+    }
+    /// Back to the tokens that all layers have taken.
+    void realign(StateOutcome& outcome) {
+        std::uint64_t fewest = state_.tokens(0);
+        for (std::size_t layer = 1; layer < shape().layers; ++layer) fewest = std::min(fewest, state_.tokens(layer));
+        bool possible = true;
+        std::vector<std::size_t> steps;
+        for (std::size_t lane = 0; lane < twins_.size(); ++lane) {
+            steps.push_back(static_cast<std::size_t>(state_.tokens(lane / lanes()) - fewest));
+            possible = possible && steps.back() <= twins_[lane].before.size();
+        }
+        same(state_.realign() == possible, "whether layers that are out of step can be put right");
+        ++(possible ? outcome.rollbacks : outcome.refused_rollbacks);
+        if (!possible) return;
+        same(state_.between_steps(), "all layers have taken the same tokens");
+        for (std::size_t lane = 0; lane < twins_.size(); ++lane) twins_[lane].undo(steps[lane]);
+    }
+    /// Layers that lag behind take steps, so that the state can be saved.
+    void level(StateOutcome& outcome) {
+        same(state_.rollback(0), "no token can always be taken back");
+        std::vector<std::byte> bytes;
+        same(save(state_, bytes).empty() == in_step(), "a state is saved where its layers have taken the same tokens");
+        std::uint64_t most_tokens = 0;
+        for (std::size_t layer = 0; layer < shape().layers; ++layer)
+            most_tokens = std::max(most_tokens, state_.tokens(layer));
+        for (std::size_t layer = 0; layer < shape().layers; ++layer)
+            while (state_.tokens(layer) < most_tokens) step(layer, outcome);
     }
 
     std::vector<std::byte> saved() const {
@@ -464,10 +500,14 @@ private:
         return bytes;
     }
     void forget() {
-        for (Twin& twin : twins_) twin.before.clear();
+        for (Twin& twin : twins_) {
+            twin.before.clear();
+            twin.lane.rejected.clear();
+        }
     }
     /// A state made anew, or used by another text, goes on here.
     void save_and_load(StateOutcome& outcome) {
+        level(outcome);
         const std::vector<std::byte> bytes = saved();
         std::vector<std::size_t> budgets;
         for (const auto& lane : state_.lanes())
@@ -489,6 +529,7 @@ private:
     /// Saved now, or back to what was saved before: where there is room for its budgets.
     void keep_or_go_back(StateOutcome& outcome) {
         if (checkpoint_.bytes.empty() || random_.one_in(2)) {
+            level(outcome);
             checkpoint_ = {saved(), twins_};
             return;
         }

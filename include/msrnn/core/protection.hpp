@@ -22,7 +22,7 @@ struct Protection {
 };
 
 /// A budget that is never reached.
-inline constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+inline constexpr std::size_t unbounded = (std::numeric_limits<std::size_t>::max)();
 
 /// A `recent` setting: half the budget, rounded down.
 inline constexpr std::size_t half_of_budget = unbounded;

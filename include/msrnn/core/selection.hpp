@@ -69,7 +69,7 @@ auto minimum(const float* ratings, const std::int32_t* stamps, std::size_t slots
 inline std::int32_t earliest_of_lowest(const float* ratings, const std::int32_t* stamps, std::size_t slots,
                                        Candidates<std::int32_t> candidates) {
     const Pack highest = all(std::numeric_limits<float>::infinity());
-    const IntPack none = std::numeric_limits<std::int32_t>::max() - IntPack{};
+    const IntPack none = (std::numeric_limits<std::int32_t>::max)() - IntPack{};
     const IntPack first = candidates.first - IntPack{}, end = candidates.end - IntPack{};
     const float lowest = minimum(ratings, stamps, slots, highest, [&](Pack rating, IntPack stamp) {
         Pack x = rating == rating ? rating : -highest;
@@ -85,7 +85,7 @@ inline std::int32_t earliest_of_lowest(const float* ratings, const std::int32_t*
 }
 /// The slot of this stamp, which is there.
 inline std::size_t slot_of(const std::int32_t* stamps, std::size_t slots, std::int32_t wanted) {
-    constexpr std::int32_t none = std::numeric_limits<std::int32_t>::max();
+    constexpr std::int32_t none = (std::numeric_limits<std::int32_t>::max)();
     std::int32_t lane_numbers[lanes];
     for (std::size_t i = 0; i < lanes; ++i) lane_numbers[i] = static_cast<std::int32_t>(i);
     const auto numbers = load<IntPack>(lane_numbers);
@@ -128,7 +128,7 @@ std::size_t weakest(std::span<const float> ratings, const Stamp* stamps, Candida
     if constexpr (std::is_same_v<Stamp, std::int32_t>)
         if (ratings.size() >= detail::lanes) {
             const Stamp earliest = detail::earliest_of_lowest(ratings.data(), stamps, ratings.size(), candidates);
-            if (earliest == std::numeric_limits<Stamp>::max()) return ratings.size();
+            if (earliest == (std::numeric_limits<Stamp>::max)()) return ratings.size();
             return detail::slot_of(stamps, ratings.size(), earliest);
         }
     return detail::weakest_one_by_one(ratings, stamps, candidates);

@@ -37,7 +37,7 @@ struct Layout {
     using Sizes = std::vector<std::uint64_t>;
     using Tensors = std::vector<safetensors::Tensor>;
 
-    /// Files of before 0.2 have no lanes.rows.
+    /// Files of the first version have no lanes.rows.
     Tensors of_lanes(bool with_rows = true) const {
         const Sizes sizes{shape.layers, lanes_per_layer};
         Tensors all{{"lanes.budget", "I64", sizes},

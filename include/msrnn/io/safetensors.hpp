@@ -112,7 +112,7 @@ inline int depth_of(const std::string& text) {
         if (text[i] == '"') in_string = !in_string;
         if (in_string && text[i] == '\\') ++i;
         if (in_string) continue;
-        if (text[i] == '{' || text[i] == '[') deepest = std::max(deepest, ++depth);
+        if (text[i] == '{' || text[i] == '[') deepest = (std::max)(deepest, ++depth);
         if (text[i] == '}' || text[i] == ']') --depth;
     }
     return deepest;

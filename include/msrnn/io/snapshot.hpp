@@ -24,7 +24,8 @@ namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 
 inline constexpr const char* snapshot_format = "msrnn state";
-inline constexpr const char* snapshot_version = "1";
+inline constexpr const char* first_version = "1";  // without lanes.rows
+inline constexpr const char* snapshot_version = "2";
 
 template <class P, StoredScalar Scalar>
 Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
@@ -80,9 +81,9 @@ inline std::string mismatch(const safetensors::Header& header, const nlohmann::j
         return found == header.metadata.end() ? std::string() : found->second;
     };
     if (said("format") != snapshot_format) return "it is no snapshot of a state";
-    if (said("version") != snapshot_version)
-        return "its format has version '" + said("version") + "' and this program reads version " + snapshot_version +
-               "; read it with the msrnn that wrote it, or a newer one";
+    if (said("version") != snapshot_version && said("version") != first_version)
+        return "its format has version '" + said("version") + "' and this program reads versions " + first_version +
+               " and " + snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
     constexpr int deepest_settings = 16;
     const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
     if (!saved.is_object()) return "its settings are no JSON object";
@@ -102,7 +103,8 @@ public:
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
-        if (std::string wrong = read(layout_of(state, {}).of_lanes(header_.find("lanes.rows") != nullptr), content);
+        if (std::string wrong =
+                read(layout_of(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
             !wrong.empty())
             return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) {

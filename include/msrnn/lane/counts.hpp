@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -54,11 +53,14 @@ private:
     Arrival window_begin(std::span<const Arrival> arrivals) const {
         if (protection.recent >= seen) return 0;
         Arrival begin = seen - protection.recent;
-        while (begin > 0 && youngest_gone > begin) {
-            std::size_t within = 0;
-            for (const Arrival arrival : arrivals) within += arrival >= begin && arrival < no_arrival;
-            if (within == protection.recent) break;
-            begin -= (std::min)(begin, Arrival{protection.recent - within});
+        if (youngest_gone <= begin) return begin;
+        std::size_t missing = protection.recent;
+        for (const Arrival arrival : arrivals) missing -= arrival >= begin && arrival < no_arrival;
+        for (; missing > 0 && begin > 0; --missing) {
+            Arrival before = 0;
+            for (const Arrival arrival : arrivals)
+                if (arrival < begin && arrival >= before) before = arrival;
+            begin = before;
         }
         return begin;
     }

@@ -132,15 +132,15 @@ public:
         observed_.rows = 0;
         return table_.victims();
     }
-    /// Evicts this token, whatever protects it. The newest token has then never come, nor have those before it that
-    /// were evicted: a draft that is rejected takes no place among the sinks or in the recent window. (What its own
-    /// query added to the ratings stays; take_back() undoes that too.)
+    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append() have
+    /// never come: drafts that are rejected take no place among the sinks or in the recent window. (What their queries
+    /// added to ratings stays; take_back() undoes that too.)
     void evict(Slot slot) {
-        const bool newest = table_.arrival(slot) + 1 == table_.seen();
-        evict(std::span(&slot, 1));
-        if (!newest) return;
-        if (observed_.prompt_left(table_.seen()) == 0) observed_.prompt_end = 0;
-        table_.rewind();
+        MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
+        const Arrival seen = table_.seen();
+        table_.reject(slot);
+        if (table_.seen() == seen) return;
+        if (observed_.prompt_left(seen) == 0) observed_.prompt_end = 0;
         observed_.shown = observed_.needs;
     }
     /// Evicts these tokens, which something else has chosen: another policy, a rule.

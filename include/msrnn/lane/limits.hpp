@@ -43,7 +43,7 @@ inline std::string misfit(std::size_t budget, std::size_t rows, Protection prote
 /// Rows that get memory at once, of so many that may be used: all of a few, of many the first.
 constexpr std::size_t rows_at_once(std::size_t capacity) { return capacity <= 1024 ? capacity : 64; }
 
-inline constexpr std::size_t most_rows = std::numeric_limits<std::int32_t>::max() / 2;
+inline constexpr std::size_t most_rows = (std::numeric_limits<std::int32_t>::max)() / 2;
 
 inline std::string too_large(std::size_t rows, std::size_t most = most_rows) {
     if (rows <= most) return {};

@@ -54,10 +54,10 @@ struct SnapKV {
         const OwnVector<Slot> before = before_window(rating);
         const std::size_t reach = kernel / 2;
         for (std::size_t i = 0; i < before.size(); ++i) {
-            const std::size_t first = i < reach ? 0 : i - reach, end = std::min(i + reach + 1, before.size());
+            const std::size_t first = i < reach ? 0 : i - reach, end = (std::min)(i + reach + 1, before.size());
             float pooled = 0;
             for (std::size_t by = first; by < end; ++by)
-                pooled = pooling == Pooling::maximum ? std::max(pooled, sum[before[by]]) : pooled + sum[before[by]];
+                pooled = pooling == Pooling::maximum ? (std::max)(pooled, sum[before[by]]) : pooled + sum[before[by]];
             rating[before[i]] = pooling == Pooling::maximum ? pooled : pooled / static_cast<float>(kernel);
         }
     }

@@ -143,7 +143,7 @@ private:
         if (selector != nullptr) selector->set_capacity(lane.capacity());
         chunk.watch(selector);
         const bool evicted = chunk.choose(selector);
-        lane.set_capacity(capacity);
+        lane.set_capacity((std::max)(capacity, lane.size() + 1));
         return evicted ? 1 : 0;
     }
     /// Tells the policies how many tokens come before the next choice, or before the end of the prompt.

@@ -46,7 +46,7 @@ public:
         const std::size_t stride = whole_lines(stored_ + count_);
         Buffer weights(detail::product(std::min(block, count_) * query_heads, stride));
         for (std::size_t done = 0, tokens; done < count_; done += tokens) {
-            tokens = std::min(block, count_ - done);
+            tokens = (std::min)(block, count_ - done);
             for (std::size_t head = 0; head < query_heads; ++head)
                 attend(head, done, tokens, weights.data() + head * stride, query_heads * stride);
             for (std::size_t t = done; t < done + tokens; ++t) {

@@ -35,7 +35,7 @@ struct CacheLineAllocator {
 namespace detail {
 /// Numbers of a block; refuses what memory cannot number.
 inline std::size_t product(std::size_t rows, std::size_t width) {
-    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / sizeof(double);
+    constexpr std::size_t most = (std::numeric_limits<std::ptrdiff_t>::max)() / sizeof(double);
     if (rows > most / width)
         refuse("msrnn: " + std::to_string(rows) + " x " + std::to_string(width) +
                " floats do not fit the memory of this machine; check shape and budget");

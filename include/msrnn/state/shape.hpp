@@ -79,9 +79,9 @@ std::size_t budget_from(Integer budget) {
 }
 }  // namespace detail
 
-/// A bound for the rows of each lane, where a state sets one itself. Memory comes when rows are used.
+/// A bound for the rows of each lane, where a state sets one itself: an unbounded lane begins with 64 and grows.
 constexpr Limits with_rows(Limits limits) {
-    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = detail::most_rows;
+    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = 64;
     return limits;
 }
 
@@ -93,8 +93,8 @@ struct Rollback {
 /// Everything that a State's constructor refuses.
 template <class P>
 std::string validate(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
-    const std::size_t rows = limits.budget == unbounded && limits.capacity == 0 ? 64 : limits.rows();
     limits = with_rows(limits);
+    const std::size_t rows = limits.rows();
     if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
     if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))

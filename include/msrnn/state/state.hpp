@@ -12,15 +12,14 @@
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "floats.hpp"
-#include "joined.hpp"
 #include "layer_cache.hpp"
 #include "layer_prompt.hpp"
 #include "prompt.hpp"
 #include "rows.hpp"
 #include "scalar.hpp"
 #include "shape.hpp"
+#include "state_layers.hpp"
 #include "state_records.hpp"
-#include "workspace.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -57,7 +56,10 @@ concept BudgetCallable = std::invocable<F, std::size_t, std::size_t> &&
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
 template <class P, StoredScalar Scalar = float>
-class State {
+class State : public StateLayers<P, Scalar> {
+    using Layers = StateLayers<P, Scalar>;
+    using Layers::shape_, Layers::lanes_per_layer_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
+
 public:
     /// One budget for every lane. Throws std::invalid_argument with the sentence of
     /// validate(shape, limits, policy, rollback).
@@ -76,9 +78,9 @@ public:
     State& operator=(State&&) noexcept = default;
     /// Into the memory that is there, where the states are alike in shape and rollback.
     State& operator=(const State& other) {
-        if (!is_like(other)) return *this = State(other);
-        make_room_for(other);
-        assign(other);
+        if (!this->is_like(other)) return *this = State(other);
+        this->make_room_for(other);
+        this->assign(other);
         return *this;
     }
     ~State() = default;
@@ -157,7 +159,7 @@ public:
     template <class Selector>
     std::string misfit(std::size_t layer, const Selector& selector) const {
         if (std::string wrong = validate(shape_, selector); !wrong.empty()) return wrong;
-        if (scope_of(selector) != scope_of(lane(layer, 0).policy()))
+        if (scope_of(selector) != scope_of(this->lane(layer, 0).policy()))
             return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
         for (const Lane<P>& own : at(layer).lanes())
             if (std::string wrong = LayerPrompt<P, Scalar>::misfit(own, selector); !wrong.empty()) return wrong;
@@ -193,16 +195,6 @@ public:
         for (LayerCache<P, Scalar>& layer : layers_) layer.rollback(static_cast<std::size_t>(layer.tokens() - fewest));
         return true;
     }
-    /// Whether all layers have taken the same tokens, and none is between attend() and decide(). False within a pass,
-    /// and after one that was cancelled.
-    bool between_steps() const {
-        return std::ranges::all_of(layers_, [this](const LayerCache<P, Scalar>& layer) {
-            return layer.between_steps() && layer.tokens() == layers_.front().tokens();
-        });
-    }
-    /// Tokens that this layer has taken since it was made, reset or restored, less those undone.
-    std::uint64_t tokens(std::size_t layer) const { return at(layer).tokens(); }
-
     // now and then ////////////////////////////////////////
 
     /// A new budget for the lane that decides for this KV head; what is over it is evicted at once, weakest first, and
@@ -264,68 +256,13 @@ public:
             layers_[i].adopt(lanes[i], std::span(rows).subspan(i * shape_.kv_heads, shape_.kv_heads), seen);
     }
     /// Why this state cannot go on from these records, in one sentence; empty where it can.
-    std::string misfit(std::span<const LaneRecord> records) const { return detail::misfit(records, lanes()); }
-
-    // to look at ////////////////////////////////////////
-
-    const Shape& shape() const { return shape_; }
-    std::size_t lanes_per_layer() const { return lanes_per_layer_; }  ///< 1, or one for each KV head
-
-    /// The lane that decides for this KV head: which token lies where, which may be evicted, how many were.
-    const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return at(layer).lane(kv_head); }
-    /// All of them, [layers][lanes_per_layer].
-    auto lanes() const {
-        using Layer = LayerCache<P, Scalar>;
-        return Joined<Layer, Lane<P>>(
-            layers_.data(), layers_.size(), lanes_per_layer_,
-            [](const Layer& layer, std::size_t i) -> const Lane<P>& { return layer.lanes()[i]; });
-    }
-    /// Rows as they are stored: of int8 the scale is rows().keys.scale(slot).
-    std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
-        return rows(layer, kv_head).keys[slot];
-    }
-    std::span<const Scalar> value(std::size_t layer, std::size_t kv_head, Slot slot) const {
-        return rows(layer, kv_head).values[slot];
-    }
-    /// All rows of a KV head, to be read as floats by read() or attended to by their view().
-    const HeadRows<Scalar>& rows(std::size_t layer, std::size_t kv_head) const { return at(layer).rows()[kv_head]; }
-    /// Of every KV head, [layers][kv_heads].
-    auto rows() const {
-        using Layer = LayerCache<P, Scalar>;
-        return Joined<Layer, HeadRows<Scalar>>(
-            layers_.data(), layers_.size(), shape_.kv_heads,
-            [](const Layer& layer, std::size_t h) -> const HeadRows<Scalar>& { return layer.rows()[h]; });
-    }
-    /// All memory that grows with tokens, layers or heads: rows, bookkeeping, and the weights of one step.
-    std::size_t bytes() const {
-        std::size_t sum = work_.bytes();
-        for (const LayerCache<P, Scalar>& layer : layers_) sum += layer.bytes();
-        return sum;
-    }
-
-    /// After make_room_for(), assign() of the same state neither allocates nor throws; both want is_like().
-    bool is_like(const State& other) const {
-        return std::is_nothrow_copy_assignable_v<P> && shape_.query_heads == other.shape_.query_heads &&
-               std::ranges::equal(layers_, other.layers_, [](const auto& a, const auto& b) { return a.is_like(b); });
-    }
-    void make_room_for(const State& other) {
-        for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].make_room_for(other.layers_[i]);
-        work_.make_room_for(other.work_);
-    }
-    void assign(const State& other) {
-        shape_ = other.shape_;
-        lanes_per_layer_ = other.lanes_per_layer_;
-        layers_ = other.layers_;
-        work_ = other.work_;
-    }
+    std::string misfit(std::span<const LaneRecord> records) const { return detail::misfit(records, this->lanes()); }
 
 private:
     struct Exactly {};
     template <class LimitsOf>
     State(const Shape& shape, const P& policy, Rollback rollback, Exactly, LimitsOf limits_of)
-        : shape_(accepted(shape, policy)),
-          lanes_per_layer_(scope_of(policy) == Scope::layer ? 1 : shape.kv_heads),
-          work_(shape, std::same_as<Scalar, float>) {
+        : Layers(accepted(shape, policy), scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
         for (std::size_t layer = 0; layer < shape.layers; ++layer) {
             LayerCache<P, Scalar> made(shape, layer, lanes_per_layer_, policy, rollback, limits_of);
             if (layers_.empty()) layers_.reserve(shape.layers);
@@ -342,25 +279,6 @@ private:
         if (mode.chunk == 0) detail::refuse("msrnn: a prefill in chunks of 0 tokens; give at least 1");
         return prompt;
     }
-
-    LayerCache<P, Scalar>& at(std::size_t layer) {
-        MSRNN_ASSERT(layer < layers_.size(), "msrnn: no such layer");
-        return layers_[layer];
-    }
-    const LayerCache<P, Scalar>& at(std::size_t layer) const {
-        MSRNN_ASSERT(layer < layers_.size(), "msrnn: no such layer");
-        return layers_[layer];
-    }
-    std::size_t rows_with_room() const {
-        std::size_t most = 0;
-        for (const LayerCache<P, Scalar>& layer : layers_) most = (std::max)(most, layer.rows_with_room());
-        return most;
-    }
-
-    Shape shape_;
-    std::size_t lanes_per_layer_;
-    std::vector<LayerCache<P, Scalar>> layers_;
-    Workspace work_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -24,7 +24,9 @@ std::string misfit(std::span<const LaneRecord> records, const Lanes& all) {
             return "msrnn: a lane's record has a budget of " + std::to_string(record.budget) +
                    " slots, and the lane here " + std::to_string(all[i].capacity()) +
                    " rows; make the state with at least that budget";
-        if (std::string wrong = all[i].misfit(record, all[i].capacity()); !wrong.empty()) return wrong;
+        const std::size_t needed = record.budget == unbounded ? record.extent() + 1 : 0;
+        const std::size_t rows = needed > all[i].capacity() ? needed : all[i].capacity();
+        if (std::string wrong = all[i].misfit(record, rows); !wrong.empty()) return wrong;
         if (record.size() > record.budget || record.extent() > record.size() + 1)
             return "msrnn: a lane's record has " + std::to_string(record.size()) + " tokens in " +
                    std::to_string(record.extent()) + " slots and a budget of " + std::to_string(record.budget) +

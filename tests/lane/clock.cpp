@@ -7,7 +7,7 @@
 
 namespace {
 
-/// Enough tokens for 16-bit stamps to be renumbered three times; the first of them pinned, or sinks, to the end.
+/// More tokens than 16-bit stamps count; the first of them pinned, or sinks, to the end.
 struct LongRun {
     std::uint64_t steps = 0, tokens = 0;
 
@@ -19,7 +19,7 @@ struct LongRun {
             differential::run<std::uint16_t>(9, operations, policy, differential::mirrored(policy), operations, plan);
         INFO(outcome.mismatch);
         CHECK(outcome.mismatch.empty());
-        CHECK(outcome.tokens > 65535 + 2 * 32767);
+        CHECK(outcome.tokens > 65535 + 16384);
         CHECK(outcome.ancient > 0);
         steps += outcome.steps;
         tokens += outcome.tokens;
@@ -28,14 +28,14 @@ struct LongRun {
 
 }  // namespace
 
-TEST_CASE("stamps that are renumbered before they wrap change no decision") {
+TEST_CASE("more tokens than a stamp counts change no decision") {
     LongRun run;
     run.compare(msrnn::Protect<msrnn::Tova>{.policy = {}, .extra = {.sinks = 2, .recent = 0}});
     run.compare(msrnn::H2O{});
     WARN("16-bit stamps against the mirror: " << run.steps << " steps, " << run.tokens << " tokens");
 }
 
-TEST_CASE("stamps renumbered every hundred-odd tokens change no decision, through copies and resets too") {
+TEST_CASE("nor do lanes whose stamps count 255 tokens, through copies and resets too") {
     const auto compare = [](const auto& policy) {
         const auto outcome = differential::run<std::uint8_t>(10, 20000, policy, differential::mirrored(policy), 4000);
         INFO(outcome.mismatch);
@@ -50,7 +50,7 @@ TEST_CASE("stamps renumbered every hundred-odd tokens change no decision, throug
     compare(msrnn::RandomEviction{});
 }
 
-TEST_CASE("sinks and pins outlive renumbering, and an unpinned token competes again in the order of its arrival") {
+TEST_CASE("sinks and pins outlive the stamps, and an unpinned token competes again in the order of its arrival") {
     msrnn::Lane<msrnn::SinkWindow, std::uint16_t> lane({.budget = 6}, {.sinks = 2});
     for (std::int64_t t = 0; t < 6; ++t) by_arrival::step(lane, t);
     REQUIRE(lane.pin(by_arrival::slot_at(lane, 3)));
@@ -66,22 +66,7 @@ TEST_CASE("sinks and pins outlive renumbering, and an unpinned token competes ag
     CHECK(lane.seen() == 200003);
 }
 
-TEST_CASE("tokens on either side of what renumbering keeps exact leave in the order of their arrival") {
-    constexpr std::int64_t boundary = 65535 - 65535 / 2;  // the first renumbering: half of the stamps before
-    const std::vector<std::int64_t> offsets{-50, -40, -30, -20, -10, 0, 1, 2, 3, 4};
-    msrnn::Lane<msrnn::SinkWindow, std::uint16_t> lane({.budget = 16}, {.sinks = 2});
-    for (std::int64_t t = 0; t < 70000; ++t) {
-        by_arrival::step(lane, t);
-        for (const auto offset : offsets)
-            if (t == boundary + offset) REQUIRE(lane.pin(by_arrival::slot_at(lane, t)));
-    }
-    for (const std::int64_t offset : {0, 3, -50, 1, -10, 4, -20, 2, -40, -30})
-        lane.unpin(by_arrival::slot_at(lane, boundary + offset));
-    for (std::int64_t t = 70000; const auto offset : offsets)
-        CHECK(by_arrival::step(lane, t++) == std::vector<std::int64_t>{boundary + offset});
-}
-
-TEST_CASE("a lane that was renumbered and reset starts as a new one") {
+TEST_CASE("a lane that outlived its stamps and was reset starts as a new one") {
     msrnn::Lane<msrnn::SinkWindow, std::uint16_t> lane({.budget = 4}, {.sinks = 2});
     for (std::int64_t t = 0; t < 70000; ++t) by_arrival::step(lane, t);
     lane.reset();

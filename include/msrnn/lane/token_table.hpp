@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "../config.hpp"
+#include "../core/position.hpp"
+#include "../core/protection.hpp"
+#include "../core/ratings.hpp"
+#include "../core/slot.hpp"
+#include "counts.hpp"
+#include "limits.hpp"
+#include "record.hpp"
+#include "slot_columns.hpp"
+#include "slot_list.hpp"
+#include "step.hpp"
+#include "victims.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// Which token lies in which slot, and everything else that changes in a lane: one copyable value.
+///
+/// Slots [0, extent()) have been given out; `size()` of them are live, the others are vacancies that wait for the next
+/// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: the arrival
+/// itself as long as it fits; the largest stamp marks slots that are vacant or pinned. In a lane that has seen more
+/// tokens than a stamp can count (2^31) the scan reads arrivals: 1.6 us in place of 0.2 for 512 slots.
+///
+/// Memory grows with the slots that are used, by doubling up to the capacity. Whatever may throw comes first: a call
+/// that throws has changed nothing.
+template <class Stamp>
+class TokenTable {
+public:
+    static constexpr Stamp no_stamp = (std::numeric_limits<Stamp>::max)();
+    static constexpr std::size_t max_capacity = no_stamp / 2;
+
+    TokenTable(std::size_t capacity, std::size_t columns) : capacity_(capacity) {
+        slots_.own_columns = columns;
+        reserve(detail::rows_at_once(capacity));
+    }
+    TokenTable(const TokenTable&) = default;
+    TokenTable(TokenTable&&) noexcept = default;
+    TokenTable& operator=(TokenTable&&) noexcept = default;
+    TokenTable& operator=(const TokenTable& other) {
+        make_room_for(other);
+        capacity_ = other.capacity_;
+        slots_ = other.slots_;
+        vacant_ = other.vacant_;
+        rejected_ = other.rejected_;
+        victims_ = other.victims_;
+        counts_ = other.counts_;
+        return *this;
+    }
+    ~TokenTable() = default;
+    /// After this, assigning the other one allocates nothing.
+    void make_room_for(const TokenTable& other) {
+        slots_.make_room_for(other.slots_);
+        vacant_.make_room_for(other.vacant_);
+        rejected_.make_room_for(other.rejected_);
+        victims_.make_room_for(other.victims_);
+    }
+
+    std::size_t size() const { return counts_.extent - vacant_.size(); }
+    std::size_t extent() const { return counts_.extent; }
+    std::size_t capacity() const { return capacity_; }
+    Arrival seen() const { return counts_.seen; }
+    Arrival evictions() const { return counts_.evictions; }
+    bool live(Slot slot) const { return slot < counts_.extent && slots_.arrivals[slot] < no_arrival; }
+    bool pinned(Slot slot) const { return live(slot) && slots_.stamps[slot] == no_stamp; }
+    Position position(Slot slot) const { return slots_.positions[slot]; }
+    Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
+    std::span<const float> ratings() const { return {slots_.ratings.data(), counts_.extent}; }
+    std::span<const Slot> victims() const { return victims_.slots(); }
+    // room ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Memory for so many slots in use.
+    void reserve(std::size_t slots) {
+        const std::size_t room = slots_.room();
+        if (slots <= room) return;
+        const std::size_t grown = (std::max)(slots, (std::min)(2 * room, capacity_));
+        vacant_.reserve(grown);
+        rejected_.reserve(grown);
+        victims_.reserve(grown);
+        slots_.grow(grown, no_stamp);
+    }
+    /// More rows or fewer, but those given out stay; none moves, none is forgotten. Never throws.
+    void set_capacity(std::size_t capacity) {
+        capacity_ = capacity;
+        if (capacity >= slots_.room()) return;
+        std::size_t records = counts_.extent;
+        for (const Slot victim : victims()) records = (std::max)(records, victim + std::size_t{1});
+        slots_.shrink(capacity, records);
+        vacant_.shrink(capacity);
+        rejected_.shrink(capacity);
+        victims_.shrink(capacity);
+    }
+    /// The victims of the choice before are listed no more; what was kept of many is given back.
+    void forget_victims() {
+        victims_.clear();
+        slots_.cut_records(slots_.room());
+        victims_.shrink(slots_.room());
+    }
+
+    // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// The slot the next append() gives out.
+    Slot next() const { return vacant_.size() > 0 ? vacant_.last() : Slot(counts_.extent); }
+
+    Slot append(Position position) {
+        const Slot slot = next();
+        reserve(slot + std::size_t{1});
+        counts_.step = {.slot = slot,
+                        .fresh = vacant_.size() == 0,
+                        .position = slots_.positions[slot],
+                        .arrival = slots_.arrivals[slot],
+                        .newest = counts_.newest,
+                        .youngest_gone = counts_.youngest_gone};
+        if (vacant_.size() > 0)
+            vacant_.remove_last();
+        else
+            ++counts_.extent;
+        slots_.ratings[slot] = 0;
+        for (std::size_t c = 0; c < slots_.own_columns; ++c) slots_.own_column(c, slot) = 0;
+        slots_.stamps[slot] = stamp_of(counts_.seen);
+        slots_.arrivals[slot] = counts_.seen++;
+        slots_.positions[slot] = position;
+        counts_.newest = slot;
+        rejected_.clear();
+        return slot;
+    }
+
+    /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
+    void drop(Slot slot) {
+        ++counts_.step.dropped;
+        counts_.step.victim = slot;
+        counts_.step.victim_arrival = slots_.arrivals[slot];
+        counts_.youngest_gone = (std::max)(counts_.youngest_gone, slots_.arrivals[slot] + 1);
+        slots_.arrivals[slot] |= no_arrival;
+        slots_.stamps[slot] = no_stamp;
+        vacant_.add(slot);
+        victims_.add(slot);
+        ++counts_.evictions;
+    }
+    /// Drops a token by name. The newest ones that were dropped so, since the last append, have never come.
+    void reject(Slot slot) {
+        forget_victims();
+        drop(slot);
+        rejected_.add(slot);
+        while (counts_.seen > 0 && is_rejected(counts_.seen - 1)) {
+            --counts_.seen;
+            --counts_.evictions;
+        }
+        counts_.youngest_gone = (std::min)(counts_.youngest_gone, counts_.seen);
+        for (std::size_t at = 0; at < counts_.extent; ++at)
+            if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);
+    }
+
+    const TokenStep& last_step() const { return counts_.step; }
+    /// The token has never come. It is the newest, and with it one other was evicted at most.
+    void take_back(const TokenStep& step) {
+        victims_.clear();
+        if (step.dropped == 1) {
+            vacant_.remove_last();
+            --counts_.evictions;
+            slots_.arrivals[step.victim] = step.victim_arrival;
+            slots_.stamps[step.victim] = stamp_of(step.victim_arrival);
+        }
+        slots_.arrivals[step.slot] = step.arrival;
+        slots_.stamps[step.slot] = no_stamp;
+        slots_.positions[step.slot] = step.position;
+        if (step.fresh)
+            --counts_.extent;
+        else
+            vacant_.add(step.slot);
+        counts_.newest = step.newest;
+        counts_.youngest_gone = step.youngest_gone;
+        --counts_.seen;
+    }
+    void put_back_victim(Slot victim) { victims_.add(victim); }
+
+    // the policy's numbers ///////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Ratings and columns of [0, extent()), one after the other; memory_room() bounds them until the room grows.
+    std::size_t memory_room() const { return slots_.memory_floats(slots_.room()); }
+    void copy_memory(float* to) const { slots_.copy_memory(counts_.extent, to); }
+    void put_memory(const float* from) { slots_.put_memory(counts_.extent, from); }
+    /// A copy for the case that a hook throws.
+    void keep_memory() { slots_.keep_memory(counts_.extent); }
+    void put_back_kept() { put_memory(slots_.kept.data()); }
+    void clear_ratings() { std::fill_n(slots_.ratings.data(), counts_.extent, 0.0f); }
+
+    Ratings view(LaneId lane, std::size_t rows) noexcept {
+        return {.rating = {slots_.ratings.data(), counts_.extent},
+                .arrival = {slots_.arrivals.data(), counts_.extent},
+                .columns = slots_.own.data(),
+                .column_stride = slots_.room(),
+                .newest = counts_.newest,
+                .seen = counts_.seen,
+                .rows = rows,
+                .lane = lane};
+    }
+
+    // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Fills each vacancy with a row from the end. What is known of a victim changes places with it. The table is valid
+    /// after every move, should `carry` throw.
+    template <class Carry>
+    void compact(Carry& carry) {
+        const std::size_t live_slots = size();
+        const std::span<Slot> holes = vacant_.slots();
+        detail::VictimNames victims(victims_.slots(), vacant_.rest().first(live_slots));
+        std::sort(holes.begin(), holes.end());
+        std::size_t from = counts_.extent;
+        for (std::size_t i = 0; i < holes.size() && holes[i] < live_slots; ++i) {
+            while (!live(Slot(--from))) {
+            }
+            const Move move{Slot(from), holes[i]};
+            carry(move);
+            slots_.exchange(move.from, move.to);
+            if (counts_.newest == move.from) counts_.newest = move.to;
+            holes[i] = move.from;
+            victims.follow(move);
+        }
+        counts_.extent = live_slots;
+        vacant_.clear();
+    }
+
+    void pin(Slot slot) { slots_.stamps[slot] = no_stamp; }
+    void unpin(Slot slot) { slots_.stamps[slot] = stamp_of(slots_.arrivals[slot]); }
+    std::size_t pinned_behind(std::size_t sinks) const {
+        std::size_t count = 0;
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            count += pinned(Slot(slot)) && slots_.arrivals[slot] >= sinks;
+        return count;
+    }
+
+    void reset() {
+        forget_victims();
+        vacant_.clear();
+        rejected_.clear();
+        counts_.reset();
+    }
+
+    void write(LaneRecord& record) const {
+        record.seen = counts_.seen;
+        slots_.write(record, counts_.extent);
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
+        const std::span<const Slot> holes = vacant_.slots();
+        for (std::size_t i = 0; i < holes.size(); ++i)
+            record.arrivals[holes[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(holes.size());
+    }
+    /// The record fits, see Lane::misfit().
+    void read(const LaneRecord& record) {
+        const std::size_t vacancies = record.extent() - record.size();
+        reserve(record.extent());
+        reset();
+        counts_.extent = record.extent();
+        counts_.seen = record.seen;
+        counts_.evictions = record.seen - record.size();
+        if (counts_.evictions > 0) counts_.youngest_gone = record.seen;
+        slots_.read(record);
+        for (std::size_t hole = 0; hole < vacancies; ++hole) vacant_.add(Slot());
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) {
+            const Arrival arrival = slots_.arrivals[slot];
+            slots_.stamps[slot] = arrival >= no_arrival || record.pinned[slot] != 0 ? no_stamp : stamp_of(arrival);
+            if (record.arrivals[slot] < 0)
+                vacant_.slots()[vacancies - static_cast<std::size_t>(-record.arrivals[slot])] = Slot(slot);
+            if (arrival + 1 == counts_.seen) counts_.newest = Slot(slot);
+        }
+    }
+
+    std::size_t bytes() const { return slots_.bytes() + vacant_.bytes() + rejected_.bytes() + victims_.bytes(); }
+
+protected:
+    static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
+
+    bool is_rejected(Arrival arrived) const {
+        return std::ranges::any_of(rejected_.slots(), [&](Slot slot) { return arrival(slot) == arrived; });
+    }
+    std::size_t capacity_;
+    SlotColumns<Stamp> slots_;
+    SlotList vacant_;    // a stack
+    SlotList rejected_;  // since the last append
+    SlotList victims_;
+    Counts counts_;
+};
+
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "../config.hpp"
+#include "../lane/lane.hpp"
+#include "history.hpp"
+#include "rows.hpp"
+#include "shape.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// What a layer of a state holds: its lanes, the rows of their heads, and what its last steps overwrote.
+template <class P, StoredScalar Scalar>
+class LayerRows {
+public:
+    template <class LimitsOf>
+    LayerRows(const Shape& shape, std::size_t layer, std::size_t lanes, const P& policy, Rollback rollback,
+              LimitsOf limits_of)
+        : shape_(shape), attended_(shape.kv_heads) {
+        lanes_.reserve(lanes);
+        heads_.reserve(shape.kv_heads);
+        for (std::size_t i = 0; i < lanes; ++i) {
+            const Limits limits = with_rows(limits_of(layer, i));
+            detail::refuse(validate(shape, limits, policy, rollback));
+            lanes_.emplace_back(limits, policy, LaneId{layer, i});
+            const Rows<Scalar> rows(detail::rows_at_once(limits.rows()), shape.head_dim);
+            heads_.insert(heads_.end(), shape.kv_heads / lanes, HeadRows<Scalar>{rows, rows});
+            if (rollback.tokens > 0) {
+                histories_.emplace_back(rollback.tokens, shape.kv_heads / lanes, shape.head_dim);
+                histories_.back().reserve(lanes_.back());
+            }
+        }
+    }
+
+    /// After this, assigning the other layer, which is like this one, allocates nothing.
+    void make_room_for(const LayerRows& other) {
+        for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].make_room_for(other.lanes_[i]);
+        for (std::size_t h = 0; h < heads_.size(); ++h) heads_[h].make_room_for(other.heads_[h]);
+        for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].make_room_for(other.histories_[i]);
+    }
+    bool is_like(const LayerRows& other) const {
+        return lanes_.size() == other.lanes_.size() && heads_.size() == other.heads_.size() &&
+               histories_.size() == other.histories_.size() && shape_.head_dim == other.shape_.head_dim &&
+               (histories_.empty() || histories_[0].depth() == other.histories_[0].depth());
+    }
+
+    // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
+
+    const Lane<P>& lane(std::size_t kv_head) const { return lanes_[lane_index(kv_head)]; }
+    std::span<const Lane<P>> lanes() const { return lanes_; }
+    std::span<const HeadRows<Scalar>> rows() const { return heads_; }
+    std::size_t heads_per_lane() const { return heads_.size() / lanes_.size(); }
+    /// Tokens that came since the start, less those taken back.
+    std::uint64_t tokens() const { return tokens_; }
+    bool between_steps() const {
+        return std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
+    }
+    std::size_t rows_with_room() const {
+        std::size_t most = 0;
+        for (const HeadRows<Scalar>& head : heads_) most = (std::max)(most, head.room());
+        return most;
+    }
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
+        for (const Lane<P>& lane : lanes_) sum += lane.bytes();
+        for (const History<P, Scalar>& history : histories_) sum += history.bytes();
+        return sum;
+    }
+
+protected:
+    std::size_t lane_index(std::size_t kv_head) const {
+        MSRNN_ASSERT(kv_head < heads_.size(), "msrnn: no such KV head");
+        return kv_head / heads_per_lane();
+    }
+    std::span<HeadRows<Scalar>> heads_of(std::size_t lane) {
+        return std::span(heads_).subspan(lane * heads_per_lane(), heads_per_lane());
+    }
+
+    void put_back_rows(std::size_t kv_head) noexcept {
+        if (!histories_.empty())
+            histories_[lane_index(kv_head)].put_back(kv_head % heads_per_lane(), heads_[kv_head], lane(kv_head).next());
+    }
+    static std::size_t rows_for(const Lane<P>& lane, std::size_t budget) {
+        return budget == unbounded ? (std::max)(lane.capacity(), lane.size() + 1) : budget + 1;
+    }
+    /// Memory for so many rows of a lane in use. The capacity of an unbounded one grows with it.
+    void make_room(std::size_t i, std::size_t rows) {
+        if (rows > lanes_[i].capacity()) lanes_[i].set_capacity((std::max)(rows, 2 * lanes_[i].capacity()));
+        lanes_[i].reserve(rows);
+        for (HeadRows<Scalar>& head : heads_of(i))
+            if (head.room() < rows) head.reserve((std::min)(lanes_[i].capacity(), (std::max)(rows, 2 * head.room())));
+        if (!histories_.empty()) histories_[i].reserve(lanes_[i]);
+    }
+    /// The first `size` rows of a head after these moves, in memory for `room` rows.
+    HeadRows<Scalar> moved(const HeadRows<Scalar>& head, std::size_t size, const std::vector<Move>& moves,
+                           std::size_t room) const {
+        const Rows<Scalar> none(room, shape_.head_dim);
+        HeadRows<Scalar> rows{none, none};
+        for (std::size_t row = 0; row < size; ++row) rows.copy(head, Slot(row), Slot(row));
+        for (const Move move : moves) rows.copy(head, move.from, move.to);
+        return rows;
+    }
+    /// Attention walks [0, size()], so no vacancy may lie before the slot that the next token takes.
+    void close_gaps(std::size_t i) {
+        forget(i);
+        lanes_[i].compact([&](Move move) {
+            for (HeadRows<Scalar>& head : heads_of(i)) head.copy(head, move.from, move.to);
+        });
+    }
+    /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
+    void forget(std::size_t i) {
+        if (histories_.empty()) return;
+        histories_[i].forget();
+        histories_[i].shrink(lanes_[i]);
+    }
+    void start_anew(std::uint64_t tokens) noexcept {
+        for (std::size_t i = 0; i < lanes_.size(); ++i) forget(i);
+        std::ranges::fill(attended_, std::uint8_t{0});
+        tokens_ = tokens;
+    }
+
+    Shape shape_;
+    std::vector<Lane<P>> lanes_;                 // [1 or kv_heads]
+    std::vector<HeadRows<Scalar>> heads_;        // [kv_heads]
+    std::vector<History<P, Scalar>> histories_;  // one for each lane, or none where nothing is to be taken back
+    OwnVector<std::uint8_t> attended_;           // [kv_heads]: since the last decide()
+    std::uint64_t tokens_ = 0;
+};
+
+}  // namespace msrnn::inline MSRNN_ABI

@@ -1,0 +1,92 @@
+#include <cstdint>
+#include <msrnn/any_policy.hpp>
+
+#include "guarantee/failing.hpp"
+#include "guarantee/operations.hpp"
+#include "support/catch.hpp"
+
+using namespace msrnn;
+using namespace guarantee;
+
+namespace {
+
+struct Tried {
+    std::size_t operations = 0, failures = 0;
+};
+
+/// The state as it is before the operation.
+template <class P, class S>
+State<P, S> made(const P& policy, std::size_t budget, std::size_t depth, std::size_t past) {
+    State<P, S> state(shape, {.budget = budget}, policy, {.tokens = depth});
+    steps(state, past, 1);
+    return state;
+}
+
+/// fails(n, operation): whether the operation was made to fail at its n-th chance.
+template <class P, class S, class Fails>
+void try_all(const P& policy, Fails fails, std::size_t after, Tried& tried) {
+    for (const std::size_t budget : {std::size_t{8}, unbounded})
+        for (const std::size_t depth : {0u, 3u}) {
+            const State<P, S> before = made<P, S>(policy, budget, depth, budget == unbounded ? 63 : 12);
+            for (const auto& operation : operations<P, S>(policy)) {
+                CAPTURE(operation.name, budget, depth);
+                ++tried.operations;
+                for (std::size_t n = 0;; ++n) {
+                    State<P, S> expected = before, state = before;
+                    if (!fails(n, [&] { operation.on(state); })) break;
+                    ++tried.failures;
+                    CAPTURE(n);
+                    if (operation.name != "step") REQUIRE(same(state, before));
+                    if (operation.name == "step") {  // of two layers: the first may have taken it
+                        REQUIRE((same(state, before) || state.tokens(0) == before.tokens(0) + 1));
+                        if (depth > 0) REQUIRE(state.realign());
+                        if (!same_but_for_depth(state, before)) continue;
+                    }
+                    operation.on(state);
+                    operation.on(expected);
+                    REQUIRE(same(state, expected));
+                    if (n % 8 == 0) {
+                        State<P, S> one = state, other = expected;
+                        REQUIRE(come_back_alike(one, other));
+                        REQUIRE(go_on_alike(state, expected, after));
+                        REQUIRE(come_back_alike(state, expected));
+                    }
+                }
+            }
+        }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("whichever allocation fails, the state is as it was, and goes on as if nothing had happened", "",
+                   float, Eigen::bfloat16, Eigen::half, std::int8_t) {
+    Tried tried;
+    const auto fails = [](std::size_t n, auto operation) { return failing::runs_out_of_memory(n, 0, operation); };
+    const std::size_t after = std::same_as<TestType, float> ? 200 : 20;
+    try_all<H2O, TestType>(H2O{}, fails, after, tried);
+    try_all<Moody, TestType>(Moody{.scope = Scope::layer}, fails, after, tried);
+    if constexpr (std::same_as<TestType, float>) try_all<AnyPolicy, TestType>(Tova{}, fails, after, tried);
+    WARN(tried.operations << " operations, " << tried.failures << " allocations that failed in them");
+    CHECK(tried.failures > 20 * tried.operations);
+}
+
+TEMPLATE_TEST_CASE("whichever call of a hook throws, the state is as it was, and goes on as if nothing had happened",
+                   "", float, std::int8_t) {
+    Tried tried;
+    const auto fails = [](std::size_t n, auto operation) {
+        Moody::calm = n;
+        Moody::thrown = false;
+        bool thrown = false;
+        try {
+            operation();
+        } catch (const Moody::Mood&) {
+            thrown = true;
+        }
+        Moody::calm = static_cast<std::size_t>(-1);
+        return Moody::thrown && thrown;
+    };
+    for (const Scope scope : {Scope::kv_head, Scope::layer})
+        try_all<Moody, TestType>({.scope = scope}, fails, 200, tried);
+    WARN(tried.operations << " operations, " << tried.failures << " hooks that threw in them");
+    CHECK(tried.failures > 5 * tried.operations);
+}
