@@ -146,6 +146,7 @@ private:
             lane_.take_back(step.of_lane, step.memory);
             same(same_record(lane_.record(), step.record), "a lane is again what it was before a token came");
             mirror_ = step.mirror;
+            mirror_.rejected.clear();
             in_slot_ = step.in_slot;
             keys_ = step.keys;
             ++outcome.taken_back;

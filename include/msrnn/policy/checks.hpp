@@ -84,9 +84,7 @@ struct CheckedPolicy {
                   "call tell(name, value).");
     static_assert(!says_validate<P>() || Validates<P>,
                   "msrnn: this policy's validate() must be `std::string validate() const`.");
-    static_assert(
-        !says_scope<P>() || requires(const P& p) { Scope{p.scope}; },
-        "msrnn: this policy's scope must be a member of type Scope.");
+    static_assert(!says_scope<P>() || HasScope<P>, "msrnn: this policy's scope must be a member of type Scope.");
     static_assert(!says_needs<P>() || StatesNeeds<P>, "msrnn: this policy's needs() must be `Needs needs() const`.");
 
     static_assert(!misspells_observe<P>(), "msrnn: a hook of this policy is misspelt; its name is observe().");

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 
 #include "../config.hpp"
 #include "../core/evidence.hpp"
@@ -119,8 +120,13 @@ constexpr Needs needs(const P& policy) {
 }
 
 template <class P>
+concept HasScope = requires(const P& p) {
+    requires std::same_as<std::remove_cvref_t<decltype(p.scope)>, Scope>;
+};
+
+template <class P>
 constexpr Scope scope_of(const P& policy) {
-    if constexpr (requires { Scope{policy.scope}; })
+    if constexpr (HasScope<P>)
         return policy.scope;
     else
         return Scope::kv_head;

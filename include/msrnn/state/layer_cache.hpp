@@ -220,7 +220,7 @@ private:
     void show(Lane<P>& lane, std::size_t kv_head, Workspace& work) {
         const std::size_t query_heads = this->heads_per_lane() * shape_.group();
         lane.observe(work.weights(kv_head * shape_.group()), query_heads, work.stride());
-        const auto floats = [&work](const Rows<Scalar>& rows, Slot slot) noexcept -> std::span<const float> {
+        const auto floats = [&](const Rows<Scalar>& rows, Slot slot) noexcept -> std::span<const float> {
             if constexpr (std::same_as<Scalar, float>) {
                 return rows[slot];
             } else {
