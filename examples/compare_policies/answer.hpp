@@ -60,7 +60,8 @@ inline std::string answer(const std::vector<Cell>& cells, std::size_t window, co
         if (const Score& score = *list[i]->score; detail::level(score, best))
             others += (others.empty() ? "" : ", ") + list[i]->policy + " " +
                       (full ? detail::cost(score, *full, plus_minus) : format("%.2f", score.perplexity()));
-    return text + "; within two standard errors of it " + (others.empty() ? "is no other." : "are: " + others + ".");
+    if (others.empty()) return text + "; no other is within two standard errors of it.";
+    return text + "; within two standard errors of it: " + others + ".";
 }
 
 }  // namespace compare

@@ -65,7 +65,7 @@ public:
         std::string html;
         for (const Span& span : spans_) {
             const bool is_bos = span.first == 0 && results_.windows.bos;
-            html += "<span>" + (is_bos ? "&#x2039;BOS&#x203A;" : escaped(valid_utf8(span.bytes))) + "</span>";
+            html += "<span>" + (is_bos ? "&#x2039;BOS&#x203A;" : escaped(shown(span.bytes))) + "</span>";
         }
         return html;
     }

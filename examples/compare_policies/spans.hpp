@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "llama/utf8.hpp"
+#include "text.hpp"
 
 namespace compare {
 
@@ -58,6 +59,23 @@ inline std::vector<Span> spans_of(const std::vector<std::string>& tokens) {
         }
     }
     return spans;
+}
+
+/// Bytes that belong to no character, where a window cuts one for instance, as numbers: "<E4 B8>" in angle quotes.
+inline std::string shown(std::string_view bytes) {
+    std::string text;
+    while (!bytes.empty()) {
+        const std::size_t whole = llama::well_formed_length(bytes);
+        text += bytes.substr(0, whole);
+        bytes.remove_prefix(whole);
+        if (bytes.empty()) break;
+        text += "\u2039";
+        for (std::string space; !bytes.empty() && llama::character_length(bytes) == 0;
+             bytes.remove_prefix(1), space = " ")
+            text += space + format("%02X", unsigned{static_cast<unsigned char>(bytes[0])});
+        text += "\u203A";
+    }
+    return text;
 }
 
 }  // namespace compare

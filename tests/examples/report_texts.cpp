@@ -26,10 +26,10 @@ std::vector<Cell> four_policies() {
 TEST_CASE("the answer names the best policy at an eighth of the window, and those within two standard errors of it") {
     REQUIRE(compare::answer(four_policies(), 64) ==
             "At 8 tokens (1/8 of the window) tova costs the least of 3 policies: +22.1 % +- 7.1 above the full cache; "
-            "within two standard errors of it are: h2o +24.2 % +- 2.1.");
+            "within two standard errors of it: h2o +24.2 % +- 2.1.");
     auto cells = four_policies();
     cells[3].score->window_nll = {2.5, 2.6, 2.4};
-    REQUIRE(contains(compare::answer(cells, 64), "; within two standard errors of it is no other."));
+    REQUIRE(contains(compare::answer(cells, 64), "; no other is within two standard errors of it."));
     REQUIRE(contains(compare::answer(cells, 100), "At 8 tokens (8 % of the window)"));
     REQUIRE(contains(compare::answer(cells, 128), "At 16 tokens (1/8 of the window) decayed costs +10.5 % \u00B1") ==
             false);
@@ -115,6 +115,17 @@ TEST_CASE("tokens that are one character only together are shown as one span") {
                                               "\u754C", "!", " ", "\U0001F600"});
     for (const auto& run : shades_of(root))
         for (const auto& letters : run) REQUIRE(letters.get<std::string>().size() == shown.size());
+}
+
+TEST_CASE("bytes that are no character, where a window cuts one for instance, are shown as numbers") {
+    REQUIRE(compare::shown("\u4E16\xE4\xB8") == "\u4E16\u2039E4 B8\u203A");
+    REQUIRE(compare::shown("\x96!") == "\u203996\u203A!");
+    REQUIRE(compare::shown("a\xC0\x80z\xFF") == "a\u2039C0 80\u203Az\u2039FF\u203A");
+    REQUIRE(compare::shown("").empty());
+    const std::string page = compare::page(results_of(2, {4}, {"", "\x96", "a", "\xE4"}));
+    REQUIRE(!contains(page, "\uFFFD"));
+    REQUIRE(tokens_shown(read_page(page)) ==
+            std::vector<std::string>{"\u2039BOS\u203A", "\u203996\u203A", "a", "\u2039E4\u203A"});
 }
 
 TEST_CASE("a span is shaded by all of its tokens") {
