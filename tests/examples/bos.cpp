@@ -131,7 +131,8 @@ TEST_CASE("generate begins as the file says and as --bos says, and tells which o
     REQUIRE(text(silent, prompt + " --bos off", "off, as --bos says.") == without);
 
     // Without BOS the prompt's first token is the first that is read.
-    PlainDecoder decoder(tiny_checkpoint());
+    const PlainCheckpoint checkpoint = tiny_checkpoint();
+    PlainDecoder decoder(checkpoint);
     std::string expected = "abacab";
     std::vector<double> logits;
     for (const char letter : expected) logits = decoder.step(static_cast<std::size_t>(letter - 'a') + 4);
