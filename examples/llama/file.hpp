@@ -30,8 +30,8 @@ inline std::ifstream open_for_reading(const std::string& path, Pipes pipes = Pip
     return file;
 }
 
-/// Weeks of reading for a small model; as tokens it takes some gigabytes.
-inline constexpr std::size_t longest_text = std::size_t{64} << 20;
+/// Some four million tokens: days of reading, and three gigabytes while it is cut into them.
+inline constexpr std::size_t longest_text = std::size_t{16} << 20;
 
 inline std::string read_text(const std::string& path) {
     std::ifstream file = open_for_reading(path, Pipes::read);
@@ -39,7 +39,7 @@ inline std::string read_text(const std::string& path) {
     std::array<char, 1 << 16> piece{};
     while (file.read(piece.data(), piece.size()) || file.gcount() != 0) {
         text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
-        if (text.size() > longest_text) throw refusal(path, "this is more than 64 MiB, the longest text that is read");
+        if (text.size() > longest_text) throw refusal(path, "this is more than 16 MiB, the longest text that is read");
     }
     if (file.bad()) throw refusal(path, "reading failed");
     if (text.empty()) throw refusal(path, "the file is empty");

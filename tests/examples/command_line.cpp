@@ -69,6 +69,7 @@ TEST_CASE("an output that takes no more is an error, whatever was to be written"
         for (const char* option : {"--help", "--version"})
             require_sentence(run_into(program, option, "/dev/full"), sentence);
     require_sentence(run_into("compare_policies", world.arguments(), "/dev/full"), sentence);
+    require_sentence(run_into("engine", world.model + " " + world.tokenizer + " abc 9", "/dev/full"), sentence);
 }
 
 TEST_CASE("a file that cannot be written costs neither the table nor the other files") {
@@ -122,10 +123,10 @@ TEST_CASE("what never ends, or is no file, is refused by name") {
     require_refused(model + "/dev/zero", "/dev/zero: " + none);
     require_refused(model + folder, "this is a folder, not a file");
     require_sentence(run_into("compare_policies", model + "/dev/stdin", "/dev/null", "yes | "),
-                     "/dev/stdin: this is more than 64 MiB, the longest text that is read.");
+                     "/dev/stdin: this is more than 16 MiB, the longest text that is read.");
     const std::string huge = world.folder.write("huge.txt", "a");
     std::filesystem::resize_file(huge, std::uintmax_t{1} << 40);
-    require_refused(model + huge, huge + ": this is more than 64 MiB, the longest text that is read.");
+    require_refused(model + huge, huge + ": this is more than 16 MiB, the longest text that is read.");
 }
 
 TEST_CASE("a text may come through a pipe") {
