@@ -51,7 +51,7 @@ inline std::string answer(const std::vector<Cell>& cells, std::size_t window, co
     std::string text = "At " + grouped(budget) + " tokens (" + share_of(budget, window) + " of the window) ";
     text += list.size() == 1 ? list.front()->policy + " costs "
                              : list.front()->policy + " costs the least of " + grouped(list.size()) + " policies: ";
-    text += full ? detail::cost(best, *full, plus_minus) + " above the full cache"
+    text += full ? detail::cost(best, *full, plus_minus) + " against the full cache"
                  : format("a perplexity of %.2f", best.perplexity());
     if (list.size() == 1) return text + ".";
     if (!best.nll_error()) return text + "; one window tells nothing of the error.";

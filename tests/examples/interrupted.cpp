@@ -2,6 +2,7 @@
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "compare_policies/text.hpp"
 #include "tiny_world.hpp"
@@ -137,6 +138,21 @@ TEST_CASE("a run that is killed again and again and goes on has the results of o
     REQUIRE(trial.run(settings + "--resume " + trial.json + " --csv " + trial.csv).status == 0);
     REQUIRE(read_bytes(trial.csv) == read_bytes(whole_csv));
     REQUIRE(results_in(trial.json) == results_in(whole_json));
+}
+
+TEST_CASE("at any moment of a run the JSON file is whole, and it grows") {
+    const Trial trial(400'000);
+    Child child("compare_policies", trial.words({"--budgets", "6", "--json", trial.json}));
+    std::set<std::size_t> seen;
+    for (int look = 0; look < 600 && seen.size() < 5; ++look) {
+        usleep(5'000);
+        if (!std::filesystem::exists(trial.json)) continue;
+        const std::string text = read_bytes(trial.json);
+        REQUIRE(Json::accept(text));
+        seen.insert(Json::parse(text).at("windows_read").size());
+    }
+    REQUIRE(seen.size() >= 5);
+    REQUIRE(seen.count(0) == 0);
 }
 
 TEST_CASE("going on from a run that was complete gives its results again") {

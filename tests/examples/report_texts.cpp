@@ -24,9 +24,10 @@ std::vector<Cell> four_policies() {
 }  // namespace
 
 TEST_CASE("the answer names the best policy at an eighth of the window, and those within two standard errors of it") {
-    REQUIRE(compare::answer(four_policies(), 64) ==
-            "At 8 tokens (1/8 of the window) tova costs the least of 3 policies: +22.1 % +- 7.1 above the full cache; "
-            "within two standard errors of it: h2o +24.2 % +- 2.1.");
+    REQUIRE(
+        compare::answer(four_policies(), 64) ==
+        "At 8 tokens (1/8 of the window) tova costs the least of 3 policies: +22.1 % +- 7.1 against the full cache; "
+        "within two standard errors of it: h2o +24.2 % +- 2.1.");
     auto cells = four_policies();
     cells[3].score->window_nll = {2.5, 2.6, 2.4};
     REQUIRE(contains(compare::answer(cells, 64), "; no other is within two standard errors of it."));
@@ -34,7 +35,7 @@ TEST_CASE("the answer names the best policy at an eighth of the window, and thos
     REQUIRE(contains(compare::answer(cells, 128), "At 16 tokens (1/8 of the window) decayed costs +10.5 % \u00B1") ==
             false);
     REQUIRE(compare::answer(cells, 128, "\u00B1") ==
-            "At 16 tokens (1/8 of the window) decayed costs +10.5 % \u00B1 6.4 above the full cache.");
+            "At 16 tokens (1/8 of the window) decayed costs +10.5 % \u00B1 6.4 against the full cache.");
     REQUIRE(contains(compare::answer(cells, 20), "At 4 tokens (1/5 of the window) decayed"));
 }
 
