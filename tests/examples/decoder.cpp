@@ -180,6 +180,9 @@ TEST_CASE("each window starts from BOS and an empty state, and its targets from 
         for (std::size_t i = 0; i < 2; ++i) {
             const Loss expected = plain_loss(checkpoint, tokens, window, memories[i].budget);
             REQUIRE(scores[i].targets == expected.targets);
+            llama::Decoder alone(model, memories[i].budget, memories[i].policy);
+            for (std::size_t step = 0; step + 1 < window; ++step) alone.read(1, static_cast<std::int64_t>(step));
+            REQUIRE(scores[i].state_bytes == alone.state().bytes());  // of one window, however many were read
             REQUIRE(close(scores[i].nll(), expected.sum / static_cast<double>(expected.targets), 1e-5, 0));
             REQUIRE(close(scores[i].perplexity(), std::exp(scores[i].nll()), 0, 1e-12));
         }
