@@ -86,30 +86,24 @@ struct Settings {
     std::string scalar = known_scalars.front();
 };
 
-/// Measures the cells side by side: their scores, where a window was finished, and what each remembered of one window.
-template <class Waiting>
-std::vector<Survival> measure(std::vector<Cell>& cells, Reading reading, const Settings& settings, Watch& watch,
-                              Waiting waiting) {
+/// The memories of the cells that can be measured, in the order of the cells.
+inline std::vector<Memory> memories_of(const std::vector<Cell>& cells, std::uint64_t seed) {
+    std::vector<Memory> memories;
     for (const Cell& cell : cells)
-        if (cell.refusal.empty()) reading.memories.push_back({policy_named(cell.policy, settings.seed), cell.slots()});
+        if (cell.refusal.empty()) memories.push_back({policy_named(cell.policy, seed), cell.slots()});
+    return memories;
+}
 
+/// Reads the windows that `known` lacks, with the memories of the reading side by side.
+template <class Waiting>
+Outcome measure(const Reading& reading, const Settings& settings, Watch& watch, Outcome known, Waiting waiting) {
     const auto evaluated_as = [&]<class Scalar>(Scalar) {
-        return evaluate<Scalar>(reading, settings.threads, watch, waiting);
+        return evaluate<Scalar>(reading, settings.threads, watch, std::move(known), waiting);
     };
-    Outcome outcome = settings.scalar == "bf16"   ? evaluated_as(Eigen::bfloat16())
-                      : settings.scalar == "f16"  ? evaluated_as(Eigen::half())
-                      : settings.scalar == "int8" ? evaluated_as(std::int8_t())
-                                                  : evaluated_as(float());
-    std::vector<Survival> survival;
-    std::size_t next = 0;
-    for (Cell& cell : cells) {
-        survival.emplace_back();
-        if (!cell.refusal.empty()) continue;
-        survival.back() = std::move(outcome.survival[next]);
-        if (!outcome.scores.empty()) cell.score = std::move(outcome.scores[next]);
-        ++next;
-    }
-    return survival;
+    return settings.scalar == "bf16"   ? evaluated_as(Eigen::bfloat16())
+           : settings.scalar == "f16"  ? evaluated_as(Eigen::half())
+           : settings.scalar == "int8" ? evaluated_as(std::int8_t())
+                                       : evaluated_as(float());
 }
 
 }  // namespace compare

@@ -1,5 +1,4 @@
-// The protocol: consecutive windows, each read from an empty state; the second half of each is scored. All memories
-// read a window side by side.
+// The measuring: threads share out the windows, and all memories read a window side by side.
 #pragma once
 
 #include <algorithm>
@@ -8,66 +7,17 @@
 #include <cmath>
 #include <cstddef>
 #include <future>
-#include <numeric>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "llama/decoder.hpp"
-#include "survival.hpp"
+#include "outcome.hpp"
 
 namespace compare {
 
 using namespace llama;
-
-/// A window of W is BOS and W - 1 tokens: W - 1 steps, of which those from W / 2 on are scored.
-struct Windows {
-    std::size_t window = 0, tokens = 0;
-
-    std::size_t steps_each() const { return window - 1; }
-    std::size_t first_scored() const { return window / 2; }
-    std::size_t targets_each() const { return steps_each() - first_scored(); }
-    std::size_t count() const { return tokens / steps_each(); }
-    std::size_t steps() const { return count() * steps_each(); }
-    std::size_t targets() const { return count() * targets_each(); }
-    std::size_t dropped() const { return tokens - steps(); }
-};
-
-inline double mean_of(const std::vector<double>& numbers) {
-    return std::accumulate(numbers.begin(), numbers.end(), 0.0) / static_cast<double>(numbers.size());
-}
-
-/// Of a mean, from the spread of what it is the mean of; 0 where there is but one.
-inline double standard_error(const std::vector<double>& numbers) {
-    if (numbers.size() < 2) return 0;
-    const double mean = mean_of(numbers), count = static_cast<double>(numbers.size());
-    double squares = 0;
-    for (const double number : numbers) squares += (number - mean) * (number - mean);
-    return std::sqrt(squares / (count - 1) / count);
-}
-
-struct Score {
-    std::size_t targets = 0;
-    std::vector<double> window_nll = {};  // mean over the targets of each window, in nats
-    double microseconds = 0;              // that a token took in the state: attention and eviction in all layers
-    std::size_t state_bytes = 0;
-
-    double nll() const { return mean_of(window_nll); }
-    double nll_error() const { return standard_error(window_nll); }
-    double perplexity() const { return std::exp(nll()); }
-
-    /// Of the difference to another score over the same windows, which share what makes a window hard.
-    double error_against(const Score& other) const {
-        std::vector<double> differences(window_nll);
-        for (std::size_t i = 0; i < differences.size(); ++i) differences[i] -= other.window_nll[i];
-        return standard_error(differences);
-    }
-
-    /// By how many percent the perplexity lies above another, and the error of that.
-    double percent_above(const Score& other) const { return 100 * (ratio_to(other) - 1); }
-    double percent_error(const Score& other) const { return 100 * ratio_to(other) * error_against(other); }
-
-    double ratio_to(const Score& other) const { return perplexity() / other.perplexity(); }
-};
 
 template <class Logits>
 double negative_log_likelihood(const Logits& logits, Token target) {
@@ -86,22 +36,21 @@ struct Watch {
 struct Reading {
     const Model& model;
     std::span<const Token> tokens;
-    Token begin = 0;  // of every window: BOS
+    std::optional<Token> begin = {};  // of every window: BOS
     std::size_t window = 0;
     std::vector<Memory> memories = {};
     std::size_t mapped_window = 0;  // the one whose survival times are kept
 
-    Windows windows() const { return {.window = window, .tokens = tokens.size()}; }
-    std::span<const Token> text(std::size_t w) const {
-        const std::size_t steps = windows().steps_each();
-        return tokens.subspan(w * steps, steps);
-    }
-};
+    Windows windows() const { return {.window = window, .tokens = tokens.size(), .bos = begin.has_value()}; }
 
-/// One score and one map for each memory. Scores are empty where not a single window was finished.
-struct Outcome {
-    std::vector<Score> scores;
-    std::vector<Survival> survival;
+    /// A window from its first token, BOS maybe, to its last target.
+    std::vector<Token> text(std::size_t w) const {
+        std::vector<Token> text;
+        if (begin) text.push_back(*begin);
+        const auto part = tokens.subspan(w * windows().tokens_each(), windows().tokens_each());
+        text.insert(text.end(), part.begin(), part.end());
+        return text;
+    }
 };
 
 inline constexpr std::size_t most_threads = 256;  // each has memories of its own
@@ -112,94 +61,75 @@ namespace detail {
 template <class Scalar>
 class Reader {
 public:
-    Reader(const Reading& reading, Watch& watch, std::vector<std::vector<double>>& losses, Outcome& outcome)
-        : reading_(reading),
-          watch_(watch),
-          losses_(losses),
-          outcome_(outcome),
-          decoder_(reading.model, reading.memories) {}
+    Reader(const Reading& reading, Watch& watch, Ledger& ledger)
+        : reading_(reading), watch_(watch), ledger_(ledger), decoder_(reading.model, reading.memories) {}
 
-    void read_windows(std::atomic<std::size_t>& next) {
-        for (std::size_t w = next++; w < losses_.size() && !watch_.interrupted; w = next++) read_window(w);
+    void read_windows(std::span<const std::size_t> todo, std::atomic<std::size_t>& next) {
+        for (std::size_t i = next++; i < todo.size() && !watch_.interrupted; i = next++) read_window(todo[i]);
     }
-
-    double seconds(std::size_t memory) const { return decoder_.seconds(memory); }
-    std::size_t steps() const { return steps_; }
-    std::size_t bytes(std::size_t memory) const { return decoder_.state(memory).bytes(); }
 
 private:
     void read_window(std::size_t w) {
-        const auto text = reading_.text(w);
-        const std::size_t first_scored = reading_.windows().first_scored();
+        const std::vector<Token> text = reading_.text(w);
+        const Windows windows = reading_.windows();
         std::vector<double> loss(decoder_.memories(), 0);
+        std::vector<Survival> survival;
+        if (w == reading_.mapped_window) survival.assign(decoder_.memories(), Survival(windows.steps_each()));
         decoder_.reset();
-        for (std::size_t position = 0; position < text.size(); ++position) {
-            if (watch_.interrupted) return abandon(w);
-            decoder_.read(position == 0 ? reading_.begin : text[position - 1], position);
-            if (w == reading_.mapped_window)
-                for (std::size_t m = 0; m < loss.size(); ++m) outcome_.survival[m].watch(decoder_.state(m), position);
-            if (position >= first_scored) {
+        for (std::size_t position = 0; position < windows.steps_each(); ++position) {
+            if (watch_.interrupted) return;
+            decoder_.read(text[position], static_cast<std::int64_t>(position));
+            for (std::size_t m = 0; m < survival.size(); ++m) survival[m].watch(decoder_.state(m), position);
+            if (position >= windows.first_scored()) {
                 const Columns& logits = decoder_.logits();
                 for (std::size_t m = 0; m < loss.size(); ++m)
-                    loss[m] += negative_log_likelihood(logits.col(static_cast<Eigen::Index>(m)), text[position]);
+                    loss[m] += negative_log_likelihood(logits.col(static_cast<Eigen::Index>(m)), text[position + 1]);
             }
-            ++steps_;
             ++watch_.steps_done;
         }
-        for (double& sum : loss) sum /= static_cast<double>(reading_.windows().targets_each());
-        losses_[w] = std::move(loss);
+        for (double& sum : loss) sum /= static_cast<double>(windows.targets_each());
+        if (!survival.empty()) ledger_.enter(std::move(survival));
+        ledger_.enter(w, std::move(loss), bytes());
     }
 
-    /// Half a window says little of what survives one.
-    void abandon(std::size_t w) {
-        if (w == reading_.mapped_window) std::fill(outcome_.survival.begin(), outcome_.survival.end(), Survival());
+    std::vector<std::size_t> bytes() const {
+        std::vector<std::size_t> bytes;
+        for (std::size_t m = 0; m < decoder_.memories(); ++m) bytes.push_back(decoder_.state(m).bytes());
+        return bytes;
     }
 
     const Reading& reading_;
     Watch& watch_;
-    std::vector<std::vector<double>>& losses_;
-    Outcome& outcome_;
+    Ledger& ledger_;
     BasicDecoder<Scalar> decoder_;
-    std::size_t steps_ = 0;
 };
 
 }  // namespace detail
 
-/// The states store their rows as `Scalar`. Windows are shared out among the threads; each is computed alone and the
-/// losses are added in the order of the text, so threads change no result. `waiting()` is called meanwhile, every now
-/// and then. After an interrupt the scores are those of the windows finished until then, the same for every memory.
+/// The states store their rows as `Scalar`. Goes on from `known`, reading the windows that it lacks. Each window is
+/// computed alone and the losses are added in the order of the text, so neither threads nor interrupts change a result.
+/// `waiting(outcome so far)` is called meanwhile, four times a second.
 template <class Scalar = float, class Waiting>
-Outcome evaluate(const Reading& reading, std::size_t threads, Watch& watch, Waiting waiting) {
-    const Windows windows = reading.windows();
-    std::vector<std::vector<double>> losses(windows.count());  // [window][memory]
-    Outcome outcome;
-    outcome.survival.assign(reading.memories.size(), Survival(windows.steps_each()));
+Outcome evaluate(const Reading& reading, std::size_t threads, Watch& watch, Outcome known, Waiting waiting) {
+    known.losses.resize(reading.windows().count());
+    std::vector<std::size_t> todo;
+    for (std::size_t w = 0; w < known.losses.size(); ++w)
+        if (known.losses[w].empty()) todo.push_back(w);
 
+    Ledger ledger(std::move(known));
     std::atomic<std::size_t> next = 0;
     std::vector<detail::Reader<Scalar>> readers;
-    for (std::size_t i = 0; i < std::min({threads, windows.count(), most_threads}); ++i)
-        readers.emplace_back(reading, watch, losses, outcome);
+    readers.reserve(std::min({threads, todo.size(), most_threads}));
+    while (readers.size() < std::min({threads, todo.size(), most_threads}))
+        readers.emplace_back(reading, watch, ledger);
     std::vector<std::future<void>> work;
-    for (auto& reader : readers) work.push_back(std::async(std::launch::async, [&] { reader.read_windows(next); }));
+    for (auto& reader : readers)
+        work.push_back(std::async(std::launch::async, [&] { reader.read_windows(todo, next); }));
     for (auto& part : work) {
-        while (part.wait_for(std::chrono::milliseconds(200)) != std::future_status::ready) waiting();
+        while (part.wait_for(std::chrono::milliseconds(250)) != std::future_status::ready) ledger.look(waiting);
         part.get();
     }
-
-    std::erase_if(losses, [](const auto& window) { return window.empty(); });
-    for (std::size_t m = 0; m < reading.memories.size() && !losses.empty(); ++m) {
-        Score& score = outcome.scores.emplace_back();
-        score.targets = losses.size() * windows.targets_each();
-        for (const auto& window : losses) score.window_nll.push_back(window[m]);
-        double seconds = 0, steps = 0;
-        for (const auto& reader : readers) {
-            seconds += reader.seconds(m);
-            steps += static_cast<double>(reader.steps());
-        }
-        score.microseconds = 1e6 * seconds / steps;
-        score.state_bytes = readers.front().bytes(m);
-    }
-    return outcome;
+    return std::move(ledger).result();
 }
 
 }  // namespace compare

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "llama/command_line.hpp"
 #include "results.hpp"
 
 namespace compare {
@@ -25,9 +26,8 @@ inline Json json_of(const Cell& cell) {
     const Score& score = *cell.score;
     row["targets"] = score.targets;
     row["nll"] = score.nll();
-    row["nll_error"] = score.nll_error();
+    row["nll_error"] = score.nll_error() ? Json(*score.nll_error()) : Json();
     row["perplexity"] = score.perplexity();
-    row["us_per_token"] = score.microseconds;
     row["state_bytes"] = score.state_bytes;
     row["window_nll"] = score.window_nll;
     return row;
@@ -52,11 +52,34 @@ inline Json json_of(const Survival& survival) {
 
 }  // namespace detail
 
-/// "map": for each run [layer][lane], how many later tokens could look at each token of one window, and which tokens
-/// were still there at its end.
-inline std::string json_text(const Results& results) {
+/// What another run must share to go on from this one.
+inline Json json_of_settings(const Results& results) {
     const Config& c = results.config;
-    Json rows = Json::array(), runs = Json::array();
+    return {{"version", version()},
+            {"model",
+             {{"file", results.model},
+              {"fingerprint", results.model_fingerprint},
+              {"layers", c.layers},
+              {"query_heads", c.query_heads},
+              {"kv_heads", c.kv_heads},
+              {"head_dim", c.head_dim},
+              {"vocabulary", c.vocabulary},
+              {"context", c.context}}},
+            {"text",
+             {{"file", results.text}, {"fingerprint", results.text_fingerprint}, {"tokens", results.windows.tokens}}},
+            {"bos", results.windows.bos},
+            {"window", results.windows.window},
+            {"windows", results.windows.count()},
+            {"scalar", results.settings.scalar},
+            {"seed", results.settings.seed}};
+}
+
+/// "windows_read": their numbers, from 1 as --map counts, in the order of each row's window_nll. "map": for each run
+/// [layer][lane], how many later tokens could look at each token of one window, and which tokens were still there at
+/// its end.
+inline std::string json_text(const Results& results) {
+    Json rows = Json::array(), runs = Json::array(), read = Json::array();
+    for (const std::size_t w : results.windows_read) read.push_back(w + 1);
     for (std::size_t i = 0; i < results.cells.size(); ++i) {
         const Cell& cell = results.cells[i];
         rows.push_back(detail::json_of(cell));
@@ -65,22 +88,14 @@ inline std::string json_text(const Results& results) {
                         {"budget", cell.budget == 0 ? Json() : Json(cell.budget)},
                         {"layers", detail::json_of(results.survival[i])}});
     }
-    const Json json{
-        {"model",
-         {{"file", results.model},
-          {"layers", c.layers},
-          {"query_heads", c.query_heads},
-          {"kv_heads", c.kv_heads},
-          {"head_dim", c.head_dim},
-          {"vocabulary", c.vocabulary},
-          {"context", c.context}}},
-        {"text", {{"file", results.text}, {"tokens", results.windows.tokens}}},
-        {"window", results.windows.window},
-        {"windows", results.windows.count()},
-        {"scalar", results.settings.scalar},
-        {"seed", results.settings.seed},
-        {"rows", rows},
-        {"map", {{"window", results.mapped_window + 1}, {"tokens", results.mapped_tokens}, {"runs", runs}}}};
+    Json json = json_of_settings(results);
+    json["command"] = results.command;
+    json["date"] = results.date;
+    json["threads"] = results.settings.threads;
+    json["interrupted"] = !results.complete();
+    json["windows_read"] = read;
+    json["rows"] = rows;
+    json["map"] = {{"window", results.mapped_window + 1}, {"tokens", results.mapped_tokens}, {"runs", runs}};
     return dumped(json) + "\n";
 }
 

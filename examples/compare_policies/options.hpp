@@ -13,7 +13,8 @@ namespace compare {
 
 struct Options {
     std::string model = formats::own_model, tokenizer, text = formats::own_text;
-    std::string csv, json, html;
+    std::string csv, json, html, resume, bos;
+    std::string command;     // as it was called
     std::size_t window = 0;  // 0: the model's context, or 1,024
     std::size_t tokens = 0;  // 0: the whole text
     std::size_t map = 1;
@@ -40,12 +41,16 @@ inline void add_options(CLI::App& app, Options& options) {
         ->delimiter(',')
         ->check(from_1)
         ->type_name("LIST");
+    add_bos_option(app, options.bos);
     app.add_option("--scalar", options.settings.scalar,
                    "the state stores keys and values as f32, bf16, f16 or int8 (default: f32)")
         ->check(CLI::IsMember(known_scalars))
         ->type_name("TYPE");
     app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
     app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
+    app.add_option("--resume", options.resume,
+                   "go on from the --json file of an interrupted run, and write it unless --json names another")
+        ->type_name("FILE");
     app.add_option("--csv", options.csv, "write the rows of the table")->type_name("FILE");
     app.add_option("--map", options.map, "the window whose survival times the report and --json show (default: 1)")
         ->check(from_1)
@@ -55,9 +60,12 @@ inline void add_options(CLI::App& app, Options& options) {
         ->type_name("N");
     app.add_option("--seed", options.settings.seed, "of the random policy (default: 0)")->check(from_0)->type_name("S");
     app.footer(
+        list_of_policies() +
+        "\nThe column \"vs full\" needs full among --policies.\n"
         "A policy that cannot take a budget (sink-window keeps 4 sinks inside it) shows a dash,\n"
         "unless both --policies and --budgets are given: then it is an error.\n"
-        "An interrupt ends the run with the windows read so far.");
+        "An interrupt ends the run with the windows read so far; --json keeps them while it runs, for --resume.\n"
+        "How long a step takes is not told: memories that share a machine disturb each other. See bench/.");
 }
 
 }  // namespace compare

@@ -2,14 +2,17 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "answer.hpp"
 #include "memory_map.hpp"
 #include "page_template.hpp"
-#include "svg.hpp"
-#include "table.hpp"
+#include "ranking.hpp"
+#include "report_charts.hpp"
+#include "report_details.hpp"
 
 namespace compare {
 
@@ -29,27 +32,11 @@ inline std::string filled(std::string_view pattern, const Places& places) {
 
 namespace detail {
 
-inline std::string exact_text(double number) { return format("%.12g", number); }
-inline std::string number_text(double number) { return format("%.4g", number); }
-inline std::string bytes_text(double bytes) {
-    if (bytes >= 0x1p30) return format("%.4g GiB", bytes / 0x1p30);
-    if (bytes >= 0x1p20) return format("%.4g MiB", bytes / 0x1p20);
-    return format("%.4g KiB", bytes / 0x1p10);
-}
-
 inline std::string options(const std::vector<std::string>& names, const std::string& chosen) {
     std::string html;
     for (const std::string& name : names)
         html += "<option" + std::string(name == chosen ? " selected" : "") + ">" + escaped(name) + "</option>";
     return html;
-}
-
-/// Every policy's name is a class; its colour is the variable of that name.
-inline std::string colours() {
-    std::string css;
-    for (const std::string& policy : known_policies())
-        if (policy != no_bound) css += ".curve." + policy + " { color: var(--" + policy + "); }\n";
-    return css;
 }
 
 /// Half doublings of the budget: heat-6 is one budget, heat-0 an eighth of it or less, heat-12 eight or more.
@@ -67,76 +54,34 @@ inline std::string ramp() {
     return html;
 }
 
-using Text = std::string (*)(double);
-
-/// Ticks are round numbers and told exactly; points are told by `text`.
-template <class Of>
-Chart chart_of(const Results& results, const char* name, const char* y_label, Text tick_text, Text text, Of point) {
-    Chart chart{.name = name,
-                .x_label = "budget: tokens that are remembered",
-                .y_label = y_label,
-                .x_ticks = {},
-                .curves = {},
-                .y_text = tick_text};
-    for (const std::size_t budget : budgets_of(results.cells))
-        chart.x_ticks.push_back({static_cast<double>(budget), grouped(budget)});
-    for (const std::string& policy : policies_of(results.cells)) {
-        Curve curve{.style = policy, .points = {}};
-        for (const Tick& tick : chart.x_ticks)
-            if (const Score* score = score_of(results.cells, policy, static_cast<std::size_t>(tick.at))) {
-                Point at = point(*score);
-                at.x = tick.at;
-                at.label = policy + ", " + tick.label + ": " + text(at.y);
-                curve.points.push_back(at);
-            }
-        chart.curves.push_back(std::move(curve));
-    }
-    return chart;
-}
-
-inline std::string perplexity_chart(const Results& results) {
+inline std::string table_row(const Results& results, const Cell& cell) {
     const Score* full = full_score(results.cells);
-    const auto point = [&](const Score& score) {
-        const double perplexity = score.perplexity();
-        return Point{.y = perplexity, .error = perplexity * (full ? score.error_against(*full) : score.nll_error())};
-    };
-    Chart chart = chart_of(results, "Perplexity against budget", "perplexity", exact_text, number_text, point);
-    if (full) chart.dashed = Tick{full->perplexity(), "full cache: " + number_text(full->perplexity())};
-    return svg(chart);
-}
-inline std::string time_chart(const Results& results) {
-    return svg(chart_of(results, "Time against budget", "microseconds a token", exact_text, number_text,
-                        [](const Score& score) { return Point{.y = score.microseconds}; }));
-}
-inline std::string bytes_chart(const Results& results) {
-    Chart chart = chart_of(results, "Bytes of state against budget", "bytes of state", bytes_text, bytes_text,
-                           [](const Score& score) { return Point{.y = static_cast<double>(score.state_bytes)}; });
-    chart.logarithmic_y = true;
-    return svg(chart);
-}
-
-inline std::string table_row(const Cell& cell, const Score* full, bool best) {
     const auto td = [](const std::string& text, const char* style = "") {
         return format("<td%s>", style) + text + "</td>";
     };
-    std::string row = "<tr><td>" + escaped(cell.policy) + "</td>" + td(cell.budget == 0 ? "all" : grouped(cell.budget));
-    if (!cell.score) return row + td("&ndash;") + td("") + td("") + td("") + td("") + "</tr>\n";
+    std::string row = "<tr><td>" + escaped(cell.policy) + "</td>" +
+                      td(cell.budget == 0 ? "all" : grouped(cell.budget)) +
+                      td(cell.budget == 0 ? "" : share_of(cell.budget, results.windows.window));
+    if (!cell.score) return row + td("&ndash;") + td("") + td("") + td("") + "</tr>\n";
     const Score& score = *cell.score;
-    row += td(format("%.3f", score.perplexity()), best ? " class=\"best\"" : "");
-    row += full && cell.budget != 0 ? td(format("%+.1f %%", score.percent_above(*full))) +
-                                          td(format("&plusmn; %.1f", score.percent_error(*full)))
-                                    : td("") + td("");
-    return row + td(format("%.1f", score.microseconds)) + td(bytes_text(static_cast<double>(score.state_bytes))) +
-           "</tr>\n";
+    row +=
+        td(format("%.3f", score.perplexity()), &cell == best_of(results.cells, cell.budget) ? " class=\"best\"" : "");
+    if (full && cell.budget != 0) {
+        const auto error = score.percent_error(*full);
+        row += td(format("%+.1f %%", score.percent_above(*full))) +
+               td(error ? format("&plusmn; %.1f", *error) : "&plusmn; &ndash;");
+    } else {
+        row += td("") + td("");
+    }
+    return row + td(bytes_text(static_cast<double>(score.state_bytes))) + "</tr>\n";
 }
 
-inline std::string html_table(const std::vector<Cell>& cells) {
+inline std::string html_table(const Results& results) {
     std::string rows;
-    for (const Cell& cell : cells)
-        if (cell.score || !cell.refusal.empty())
-            rows += table_row(cell, full_score(cells), cell.budget != 0 && &cell == best_of(cells, cell.budget));
-    return "<table><thead><tr><th>policy</th><th>budget</th><th>perplexity</th><th>above full</th><th>error</th>"
-           "<th>&micro;s/token</th><th>state</th></tr></thead><tbody>\n" +
+    for (const Cell& cell : results.cells)
+        if (cell.score || !cell.refusal.empty()) rows += table_row(results, cell);
+    return "<table><thead><tr><th>policy</th><th>budget</th><th>of the window</th><th>perplexity</th>"
+           "<th>above full</th><th>error</th><th>state</th></tr></thead><tbody>\n" +
            rows + "</tbody></table>";
 }
 
@@ -146,10 +91,15 @@ inline std::string subject(const Results& results) {
     return escaped(valid_utf8(results.model)) +
            format(": %zu layers, %zu query heads on %zu KV heads, head_dim %zu. ", c.layers, c.query_heads, c.kv_heads,
                   c.head_dim) +
-           escaped(valid_utf8(results.text)) + ": " + grouped(w.tokens) + " tokens, read in " + grouped(w.count()) +
+           escaped(valid_utf8(results.text)) + ": " + grouped(w.tokens) + " tokens, " +
+           (results.complete() ? "" : grouped(results.windows_read.size()) + " of ") + grouped(w.count()) +
            " windows of " + grouped(w.window) +
-           ", each from an empty memory; the second half of each is scored. Keys and values are stored as " +
+           ", each read from an empty memory; the second half of each is scored. Keys and values are stored as " +
            escaped(results.settings.scalar) + ".";
+}
+
+inline std::string paragraph(const char* style, const std::string& text) {
+    return text.empty() ? "" : format("<p class=\"%s\">", style) + escaped(text) + "</p>";
 }
 
 inline std::string key(const std::vector<Cell>& cells) {
@@ -173,7 +123,7 @@ inline std::string memory_section(const Results& results) {
         return std::find(policies.begin(), policies.end(), name) == policies.end() ? policies.front() : name;
     };
     std::vector<std::string> layers;
-    for (const std::size_t layer : map.layers()) layers.push_back(std::to_string(layer + 1));
+    for (const std::size_t layer : map.layers()) layers.push_back(std::to_string(layer));
     return filled(memory_template, {{"number", std::to_string(results.mapped_window + 1)},
                                     {"ramp", ramp()},
                                     {"budgets", options(budgets, budgets[budgets.size() / 2])},
@@ -187,16 +137,19 @@ inline std::string memory_section(const Results& results) {
 }  // namespace detail
 
 inline std::string page(const Results& results) {
+    const std::string sentence = answer(results.cells, results.windows.window, "\u00B1");
     return filled(page_template, {{"text", escaped(valid_utf8(results.text))},
+                                  {"interrupted", detail::paragraph("interrupted", interruption(results))},
+                                  {"answer", detail::paragraph("answer", sentence)},
                                   {"subject", detail::subject(results)},
-                                  {"colours", detail::colours()},
+                                  {"colours", detail::line_styles()},
                                   {"heat", detail::heat_style()},
                                   {"key", detail::key(results.cells)},
                                   {"perplexity", detail::perplexity_chart(results)},
-                                  {"time", detail::time_chart(results)},
                                   {"bytes", detail::bytes_chart(results)},
-                                  {"table", detail::html_table(results.cells)},
-                                  {"memory", detail::memory_section(results)}});
+                                  {"table", detail::html_table(results)},
+                                  {"memory", detail::memory_section(results)},
+                                  {"details", detail::details(results)}});
 }
 
 }  // namespace compare

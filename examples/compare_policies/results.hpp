@@ -1,56 +1,51 @@
-// What a run leaves behind, and the files that take it.
+// What a run leaves behind.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "comparison.hpp"
-#include "llama/file.hpp"
+#include "llama/tokenizer.hpp"
 #include "text.hpp"
 
 namespace compare {
 
 struct Results {
-    std::string model, text;  // names of their files, without folders
+    std::string model, text;                          // names of their files, without folders
+    std::string model_fingerprint, text_fingerprint;  // of the weights and of the tokens
+    std::string command, date;
     Config config;
+    Framing framing;
     Windows windows;
     Settings settings;
     std::vector<Cell> cells;
     std::size_t mapped_window = 0;
-    std::vector<std::string> mapped_tokens;  // BOS first
-    std::vector<Survival> survival;          // one for each cell
+    std::vector<std::string> mapped_tokens;  // what is read of it; BOS, if it begins with one, is empty
+    std::vector<std::size_t> windows_read = {};
+    std::vector<Survival> survival = {};  // one for each cell
+
+    bool complete() const { return windows_read.size() == windows.count(); }
+
+    /// Takes what is known of the memories, which are those of the cells without a refusal.
+    void take(const Outcome& outcome) {
+        windows_read = outcome.windows_read();
+        const std::vector<Score> scores = outcome.scores(windows);
+        survival.assign(cells.size(), Survival());
+        std::size_t memory = 0;
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (!cells[i].refusal.empty()) continue;
+            if (!scores.empty()) cells[i].score = scores[memory];
+            if (!outcome.survival.empty()) survival[i] = outcome.survival[memory];
+            ++memory;
+        }
+    }
 };
 
-/// Tried before the run, so that a path that cannot be written costs no time; what it held stays until there are
-/// results.
-class ResultFile {
-public:
-    explicit ResultFile(const std::string& path) : path_(path) { check(std::ofstream(path, std::ios::app)); }
-
-    void write(const std::string& text) const {
-        std::ofstream file(path_);
-        file << text << std::flush;
-        check(file);
-    }
-
-private:
-    void check(const std::ofstream& file) const {
-        if (!file) throw refusal(path_, "the file cannot be written");
-    }
-
-    std::string path_;
-};
-
-/// One row for each score, in the order of the table; budget 0 is the full cache.
-inline std::string csv_of(const std::vector<Cell>& cells) {
-    std::string text = "policy,budget,tokens,nll,ppl,us_per_token,state_bytes,nll_error\n";
-    for (const Cell& cell : cells)
-        if (cell.score)
-            text += format("%s,%zu,%zu,%.6f,%.5f,%.3f,%zu,%.6f\n", cell.policy.c_str(), cell.budget,
-                           cell.score->targets, cell.score->nll(), cell.score->perplexity(), cell.score->microseconds,
-                           cell.score->state_bytes, cell.score->nll_error());
-    return text;
+/// "Interrupted: 3 of 19 windows were read."; empty where all were.
+inline std::string interruption(const Results& results) {
+    if (results.complete()) return "";
+    return "Interrupted: " + grouped(results.windows_read.size()) + " of " + grouped(results.windows.count()) +
+           (results.windows.count() == 1 ? " window was read." : " windows were read.");
 }
 
 }  // namespace compare

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <msrnn/decide.hpp>
+#include <utility>
 #include <vector>
 
 namespace compare {
@@ -12,7 +13,13 @@ class Survival {
 public:
     using Steps = std::vector<std::size_t>;  // one for each token read, BOS the first
 
+    static constexpr std::size_t never = ~std::size_t{0};
+
     explicit Survival(std::size_t tokens = 0) : tokens_(tokens) {}
+
+    /// As it was recorded: [layer][lane][token], at whose step each token left, or `never`.
+    Survival(std::vector<std::vector<Steps>> left_at, std::size_t tokens)
+        : tokens_(tokens), read_(tokens), left_at_(std::move(left_at)) {}
 
     /// To be called after every step of the window, before the next one: a lane's victims are those of its last step.
     template <class State>
@@ -40,8 +47,6 @@ public:
     std::size_t tokens() const { return read_; }
 
 private:
-    static constexpr std::size_t never = ~std::size_t{0};
-
     template <class State>
     void begin(const State& state) {
         left_at_.assign(state.shape().layers, std::vector<Steps>(state.lanes_per_layer(), Steps(tokens_, never)));

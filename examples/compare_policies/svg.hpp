@@ -26,13 +26,15 @@ struct Tick {
     std::string label;
 };
 
-/// x is logarithmic, its ticks are given; y is linear or logarithmic.
+/// x is logarithmic, its ticks are given; y is linear or logarithmic. Points above `y_limit` are arrows at the upper
+/// edge.
 struct Chart {
     std::string name, x_label, y_label;
     std::vector<Tick> x_ticks;
     std::vector<Curve> curves;
     std::optional<Tick> dashed = {};  // a horizontal line across
     bool logarithmic_y = false;
+    std::optional<double> y_limit = {};
     std::string (*y_text)(double) = nullptr;
 };
 
@@ -117,15 +119,43 @@ inline std::string words(const char* anchor, double x, double y, const std::stri
     return format("<text text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">", anchor, x, y) + escaped(text) + "</text>";
 }
 
-inline std::string drawn(const Curve& curve, const Axis& x, const Axis& y) {
+/// Where the bar of a point's error begins: a logarithmic axis cannot go down to nothing.
+inline double bar_begin(const Point& p, bool logarithmic) {
+    return logarithmic ? std::max(p.y - p.error, p.y / 2) : p.y - p.error;
+}
+
+/// The later a curve comes, the smaller its points: of points in one place all can be seen.
+inline double radius_of(std::size_t curve) { return std::max(2.0, 6 - 0.5 * static_cast<double>(curve)); }
+
+inline std::string drawn(const Curve& curve, std::size_t index, const Axis& x, const Axis& y, double limit) {
     std::string path, marks;
+    const double top = y.to, radius = radius_of(index);
     for (const Point& p : curve.points) {
-        path += format("%s%.1f %.1f", path.empty() ? "M" : "L", x(p.x), y(p.y));
-        if (p.error > 0) marks += line("error", x(p.x), y(p.y - p.error), x(p.x), y(p.y + p.error));
-        marks += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"><title>", x(p.x), y(p.y)) + escaped(p.label) +
-                 "</title></circle>";
+        const bool beyond = p.y > limit;
+        const double at = beyond ? top : y(p.y);
+        path += format("%s%.1f %.1f", path.empty() ? "M" : "L", x(p.x), at);
+        if (p.error > 0 && !beyond)
+            marks += line("error", x(p.x), y(bar_begin(p, y.logarithmic)), x(p.x), y(std::min(p.y + p.error, limit)));
+        marks += beyond ? format("<polygon points=\"%.1f,%.1f %.1f,%.1f %.1f,%.1f\"><title>", x(p.x), top, x(p.x) - 5,
+                                 top + 9, x(p.x) + 5, top + 9)
+                        : format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>", x(p.x), at, radius);
+        marks += escaped(p.label) + "</title>" + (beyond ? "</polygon>" : "</circle>");
     }
     return "<g class=\"curve " + curve.style + "\"><path d=\"" + path + "\"/>" + marks + "</g>\n";
+}
+
+/// Those whose labels have room beside the ones before.
+inline std::vector<Tick> with_room(const std::vector<Tick>& ticks, const Axis& x) {
+    std::vector<Tick> kept = ticks;
+    std::sort(kept.begin(), kept.end(), [](const Tick& a, const Tick& b) { return a.at < b.at; });
+    double taken = -1e9;
+    std::erase_if(kept, [&](const Tick& tick) {
+        const double half = 3.5 * static_cast<double>(tick.label.size()) + 3;
+        if (x(tick.at) - half < taken) return true;
+        taken = x(tick.at) + half;
+        return false;
+    });
+    return kept;
 }
 
 }  // namespace detail
@@ -150,8 +180,14 @@ inline std::string svg(const Chart& given) {
     const Chart chart = detail::drawable(given);
     std::vector<double> xs, ys;
     for (const Tick& tick : chart.x_ticks) xs.push_back(tick.at);
+    const double limit = chart.y_limit.value_or(HUGE_VAL);
+    bool beyond = false;
     for (const Curve& curve : chart.curves)
-        for (const Point& p : curve.points) ys.insert(ys.end(), {p.y - p.error, p.y + p.error});
+        for (const Point& p : curve.points) {
+            beyond |= p.y > limit;
+            for (const double end : {detail::bar_begin(p, chart.logarithmic_y), p.y + p.error})
+                ys.push_back(std::min(end, limit));
+        }
     if (chart.dashed) ys.push_back(chart.dashed->at);
     if (xs.empty() || ys.empty()) return "";
     if (!chart.logarithmic_y && !chart.dashed) ys.push_back(0);
@@ -165,13 +201,17 @@ inline std::string svg(const Chart& given) {
     for (const double tick : detail::y_ticks(y))
         body += detail::line("grid", left, y(tick), right, y(tick)) +
                 detail::words("end", left - 6, y(tick) + 4, chart.y_text(tick)) + "\n";
-    for (const Tick& tick : chart.x_ticks)
+    for (const Tick& tick : detail::with_room(chart.x_ticks, x))
         body += detail::line("grid", x(tick.at), top, x(tick.at), bottom) +
                 detail::words("middle", x(tick.at), bottom + 18, tick.label) + "\n";
     if (chart.dashed)
         body += detail::line("dashed", left, y(chart.dashed->at), right, y(chart.dashed->at)) +
                 detail::words("start", left + 4, y(chart.dashed->at) - 5, chart.dashed->label) + "\n";
-    for (const Curve& curve : chart.curves) body += detail::drawn(curve, x, y);
+    for (std::size_t i = 0; i < chart.curves.size(); ++i) body += detail::drawn(chart.curves[i], i, x, y, limit);
+    if (beyond)
+        body +=
+            detail::words("end", right - 4, top + 24, "arrows: above " + chart.y_text(limit) + ", out of the picture") +
+            "\n";
     body += detail::words("middle", (left + right) / 2, height - 10, chart.x_label);
     return format("<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", width, height) + escaped(chart.name) +
            "\">\n" + body +

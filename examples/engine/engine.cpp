@@ -309,8 +309,8 @@ int main(int argc, char** argv) try {
         const auto likeliest = std::max_element(logits.begin(), logits.end()) - logits.begin();
         const std::size_t next = position < prompt.size() ? prompt[position] : static_cast<std::size_t>(likeliest);
         const std::string text = vocabulary.text(next, token);
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        std::fflush(stdout);
+        if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+            throw std::runtime_error("Standard output cannot be written.");
         token = next;
     }
 } catch (const std::exception& error) {

@@ -19,7 +19,7 @@ using namespace llama;
 struct Options {
     std::string model = formats::own_model, tokenizer, prompt;
     std::size_t tokens = 256;  // 0: without end
-    std::string policy = no_bound;
+    std::string policy = no_bound, bos;
     std::size_t budget = 0;  // 0: not given
     double temperature = 1, top_p = 0.9;
     std::uint64_t seed = 0;
@@ -27,7 +27,11 @@ struct Options {
     bool one_text = false;
 
     PositionsIn positions_in() const { return positions == "cache" ? PositionsIn::cache : PositionsIn::text; }
-    std::size_t slots() const { return budget == 0 ? msrnn::unbounded : budget; }
+    /// A budget that so many tokens cannot fill is no bound.
+    std::size_t slots(std::size_t fed) const {
+        const bool fills = tokens == 0 || budget < fed + tokens;
+        return budget != 0 && fills ? budget : msrnn::unbounded;
+    }
 };
 
 /// CLI11 would take nan, and 0x1p3 for eight.
@@ -54,7 +58,7 @@ inline void add_options(CLI::App& app, Options& options) {
     app.add_option("--tokens", options.tokens, "write so many tokens behind the prompt; 0: without end (default: 256)")
         ->check(from_0)
         ->type_name("N");
-    app.add_option("--policy", options.policy, "who chooses what is forgotten; full forgets nothing (default: full)")
+    app.add_option("--policy", options.policy, "which policy chooses what is forgotten (default: full)")
         ->check(known_policy)
         ->type_name("NAME");
     app.add_option("--budget", options.budget, "tokens that are remembered, in each layer or KV head")
@@ -73,11 +77,14 @@ inline void add_options(CLI::App& app, Options& options) {
                    "RoPE turns by the true position in the text, or by the rank in the cache (default: true)")
         ->check(CLI::IsMember({"true", "cache"}))
         ->type_name("KIND");
+    add_bos_option(app, options.bos);
     app.add_flag("--one-text", options.one_text, "end where the model ends its text");
     app.footer(
-        "Standard output holds the text, prompt included, and nothing else. Where the model ends its text (BOS or "
+        list_of_policies() +
+        "\nStandard output holds the text, prompt included, and nothing else. Where the model ends its text (BOS or "
         "EOS)\n"
         "there is a line break and the model goes on with the next one, unless --one-text is given.\n"
+        "A prompt is where a text begins: no EOS is put behind it, whatever the model's file says.\n"
         "With a budget memory is constant, however long the text. Beyond the context a model was trained on, true\n"
         "positions break it; cache positions do not, as long as the budget stays below that context.");
 }

@@ -4,7 +4,6 @@
 // them.
 #pragma once
 
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -93,7 +92,6 @@ public:
     BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text)
         : model_(model),
           positions_(positions),
-          seconds_(memories.size(), 0),
           text_rotation_(model.config.rope, model.config.head_dim),
           cache_rotation_(std::vector<double>(model.config.rope.begin(), model.config.rope.end())) {
         const Config& c = model.config;
@@ -137,8 +135,6 @@ public:
 
     std::size_t memories() const { return states_.size(); }
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
-    /// Spent in the state so far: on attention and on the policy, weights and RoPE apart.
-    double seconds(std::size_t memory) const { return seconds_[memory]; }
 
 private:
     /// Full groups of four: then Eigen's product takes the same way for every column, whoever stands beside it. (From a
@@ -167,9 +163,7 @@ private:
         const std::span<float> query = column_of(query_, memory), key = column_of(key_, memory);
         text_rotation_(query);
         text_rotation_(key);
-        const auto start = Clock::now();
         states_[memory].step(layer, position, query, key, column_of(value_, memory), column_of(attended_, memory));
-        seconds_[memory] += std::chrono::duration<double>(Clock::now() - start).count();
     }
 
     /// Keys are stored as they are and turned by their rank each time they are looked at. Each lane has its own ranks.
@@ -195,12 +189,9 @@ private:
         x_.noalias() += layer.down * gate_;
     }
 
-    using Clock = std::chrono::steady_clock;
-
     const Model& model_;
     PositionsIn positions_;
     std::vector<State> states_;
-    std::vector<double> seconds_;
     FloatRotation text_rotation_;
     msrnn::Rotation<msrnn::AdjacentPairs> cache_rotation_;
     Ranks ranks_;

@@ -129,6 +129,7 @@ struct WordRule {
     std::vector<std::string> names;
     std::vector<std::string> patterns;
     bool whole_words = false;  // a word that is a token is that token, whatever the merges say
+    bool bos = false;          // a text begins with BOS unless the file says otherwise
 };
 
 inline const std::vector<WordRule>& word_rules() {
@@ -139,7 +140,7 @@ inline const std::vector<WordRule>& word_rules() {
     const std::string llama3 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?)" + other +
                                "+[\\r\\n]*|[" + space + "]*[\\r\\n]+|" + spaces;
     static const std::vector<WordRule> rules{
-        {{"llama-bpe", "llama3", "llama-v3"}, {llama3}, true},
+        {{"llama-bpe", "llama3", "llama-v3"}, {llama3}, true, true},
         {{"smollm"}, {R"(\p{N})", gpt2}},
         {{"gpt-2"}, {gpt2}},
         {{"default"}, {R"([\p{P}$+<=>^~|]+)", gpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}},

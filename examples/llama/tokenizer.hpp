@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,18 @@ struct Encoding {
     std::size_t unknown = 0;  // characters that became <unk>
 };
 
+/// What stands before and behind a text that a model reads, and why.
+struct Framing {
+    bool bos = true;
+    std::string reason = "as the kind of tokenizer has it";
+    std::optional<Token> end = {};  // EOS
+};
+
 class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
+
+    Framing framing = {};
 
     virtual std::size_t size() const = 0;
 
@@ -27,7 +37,7 @@ public:
     /// The bytes a token adds to a text behind `previous`; "\n" for a token that stands between two texts.
     virtual std::string text(Token token, Token previous) const = 0;
 
-    /// What every text begins with: BOS.
+    /// BOS, with which a text begins if the framing has one.
     virtual Token begin() const = 0;
 
     /// Whether a token says that one text is over or another begins: BOS, EOS and their like.

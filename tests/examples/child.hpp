@@ -69,7 +69,7 @@ public:
         return 0;
     }
 
-    void interrupt() const { kill(id_, SIGINT); }
+    void interrupt(int signal = SIGINT) const { kill(id_, signal); }
 
     /// Its exit status; -1 where a signal ended it.
     int wait() {

@@ -1,7 +1,7 @@
 // Which rows are measured, and how they are shown.
 #include "compare_policies/comparison.hpp"
 
-#include "compare_policies/results.hpp"
+#include "compare_policies/csv.hpp"
 #include "compare_policies/table.hpp"
 #include "files.hpp"
 #include "support/catch.hpp"
@@ -22,7 +22,7 @@ std::vector<std::string> names(const std::vector<Cell>& cells) {
 Cell measured(const std::string& policy, std::size_t budget, double nll) {
     return {.policy = policy,
             .budget = budget,
-            .score = compare::Score{.targets = 10, .window_nll = {nll}, .microseconds = 12.34, .state_bytes = 56789}};
+            .score = compare::Score{.targets = 10, .window_nll = {nll}, .state_bytes = 56789}};
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -98,24 +98,35 @@ TEST_CASE("the table shows the change against full, stars the best of a budget, 
         measured("full", 0, std::log(4.0)), measured("window", 4, std::log(6.0)), measured("tova", 4, std::log(5.0)),
         Cell{.policy = "sink-window", .budget = 4, .refusal = "no"}, Cell{.policy = "random", .budget = 4}};
     const std::string expected =
-        "policy         budget   perplexity             vs full   us/token   state bytes\n"
-        "full              all        4.000                   -       12.3        56,789\n"
+        "policy         budget   perplexity             vs full   state bytes\n"
+        "full              all        4.000                   -        56,789\n"
         "\n"
-        "window              4        6.000      +50.0 % +- 0.0       12.3        56,789\n"
-        "tova                4        5.000 *    +25.0 % +- 0.0       12.3        56,789\n"
-        "sink-window         4            -                   -          -             -\n"
+        "window              4        6.000        +50.0 % +- -        56,789\n"
+        "tova                4        5.000 *      +25.0 % +- -        56,789\n"
+        "sink-window         4            -                   -             -\n"
         "\n"
-        "* the best of its budget; us/token: attention and eviction, all layers\n";
+        "* the best of its budget\n";
     REQUIRE(compare::table(cells) == expected);
 }
 
-TEST_CASE("the CSV file holds the rows in the order of the table") {
-    const std::vector<Cell> cells{measured("full", 0, 1), Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
-                                  Cell{.policy = "window", .budget = 8}, measured("tova", 8, 2)};
-    REQUIRE(compare::csv_of(cells) ==
-            "policy,budget,tokens,nll,ppl,us_per_token,state_bytes,nll_error\n"
-            "full,0,10,1.000000,2.71828,12.340,56789,0.000000\n"
-            "tova,8,10,2.000000,7.38906,12.340,56789,0.000000\n");
+TEST_CASE("the CSV file holds the rows in the order of the table, and nothing where there is no such number") {
+    std::vector<Cell> cells{measured("full", 0, 1), Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
+                            Cell{.policy = "window", .budget = 8}, measured("tova", 8, 2)};
+    const std::string header =
+        "policy,budget,tokens,nll,ppl,state_bytes,nll_error,windows,windows_planned,interrupted,vs_full,vs_full_error,"
+        "vs_best,vs_best_error\n";
+    REQUIRE(compare::csv_of(cells, 1) == header +
+                                             "full,0,10,1.000000,2.71828,56789,,1,1,0,,,,\n"
+                                             "tova,8,10,2.000000,7.38906,56789,,1,1,0,1.000000,,,\n");
+    cells[0].score->window_nll = {1, 2};
+    cells[2] = measured("window", 8, 0);
+    cells[2].score->window_nll = {2, 5};  // 2 above full, error 1
+    cells[3].score->window_nll = {3, 3};  // 1.5 above full, error 0.5; 0.5 below window, error 1.5
+    REQUIRE(compare::csv_of(cells, 3) ==
+            header +
+                "full,0,10,1.500000,4.48169,56789,0.500000,2,3,1,,,,\n"
+                "window,8,10,3.500000,33.11545,56789,1.500000,2,3,1,2.000000,1.000000,0.500000,1.500000\n"
+                "tova,8,10,3.000000,20.08554,56789,0.000000,2,3,1,1.500000,0.500000,,\n");
 }
 
 namespace {
@@ -143,17 +154,17 @@ compare::Score score_of(std::vector<double> window_nll) { return {.targets = 10,
 TEST_CASE("the standard error of a mean is its spread over the root of how many there are") {
     for (const std::size_t windows : {2u, 3u, 10u, 500u}) {
         const auto losses = random_losses(windows, windows);
-        REQUIRE(close(compare::standard_error(losses), error_of_mean(losses), 0, 1e-9));
-        REQUIRE(close(score_of(losses).nll_error(), error_of_mean(losses), 0, 1e-9));
+        REQUIRE(close(compare::standard_error(losses).value(), error_of_mean(losses), 0, 1e-9));
+        REQUIRE(close(score_of(losses).nll_error().value(), error_of_mean(losses), 0, 1e-9));
     }
-    REQUIRE(close(compare::standard_error({1, 3}), 1, 1e-12, 0));  // half of their distance
+    REQUIRE(close(compare::standard_error({1, 3}).value(), 1, 1e-12, 0));  // half of their distance
 }
 
-TEST_CASE("one window, and windows that are alike, have no error") {
-    REQUIRE(compare::standard_error({}) == 0);
-    REQUIRE(compare::standard_error({2.5}) == 0);
-    REQUIRE(compare::standard_error({2.5, 2.5, 2.5}) == 0);
-    REQUIRE(score_of({2.5}).error_against(score_of({2})) == 0);
+TEST_CASE("of one window nobody knows the error; windows that are alike have none") {
+    REQUIRE(!compare::standard_error({}));
+    REQUIRE(!compare::standard_error({2.5}));
+    REQUIRE(compare::standard_error({2.5, 2.5, 2.5}) == 0.0);
+    REQUIRE(!score_of({2.5}).error_against(score_of({2})));
 }
 
 TEST_CASE("the error of a difference is that of the differences, window by window") {
@@ -164,10 +175,10 @@ TEST_CASE("the error of a difference is that of the differences, window by windo
         differences.push_back(close_by[w] - full[w]);
     }
     const compare::Score score = score_of(close_by), other = score_of(full);
-    REQUIRE(close(score.error_against(other), error_of_mean(differences), 0, 1e-6));
-    REQUIRE(close(other.error_against(score), score.error_against(other), 0, 1e-9));
-    REQUIRE(score.error_against(other) < 0.1 * score.nll_error());  // what is hard for both is no error
-    REQUIRE(score.error_against(score) == 0);
+    REQUIRE(close(score.error_against(other).value(), error_of_mean(differences), 0, 1e-6));
+    REQUIRE(close(other.error_against(score).value(), score.error_against(other).value(), 0, 1e-9));
+    REQUIRE(score.error_against(other).value() < 0.1 * score.nll_error().value());  // what is hard for both is no error
+    REQUIRE(score.error_against(score) == 0.0);
 }
 
 TEST_CASE("the table shows the change of perplexity in percent and its error") {
@@ -187,11 +198,12 @@ TEST_CASE("the table shows the change of perplexity in percent and its error") {
                      " " + compare::format("%+.1f %% +- %.1f ", 100 * std::expm1(mean), 100 * error)));
 }
 
-TEST_CASE("without full there is nothing to be above, and each budget still has its best") {
+TEST_CASE("without full there is nothing to be above, and a budget still has its best, but not of a single policy") {
     const std::string table =
         compare::table({measured("window", 4, 2), measured("tova", 4, 1), measured("tova", 8, 3)});
     REQUIRE(!contains(table, "%"));
-    REQUIRE(std::count(table.begin(), table.end(), '*') == 3);  // two stars and what they mean
+    REQUIRE(std::count(table.begin(), table.end(), '*') == 2);  // one star and what it means
+    REQUIRE(!contains(compare::table({measured("full", 0, 1), measured("tova", 4, 2)}), "*"));
 }
 
 TEST_CASE("where nothing was measured, table and CSV file are their headers and what cannot be") {
@@ -200,6 +212,6 @@ TEST_CASE("where nothing was measured, table and CSV file are their headers and 
     REQUIRE(contains(compare::table(cells), "sink-window         4            -"));
     REQUIRE(!contains(compare::table(cells), "\nwindow"));
     REQUIRE(!contains(compare::table(cells), "\nfull"));
-    REQUIRE(compare::csv_of(cells) == compare::csv_of({}));
-    REQUIRE(compare::csv_of({}).back() == '\n');
+    REQUIRE(compare::csv_of(cells, 2) == compare::csv_of({}, 2));
+    REQUIRE(compare::csv_of({}, 2).back() == '\n');
 }

@@ -67,13 +67,15 @@ struct Loss {
 };
 
 Loss plain_loss(const PlainCheckpoint& checkpoint, const std::vector<llama::Token>& tokens, std::size_t window,
-                std::size_t reach) {
+                std::size_t reach, bool bos = true) {
     Loss loss;
-    for (std::size_t start = 0; start + window - 1 <= tokens.size(); start += window - 1) {
+    const std::size_t each = bos ? window - 1 : window;
+    for (std::size_t start = 0; start + each <= tokens.size(); start += each) {
         PlainDecoder decoder(checkpoint);
-        std::vector<llama::Token> sequence{1};
+        std::vector<llama::Token> sequence;
+        if (bos) sequence.push_back(1);
         sequence.insert(sequence.end(), tokens.begin() + static_cast<std::ptrdiff_t>(start),
-                        tokens.begin() + static_cast<std::ptrdiff_t>(start + window - 1));
+                        tokens.begin() + static_cast<std::ptrdiff_t>(start + each));
         for (std::size_t i = 0; i + 1 < sequence.size(); ++i) {
             const auto logits = decoder.step(sequence[i], reach);
             if (i < window / 2) continue;
@@ -172,15 +174,36 @@ TEST_CASE("each window starts from BOS and an empty state, and its targets from 
         const compare::Reading reading{
             .model = model, .tokens = tokens, .begin = 1, .window = window, .memories = memories};
         compare::Watch watch{.interrupted = interrupted};
-        const auto scores = compare::evaluate(reading, 2, watch, [] {}).scores;
+        const auto scores = compare::evaluate(reading, 2, watch, {}, [](const auto&) {}).scores(reading.windows());
         REQUIRE(scores.size() == 2);
         REQUIRE(watch.steps_done == tokens.size() / (window - 1) * (window - 1));
         for (std::size_t i = 0; i < 2; ++i) {
             const Loss expected = plain_loss(checkpoint, tokens, window, memories[i].budget);
             REQUIRE(scores[i].targets == expected.targets);
+            llama::Decoder alone(model, memories[i].budget, memories[i].policy);
+            for (std::size_t step = 0; step + 1 < window; ++step) alone.read(1, static_cast<std::int64_t>(step));
+            REQUIRE(scores[i].state_bytes == alone.state().bytes());  // of one window, however many were read
             REQUIRE(close(scores[i].nll(), expected.sum / static_cast<double>(expected.targets), 1e-5, 0));
             REQUIRE(close(scores[i].perplexity(), std::exp(scores[i].nll()), 0, 1e-12));
         }
+    }
+}
+
+TEST_CASE("without BOS a window is as many tokens of the text, of which the first is only read") {
+    const auto checkpoint = tiny_checkpoint();
+    const llama::Model model = model_of(checkpoint);
+    const auto tokens = random_tokens(60, checkpoint.vocabulary);
+    const std::atomic<bool> interrupted = false;
+    for (const std::size_t window : {3u, 8u, 9u, 60u}) {
+        const compare::Reading reading{
+            .model = model, .tokens = tokens, .window = window, .memories = {{msrnn::Window{}, 2}}};
+        compare::Watch watch{.interrupted = interrupted};
+        const auto outcome = compare::evaluate(reading, 2, watch, {}, [](const auto&) {});
+        const compare::Score score = outcome.scores(reading.windows()).at(0);
+        const Loss expected = plain_loss(checkpoint, tokens, window, 2, false);
+        REQUIRE(outcome.windows_read().size() == 60 / window);
+        REQUIRE(score.targets == expected.targets);
+        REQUIRE(close(score.nll(), expected.sum / static_cast<double>(expected.targets), 1e-5, 0));
     }
 }
 
@@ -191,5 +214,7 @@ TEST_CASE("an interrupted evaluation has the scores of the windows it has finish
     const auto tokens = random_tokens(60, model.config.vocabulary);
     const compare::Reading reading{
         .model = model, .tokens = tokens, .begin = 1, .window = 8, .memories = {{msrnn::Window{}, 4}}};
-    REQUIRE(compare::evaluate(reading, 1, watch, [] {}).scores.empty());
+    const auto outcome = compare::evaluate(reading, 1, watch, {}, [](const auto&) {});
+    REQUIRE(outcome.windows_read().empty());
+    REQUIRE(outcome.scores(reading.windows()).empty());
 }

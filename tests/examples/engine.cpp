@@ -9,7 +9,7 @@ std::string text_of(const std::string& program, const std::string& arguments) {
     const Run run = run_program(arguments, program);
     INFO(program << " " << arguments << "\n" << run.err);
     REQUIRE(run.status == 0);
-    REQUIRE(run.err.empty());
+    REQUIRE(run.err == (program == "generate" ? "generate: BOS: on, as the kind of tokenizer has it.\n" : ""));
     return run.out;
 }
 

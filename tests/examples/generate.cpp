@@ -16,7 +16,7 @@ std::string text_of(const World& world, const std::string& arguments) {
     const Run run = run_program(files(world) + arguments, "generate");
     INFO(arguments << "\n" << run.err);
     REQUIRE(run.status == 0);
-    REQUIRE(run.err.empty());
+    REQUIRE(run.err == "generate: BOS: on, as the kind of tokenizer has it.\n");
     return run.out;
 }
 
@@ -155,18 +155,18 @@ TEST_CASE("generate: an output that takes no more bytes is an error") {
     const int result = std::system(command.c_str());
     REQUIRE(WIFEXITED(result));
     REQUIRE(WEXITSTATUS(result) == 2);
-    REQUIRE(read_bytes(err) == "generate: Standard output cannot be written.\n");
+    REQUIRE(contains(read_bytes(err), "generate: Standard output cannot be written.\n"));
 }
 
 TEST_CASE("generate: text comes token by token, without end, until an interrupt ends it with status 130") {
     const World world;
-    for (const char* positions : {"true", "cache"}) {
+    for (const auto& [positions, signal] : {std::pair{"true", SIGINT}, {"cache", SIGTERM}}) {
         Child child("generate",
                     endless(world, {"--policy", "tova", "--budget", "8", "--positions", positions, "--prompt", "cab"}));
         const std::string text = child.read(3'000);
         REQUIRE(text.size() == 3'000);
         REQUIRE(text.substr(0, 3) == "cab");
-        child.interrupt();
+        child.interrupt(signal);
         REQUIRE(child.read(10'000).size() < 10'000);
         REQUIRE(child.wait() == 130);
     }

@@ -66,11 +66,12 @@ std::vector<Told> told_to(const llama::Model& model, const std::vector<Memory>& 
     compare::Watch watch{.interrupted = interrupted};
     const compare::Reading reading{
         .model = model, .tokens = tokens, .begin = 1, .window = 24, .memories = memories, .mapped_window = 3};
-    const compare::Outcome outcome = compare::evaluate<Scalar>(reading, threads, watch, [] {});
+    const compare::Outcome outcome = compare::evaluate<Scalar>(reading, threads, watch, {}, [](const auto&) {});
+    const auto scores = outcome.scores(reading.windows());
 
     std::vector<Told> all;
     for (std::size_t m = 0; m < memories.size(); ++m) {
-        Told& told = all.emplace_back(Told{outcome.scores.at(m).window_nll, {}});
+        Told& told = all.emplace_back(Told{scores.at(m).window_nll, {}});
         const compare::Survival& survival = outcome.survival.at(m);
         for (std::size_t layer = 0; layer < survival.layers(); ++layer)
             for (std::size_t lane = 0; lane < survival.lanes(); ++lane) {

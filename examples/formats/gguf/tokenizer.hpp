@@ -29,6 +29,7 @@ inline const std::string tokens_key = "tokenizer.ggml.tokens", kinds_key = "toke
                          scores_key = "tokenizer.ggml.scores", merges_key = "tokenizer.ggml.merges",
                          begin_key = "tokenizer.ggml.bos_token_id", end_key = "tokenizer.ggml.eos_token_id",
                          end_of_turn_key = "tokenizer.ggml.eot_token_id",
+                         add_begin_key = "tokenizer.ggml.add_bos_token", add_end_key = "tokenizer.ggml.add_eos_token",
                          unknown_key = "tokenizer.ggml.unknown_token_id", words_key = "tokenizer.ggml.pre";
 
 inline std::string token_title(Token token, std::string_view name) {
@@ -94,6 +95,16 @@ inline Vocabulary read_vocabulary(const File& file) {
     return vocabulary;
 }
 
+/// What the file leaves open is as in llama.cpp, which knows a BOS for SentencePiece and for Llama 3, and never an EOS.
+inline llama::Framing read_framing(const File& file, bool bos, std::size_t tokens) {
+    llama::Framing framing{.bos = file.flag_or(add_begin_key, bos)};
+    if (file.has(add_begin_key)) framing.reason = "as " + add_begin_key + " says";
+    if (!file.flag_or(add_end_key, false)) return framing;
+    framing.end = token_at(file, end_key, tokens);
+    if (!framing.end) throw file.refused("key " + add_end_key + " is true, and key " + end_key + " is missing");
+    return framing;
+}
+
 /// How many of the 256 bytes have a token of their own.
 inline std::size_t count_bytes(const File& file, const Vocabulary& vocabulary) {
     std::size_t count = 0;
@@ -137,7 +148,9 @@ inline std::unique_ptr<llama::Tokenizer> read_sentence_pieces(const File& file) 
     if (bytes < 256 && !settings.unknown)
         throw file.refused("the vocabulary has tokens for " + std::to_string(bytes) +
                            " of 256 bytes, and none for what it does not know: expected one in " + unknown_key);
-    return std::make_unique<llama::SentencePieces>(std::move(vocabulary), std::move(settings));
+    auto tokenizer = std::make_unique<llama::SentencePieces>(std::move(vocabulary), std::move(settings));
+    tokenizer->framing = read_framing(file, true, tokenizer->size());
+    return tokenizer;
 }
 
 inline const llama::WordRule& read_word_rule(const File& file) {
@@ -175,7 +188,9 @@ inline std::unique_ptr<llama::Tokenizer> read_byte_level(const File& file) {
     const llama::WordRule& words = read_word_rule(file);
     Vocabulary vocabulary = read_vocabulary(file);
     const auto rules = read_merges(file, index_of(file, vocabulary.names));
-    return std::make_unique<llama::ByteLevel>(std::move(vocabulary), rules, words);
+    auto tokenizer = std::make_unique<llama::ByteLevel>(std::move(vocabulary), rules, words);
+    tokenizer->framing = read_framing(file, words.bos, tokenizer->size());
+    return tokenizer;
 }
 
 }  // namespace detail

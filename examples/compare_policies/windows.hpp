@@ -1,0 +1,23 @@
+// The protocol: consecutive windows, each read from an empty state; the second half of each is scored.
+#pragma once
+
+#include <cstddef>
+
+namespace compare {
+
+/// A window of W is BOS and W - 1 tokens, or W tokens where texts begin without BOS: W - 1 steps, of which those from
+/// W / 2 on are scored.
+struct Windows {
+    std::size_t window = 0, tokens = 0;
+    bool bos = true;
+
+    std::size_t steps_each() const { return window - 1; }
+    std::size_t tokens_each() const { return bos ? window - 1 : window; }
+    std::size_t first_scored() const { return window / 2; }
+    std::size_t targets_each() const { return steps_each() - first_scored(); }
+    std::size_t count() const { return tokens / tokens_each(); }
+    std::size_t targets() const { return count() * targets_each(); }
+    std::size_t dropped() const { return tokens - count() * tokens_each(); }
+};
+
+}  // namespace compare
