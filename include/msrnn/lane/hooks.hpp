@@ -53,9 +53,16 @@ void run_hook(Table& table, Hook hook) {
 struct Observation {
     Needs needs;             ///< of the policy
     Needs shown = {};        ///< since the newest token came
+    bool counted = false;    ///< the newest token is one of `rows`
     std::size_t rows = 0;    ///< query tokens observed since the last choice or the start of a prompt
     Arrival prompt_end = 0;  ///< tokens that the lane has seen at the end of the prompt
 
+    void go_on(Needs shown_before, std::size_t rows_before, Arrival end_of_prompt) {
+        shown = shown_before;
+        counted = shown.any();
+        rows = rows_before;
+        prompt_end = end_of_prompt;
+    }
     bool complete() const {
         return (shown.weights || !needs.weights) && (shown.keys || !needs.keys) && (shown.values || !needs.values);
     }

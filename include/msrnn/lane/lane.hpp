@@ -22,15 +22,15 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// The heads that share one eviction decision: which token lies in which slot, and which one is evicted.
 ///
-/// A lane holds no keys and no values. Its owner keeps rows [0, capacity()) somewhere and repeats, for every token:
+/// A lane holds no keys and no values. Its owner keeps rows [0, capacity()) and repeats, for every token:
 ///
 ///     Slot slot = lane.append(position);              // write the new key and value at row `slot`
 ///     // attention over rows [0, lane.extent()), the newest included
 ///     lane.observe(weights, query_heads, stride);     // softmax weights: row h at weights + h * stride
 ///     lane.evict();                                   // down to the budget; the next append() reuses the slot
 ///
-/// Rows never move by themselves. While at most one token is evicted at a time, the rows [0, extent()) are exactly the
-/// live ones whenever attention walks them. After several were evicted at once, attend with the mask live(slot), or
+/// Rows never move by themselves. While one token is evicted at a time, the rows [0, extent()) are exactly the live
+/// ones whenever attention walks them. After several were evicted at once, attend with the mask live(slot), or
 /// compact().
 ///
 /// Same ratings, same answer: the lowest rating is evicted, ties go to the earliest arrival; -0 equals +0. A NaN rating
@@ -39,10 +39,9 @@ namespace msrnn::inline MSRNN_ABI {
 /// infinite. Positions decide nothing. Different lanes may be used from different threads without locks.
 ///
 /// Cost of a step: the policy's fold over the weights and one scan over the slots; once the budget is reached no
-/// allocation. Until then memory grows by doubling: a large budget costs nothing before it is used; see reserve(). A
-/// call that throws, for want of memory or out of a hook of the policy, leaves the lane as it was. Moved from, a lane
-/// is empty and may be used. `Stamp` is the width of the scanned column; it bounds the capacity, not the number of
-/// tokens.
+/// allocation. Until then memory grows by doubling, see reserve(). A call that throws, for want of memory or out of a
+/// hook, leaves the lane as it was. Moved from, a lane is empty and may be used. `Stamp` is the width of the scanned
+/// column; it bounds the capacity, not the number of tokens.
 template <class P, class Stamp = std::int32_t>
 class Lane : detail::CheckedPolicy<P>, public LaneTokens<Stamp> {
     using Tokens = LaneTokens<Stamp>;
@@ -72,7 +71,7 @@ public:
                    .rows = observed_.rows,
                    .dropped = table_.victims().size(),
                    .victim = table_.victims().empty() ? Slot() : table_.victims().front()};
-        observed_.shown = {};
+        observed_.go_on({}, observed_.rows, observed_.prompt_end);
         return slot;
     }
     /// The next `tokens` tokens are a prompt, or a part of one, with a choice at its end at the earliest: the policy
@@ -127,7 +126,7 @@ public:
         MSRNN_ASSERT(observed_.complete(),
                      "msrnn: evict() before observe(): the policy was not shown what it rates by");
         if constexpr (RatesLate<P>) rate();
-        MSRNN_ASSERT(!rated_nan(), "msrnn: a rating is NaN");
+        MSRNN_ASSERT(!table_.rated_nan(), "msrnn: a rating is NaN");
         table_.drop_weakest(table_.size() - budget_);
         observed_.rows = 0;
         return table_.victims();
@@ -153,7 +152,7 @@ public:
 
     // one step back //////////////////////////////////////////////////////////////////////////////////////////////////
 
-    /// Ratings and columns as they are, memory_floats() at most: to be copied before a step that may be taken back.
+    /// Ratings and columns, to be copied before a step that may be taken back.
     std::size_t memory_floats() const { return table_.memory_room(); }
     void copy_memory(std::span<float> to) const { table_.copy_memory(to.data()); }
     /// The step that ends here, append() to evict(): to be kept until it may be taken back.
@@ -164,14 +163,13 @@ public:
     }
     /// Undoes the last step, given its memory and its LaneStep: as if its token had never come. Precondition: it
     /// evicted one token at most, and the lane was not changed since. The owner puts the row of its slot back. Call it
-    /// again for the step before. (Where a step before evicted several tokens, they are victims() no more.)
+    /// again for the step before.
     void take_back(const LaneStep& step, std::span<const float> memory) {
         MSRNN_ASSERT(step.token.dropped <= 1, "msrnn: take_back() of a step that evicted several tokens");
         table_.take_back(step.token);
         table_.put_memory(memory.data());
-        observed_.shown = step.shown;
-        observed_.rows = step.rows;
-        if (step.dropped == 1) table_.put_back_victim(step.victim);
+        observed_.go_on(step.shown, step.rows, observed_.prompt_end);
+        table_.put_back_victims(step.dropped, step.victim);
     }
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
@@ -251,9 +249,7 @@ public:
         table_.read(record);
         table_.protect(protection);
         budget_ = record.budget;
-        observed_.shown = record.shown;
-        observed_.rows = record.rows;
-        observed_.prompt_end = record.prompt > 0 ? table_.seen() + record.prompt : 0;
+        observed_.go_on(record.shown, record.rows, record.prompt > 0 ? table_.seen() + record.prompt : 0);
     }
     /// Why this lane cannot go on from the record with so many rows, in one sentence; empty where it can.
     std::string misfit(const LaneRecord& record, std::size_t rows) const {
@@ -283,22 +279,17 @@ private:
     template <class Evidence>
     void look(const Evidence& seen) {
         if (!observes()) return;
-        const std::size_t rows = observed_.rows + !observed_.shown.any();
+        const std::size_t rows = observed_.rows + !observed_.counted;
         detail::run_hook<detail::observe_never_throws<P, Evidence>>(
             table_, [&] { policy_.observe(seen, table_.view(id_, rows)); });
         observed_.rows = rows;
+        observed_.counted = true;
     }
     void rate() {
         detail::run_hook<detail::rate_never_throws<P>>(table_, [&] {
             if (observed_.needs.rates) table_.clear_ratings();
             policy_.rate(table_.view(id_, observed_.rows));
         });
-    }
-    bool rated_nan() const {
-        for (std::size_t slot = 0; slot < table_.extent(); ++slot)
-            if (const float rating = table_.ratings()[slot]; rating != rating && table_.candidate(Slot(slot)))
-                return true;
-        return false;
     }
 
     P policy_;

@@ -32,7 +32,13 @@ public:
     void add(Slot slot) { slots_[count_++] = slot; }
     void remove_last() { --count_; }
     void clear() { count_ = 0; }
-    void cut(std::size_t count) { count_ = (std::min)(count_, count); }
+    /// Lists what was listed before clear(), but for the first; false where there is no room for it any more.
+    bool put_back(std::size_t count, Slot first) {
+        if (count > slots_.size()) return false;
+        slots_[0] = first;
+        count_ = count;
+        return true;
+    }
     /// The room behind the list, to be used until the next add().
     std::span<Slot> rest() { return std::span(slots_).subspan(count_); }
 

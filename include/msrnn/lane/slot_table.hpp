@@ -44,6 +44,14 @@ public:
     void protect(Protection protection) { counts_.protection = protection; }
     Protection protection() const { return counts_.protection; }
 
+    /// Whether a candidate's rating is NaN.
+    bool rated_nan() const {
+        const auto within = candidates<Arrival>();
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            if (slots_.ratings[slot] != slots_.ratings[slot] && contains(within, slot)) return true;
+        return false;
+    }
+
 private:
     bool contains(Candidates<Arrival> within, std::size_t slot) const {
         return slots_.stamps[slot] != no_stamp && within.contain(slots_.arrivals[slot]);

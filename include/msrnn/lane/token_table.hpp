@@ -179,7 +179,13 @@ public:
         counts_.youngest_gone = step.youngest_gone;
         --counts_.seen;
     }
-    void put_back_victim(Slot victim) { victims_.add(victim); }
+    /// The victims of the choice before, of which single evictions since have overwritten the first alone. Where what
+    /// was kept of them was given back, none.
+    void put_back_victims(std::size_t count, Slot first) {
+        if (count == 0 || !victims_.put_back(count, first)) return;
+        const auto lost = [this](Slot slot) { return slot >= slots_.positions.size(); };
+        if (std::ranges::any_of(victims_.slots(), lost)) victims_.clear();
+    }
 
     // the policy's numbers ///////////////////////////////////////////////////////////////////////////////////////////
 
@@ -211,7 +217,7 @@ public:
     void compact(Carry& carry) {
         const std::size_t live_slots = size();
         const std::span<Slot> holes = vacant_.slots();
-        detail::VictimNames victims(victims_.slots(), vacant_.rest().first(live_slots));
+        detail::VictimNames names(victims_.slots(), rejected_.slots(), vacant_.rest().first(live_slots));
         std::sort(holes.begin(), holes.end());
         std::size_t from = counts_.extent;
         for (std::size_t i = 0; i < holes.size() && holes[i] < live_slots; ++i) {
@@ -222,7 +228,7 @@ public:
             slots_.exchange(move.from, move.to);
             if (counts_.newest == move.from) counts_.newest = move.to;
             holes[i] = move.from;
-            victims.follow(move);
+            names.follow(move);
         }
         counts_.extent = live_slots;
         vacant_.clear();

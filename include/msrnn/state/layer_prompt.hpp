@@ -96,13 +96,14 @@ private:
         if (overwrites_rows()) whole.push_back(layer_);
         std::vector<Lane<P>> lanes;
         if (whole.empty()) lanes = layer_.lanes_;
+        const std::uint64_t tokens = layer_.tokens_;
         detail::Undoing undoing([&]() noexcept {
+            layer_.tokens_ = tokens;
             if (whole.empty())
                 layer_.lanes_.swap(lanes);
             else
                 std::swap(layer_, whole.front());
         });
-        const std::uint64_t tokens = layer_.tokens_;
         taking();
         layer_.tokens_ = tokens + prompt_.tokens();
         undoing.not_needed();

@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <msrnn/any_policy.hpp>
+#include <msrnn/decide.hpp>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "support/by_arrival.hpp"
+#include "support/catch.hpp"
+#include "support/policies.hpp"
+#include "support/random.hpp"
+
+using namespace msrnn;
+
+namespace {
+
+template <class Lane>
+void step(Lane& lane, std::int64_t position, Random& random) {
+    lane.append(position);
+    std::vector<float> weights(lane.extent());
+    for (float& weight : weights) weight = random.unit();
+    lane.observe(weights);
+    lane.observe(Keys{[&](Slot slot) { return std::span<const float>(&weights[slot], 1); }});
+    lane.evict();
+    lane.compact([](Move) {});
+}
+
+struct Final final {
+    void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
+};
+
+}  // namespace
+
+TEST_CASE("a lane that was moved from is empty and may be used") {
+    for_every_policy([]<class P>(const P& policy) {
+        Random random{1};
+        Lane<P> lane({.budget = 8, .capacity = 12}, policy), fresh = lane;
+        for (int t = 0; t < 30; ++t) step(lane, t, random);
+        const Lane<P> copy = lane;
+        Lane<P> taken = std::move(lane);
+        CHECK(by_arrival::kept(taken) == by_arrival::kept(copy));
+        for (int round = 0; round < 2; ++round) {
+            CHECK(lane.size() == 0);
+            CHECK(lane.extent() == 0);
+            CHECK(lane.seen() == 0);
+            CHECK(lane.evictions() == 0);
+            CHECK(lane.victims().empty());
+            CHECK(lane.capacity() == 12);
+            CHECK(lane.budget() == 8);
+            CHECK(lane.protection().recent == fresh.protection().recent);
+            if (round == 0) lane.reset();
+        }
+        Random one{2}, other{2};
+        for (int t = 0; t < 40; ++t) step(lane, t, one), step(fresh, t, other);
+        CHECK(by_arrival::kept(lane) == by_arrival::kept(fresh));
+        taken = std::move(lane);
+        CHECK(lane.size() == 0);
+        CHECK(by_arrival::kept(taken) == by_arrival::kept(fresh));
+        Lane<P>& self = taken;
+        taken = self;
+        CHECK(by_arrival::kept(taken) == by_arrival::kept(fresh));
+    });
+}
+
+TEST_CASE("a policy may be final") {
+    Random random{1};
+    Lane<Final> lane(4);
+    for (int t = 0; t < 10; ++t) step(lane, t, random);
+    CHECK(lane.size() == 4);
+}
+
+TEST_CASE("a lane of a policy chosen at run time is made from a budget and a policy") {
+    const AnyPolicy policy = H2O{};
+    const Lane<AnyPolicy> one(512, policy), other(512, Tova{}, LaneId{1, 2});
+    CHECK(one.policy().name() == "h2o");
+    CHECK(other.policy().name() == "tova");
+    CHECK(other.id().kv_head == 2);
+}
+
+TEST_CASE("a budget that is not used costs nothing") {
+    Lane<H2O> large(Limits{.budget = 500'000'000}), small(Limits{.budget = 64});
+    CHECK(large.bytes() < 4 * small.bytes());
+    Random random{1};
+    for (int t = 0; t < 200; ++t) step(large, t, random);
+    CHECK(large.size() == 200);
+    CHECK(large.bytes() < 512 * 64);
+    large.reserve(1000);
+    CHECK(large.bytes() >= 1000 * 24);
+}
+
+TEST_CASE("drafts that are rejected, in whatever order, have never come") {
+    for (const AnyPolicy& policy : AnyPolicy::known()) {
+        Random order{5};
+        for (const std::size_t sinks : {0u, 4u}) {
+            const auto lane_of = [&] {
+                return Lane<Protect<AnyPolicy>>({.budget = 12, .capacity = 24},
+                                                {.policy = policy, .extra = {.sinks = sinks}});
+            };
+            auto drafted = lane_of(), plain = lane_of();
+            for (int t = 0; t < 60; ++t) {
+                Random numbers{static_cast<std::uint64_t>(t)}, same = numbers;
+                step(drafted, t, numbers);
+                step(plain, t, same);
+                std::vector<Slot> drafts;
+                for (std::size_t i = 1 + order.below(4); i > 0; --i) drafts.push_back(drafted.append(-1));
+                for (std::size_t left = drafts.size(); left > 0; --left) {
+                    std::swap(drafts[order.below(left)], drafts[left - 1]);
+                    drafted.evict(drafts[left - 1]);
+                }
+                drafted.compact([](Move) {});
+                CAPTURE(policy.name(), sinks, t);
+                REQUIRE(drafted.seen() == plain.seen());
+                REQUIRE(drafted.evictions() == plain.evictions());
+                REQUIRE(by_arrival::kept(drafted) == by_arrival::kept(plain));
+            }
+        }
+    }
+}
+
+TEST_CASE("a token that is evicted by name does not shrink the recent window") {
+    Lane<H2O> lane({.budget = 8, .capacity = 16}, H2O{.recent = 4});
+    Random random{1};
+    for (int t = 0; t < 20; ++t) step(lane, t, random);
+    for (int round = 0; round < 10; ++round) {
+        const auto live = by_arrival::slots(lane);
+        lane.evict(live[live.size() - 2]);  // the newest but one
+        for (int t = 0; t < 2; ++t) step(lane, 20 + 2 * round + t, random);
+        const auto now = by_arrival::slots(lane);
+        for (std::size_t i = 0; i < now.size(); ++i) CHECK(lane.candidate(now[i]) == (i + 4 < now.size()));
+    }
+}
+
+TEST_CASE("victims, their positions and arrivals are right after every kind of eviction, and through compact") {
+    Lane<Tova> lane({.budget = 5, .capacity = 40});
+    Random random{3};
+    std::int64_t position = 100;
+    for (int round = 0; round < 200; ++round) {
+        const std::size_t more = 1 + random.below(20);
+        for (std::size_t i = 0; i < more; ++i) lane.append(position++);
+        std::vector<float> weights(lane.extent());
+        for (float& weight : weights) weight = random.unit();
+        lane.observe(weights);
+        std::vector<std::pair<std::int64_t, Arrival>> before;
+        for (const Slot slot : by_arrival::slots(lane))
+            before.emplace_back(lane.position(slot).value(), lane.arrival(slot));
+        const auto victims_of = [&] {
+            std::vector<std::pair<std::int64_t, Arrival>> gone;
+            for (const Slot victim : lane.victims())
+                gone.emplace_back(lane.position(victim).value(), lane.arrival(victim));
+            return gone;
+        };
+        lane.evict();
+        const auto gone = victims_of();
+        auto expected = before;
+        for (const Slot slot : by_arrival::slots(lane))
+            std::erase(expected, std::pair(lane.position(slot).value(), lane.arrival(slot)));
+        auto sorted = gone;
+        std::sort(sorted.begin(), sorted.end());
+        REQUIRE(sorted == expected);
+        if (random.one_in(2)) lane.compact([](Move) {});
+        REQUIRE(victims_of() == gone);
+        if (random.one_in(4)) {  // fewer rows than victims
+            lane.compact([](Move) {});
+            lane.set_capacity(6);
+            REQUIRE(victims_of() == gone);
+            lane.set_capacity(40);
+            REQUIRE(victims_of() == gone);
+        }
+    }
+}
+
+TEST_CASE("a move that throws leaves a valid lane, and compact goes on") {
+    Random random{9};
+    for (std::size_t calm = 0; calm < 6; ++calm) {
+        Lane<H2O> lane({.budget = 20, .capacity = 30});
+        for (int t = 0; t < 25; ++t) lane.append(t);
+        std::vector<float> weights(25);
+        for (float& weight : weights) weight = random.unit();
+        lane.observe(weights);
+        lane.evict();
+        for (const std::size_t slot : {0u, 3u, 7u})
+            if (lane.live(Slot(slot))) lane.evict(std::vector<Slot>{Slot(slot)});
+        std::vector<std::int64_t> rows(30, -1);
+        for (const Slot slot : by_arrival::slots(lane)) rows[slot] = lane.position(slot).value();
+        const auto kept = by_arrival::kept(lane);
+        std::size_t left = calm;
+        const auto carry = [&](Move move) {
+            if (left-- == 0) throw std::runtime_error("the engine cannot move a row");
+            rows[move.to] = rows[move.from];
+        };
+        try {
+            lane.compact(carry);
+        } catch (const std::runtime_error&) {
+        }
+        const auto agree = [&] {
+            for (const Slot slot : by_arrival::slots(lane)) REQUIRE(rows[slot] == lane.position(slot).value());
+        };
+        REQUIRE(by_arrival::kept(lane) == kept);
+        agree();
+        left = 100;
+        lane.compact(carry);
+        REQUIRE(lane.extent() == lane.size());
+        REQUIRE(by_arrival::kept(lane) == kept);
+        agree();
+    }
+}

@@ -1,0 +1,292 @@
+#include <algorithm>
+#include <msrnn/any_policy.hpp>
+#include <msrnn/msrnn.hpp>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/by_arrival.hpp"
+#include "support/catch.hpp"
+#include "support/random.hpp"
+#include "support/thrown_by.hpp"
+
+using namespace msrnn;
+
+namespace {
+
+constexpr Shape small{.layers = 2, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
+
+struct Text {
+    std::vector<float> q, k, v, out;
+
+    explicit Text(std::size_t tokens, std::uint64_t seed = 1, const Shape& shape = small)
+        : q(tokens * shape.query_heads * shape.head_dim), k(tokens * shape.kv_heads * shape.head_dim), v(k), out(q) {
+        Random random{seed};
+        for (auto* numbers : {&q, &k, &v})
+            for (float& x : *numbers) x = 2 * random.unit() - 1;
+    }
+};
+
+template <class P>
+void step(State<P>& state, std::size_t layer, std::int64_t position) {
+    Text one(1, static_cast<std::uint64_t>(1000 + position), state.shape());
+    state.step(layer, position, one.q, one.k, one.v, one.out);
+}
+
+/// Sums the weights of the rows it is shown, into a column, and counts them.
+struct Counting {
+    static inline std::vector<std::size_t> rows_at_choice = {};
+    static inline std::size_t shown = 0;
+    std::size_t window = 4;
+
+    std::size_t rows() const { return window; }
+    Protection protection(std::size_t) const { return {.recent = 1}; }
+    void observe(const Attention&, Ratings rating) const {
+        shown = rating.rows == 1 ? 1 : shown + 1;
+        if (shown != rating.rows) shown = 1000;
+    }
+    void rate(Ratings rating) const {
+        for (std::size_t slot = 0; slot < rating.size(); ++slot)
+            if (rating[slot] != 0) throw std::logic_error("a choice does not start clean");
+        rows_at_choice.push_back(rating.rows);
+        for (std::size_t slot = 0; slot < rating.size(); ++slot) rating[slot] = 1;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a choice sees the window of its own prompt or chunks, and nothing of the choice before") {
+    for (const std::size_t chunk : {1u, 2u, 3u, 5u, 7u, 40u})
+        for (const std::size_t budget : {6u, 9u, 16u}) {
+            CAPTURE(chunk, budget);
+            State<Counting> state({.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8}, {.budget = budget});
+            std::size_t came = 0, kept = 0, since = 0;
+            for (int turn = 0; turn < 3; ++turn) {
+                const std::size_t tokens = 20;
+                Text text(tokens, static_cast<std::uint64_t>(turn));
+                Counting::rows_at_choice.clear();
+                since = 0;
+                std::vector<std::size_t> expected;
+                for (std::size_t first = 0; first < tokens; first += chunk) {
+                    const std::size_t count = std::min(chunk, tokens - first);
+                    kept += count, came += count, since += count;
+                    if (kept <= budget) continue;
+                    expected.push_back(std::min<std::size_t>(since, 4));
+                    kept = budget, since = 0;
+                }
+                state.prefill(0, 0, text.q, text.k, text.v, text.out, Prefill::chunked(chunk), Counting{});
+                REQUIRE(state.lane(0, 0).size() == kept);
+                auto seen = Counting::rows_at_choice;
+                REQUIRE(seen == expected);
+            }
+        }
+}
+
+TEST_CASE("a selector chooses in a later turn, among all tokens, under the state's own protection and pins") {
+    State<Protect<Tova>> state(small, {.budget = 24}, {.policy = {}, .extra = {.sinks = 4}});
+    const SnapKV snap{.window = 8, .scope = Scope::layer};
+    Text first(40, 1);
+    state.prefill(0, 0, first.q, first.k, first.v, first.out, Prefill::one_shot(), snap);
+    const auto kept_sinks = [&] {
+        const auto kept = by_arrival::kept(state.lane(0, 0));
+        return std::count_if(kept.begin(), kept.end(), [](std::int64_t position) { return position < 4; });
+    };
+    CHECK(kept_sinks() == 4);
+    const Slot pinned = by_arrival::slots(state.lane(0, 0))[6];
+    const auto position = state.lane(0, 0).position(pinned);
+    REQUIRE(state.pin(0, 0, pinned));
+    for (int turn = 1; turn < 5; ++turn) {
+        Text next(40, static_cast<std::uint64_t>(turn + 1));
+        state.prefill(0, 100 * turn, next.q, next.k, next.v, next.out,
+                      turn % 2 == 0 ? Prefill::chunked(7) : Prefill::one_shot(), snap);
+        const auto kept = by_arrival::kept(state.lane(0, 0));
+        CHECK(kept.size() == 24);
+        CHECK(kept_sinks() == 4);
+        CHECK(std::count(kept.begin(), kept.end(), position.value()) == 1);
+        for (std::int64_t recent = 32; recent < 40; ++recent)
+            CHECK(std::count(kept.begin(), kept.end(), 100 * turn + recent) == 1);
+        step(state, 0, 100 * turn + 40);
+        CHECK(kept_sinks() == 4);
+    }
+    CHECK(state.misfit(0, SnapKV{.window = 21, .scope = Scope::layer}).find("budget 24 is smaller") !=
+          std::string::npos);
+}
+
+TEST_CASE("an empty selector's choice equals that of a state which holds nothing else") {
+    Text text(30, 3);
+    const SnapKV snap{.window = 4, .scope = Scope::layer};
+    State<Window> fresh(small, {.budget = 12}), used = fresh;
+    for (int t = 0; t < 30; ++t) step(used, 0, t);
+    used.reset();
+    for (auto* state : {&fresh, &used})
+        state->prefill(0, 0, text.q, text.k, text.v, text.out, Prefill::one_shot(), snap);
+    CHECK(by_arrival::kept(fresh.lane(0, 0)) == by_arrival::kept(used.lane(0, 0)));
+}
+
+TEST_CASE("victims of a state are right after prompts, steps, smaller budgets and evictions by name") {
+    const auto live = [](const auto& state) {
+        std::set<std::int64_t> positions;
+        for (const std::int64_t position : by_arrival::kept(state.lane(0, 0))) positions.insert(position);
+        return positions;
+    };
+    const auto victims = [](const auto& state) {
+        std::set<std::int64_t> positions;
+        for (const Slot victim : state.lane(0, 0).victims())
+            positions.insert(state.lane(0, 0).position(victim).value());
+        return positions;
+    };
+    for (const std::size_t chunk : {std::size_t{30}, std::size_t{7}}) {
+        State<Tova> state(small, {.budget = 8});
+        std::set<std::int64_t> all;
+        Text text(30, 2);
+        state.prefill(0, 0, text.q, text.k, text.v, text.out, Prefill::chunked(chunk));
+        if (chunk == 30) {
+            for (std::int64_t t = 0; t < 30; ++t) all.insert(t);
+            for (const std::int64_t t : live(state)) all.erase(t);
+            CHECK(victims(state) == all);
+        } else {
+            CHECK(victims(state).size() == 2);  // of the last chunk
+        }
+        for (std::int64_t t = 30; t < 40; ++t) {
+            auto gone = live(state);
+            gone.insert(t);
+            step(state, 0, t);
+            for (const std::int64_t kept : live(state)) gone.erase(kept);
+            CHECK(victims(state) == gone);
+        }
+        auto gone = live(state);
+        state.set_budget(0, 0, 3);
+        for (const std::int64_t kept : live(state)) gone.erase(kept);
+        CHECK(victims(state) == gone);
+        CHECK(gone.size() == 5);
+        const std::int64_t named = state.lane(0, 0).position(Slot(1)).value();
+        state.evict(0, 0, Slot(1));
+        CHECK(victims(state) == std::set<std::int64_t>{named});
+        step(state, 0, 41);
+        CHECK(victims(state).empty());
+    }
+}
+
+TEST_CASE("a pass that was cancelled is seen, not saved over, and taken back") {
+    const Shape deep{.layers = 5, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
+    State<H2O> state(deep, {.budget = 6}, {}, {.tokens = 2}), whole = state;
+    for (std::int64_t t = 0; t < 12; ++t)
+        for (std::size_t layer = 0; layer < 5; ++layer) step(state, layer, t), step(whole, layer, t);
+    CHECK(state.between_steps());
+    for (std::size_t layer = 0; layer < 3; ++layer) step(state, layer, 12);
+    Text half(1, 5, deep);
+    state.attend(3, 0, half.q, half.k, half.v, half.out);
+    CHECK_FALSE(state.between_steps());
+    CHECK(state.tokens(2) == 13);
+    CHECK(state.tokens(3) == 12);
+    REQUIRE(state.realign());
+    CHECK(state.between_steps());
+    for (std::size_t layer = 0; layer < 5; ++layer) CHECK(state.tokens(layer) == 12);
+    for (std::int64_t t = 12; t < 30; ++t)
+        for (std::size_t layer = 0; layer < 5; ++layer) {
+            Text one(1, static_cast<std::uint64_t>(t), deep), same = one;
+            state.step(layer, t, one.q, one.k, one.v, one.out);
+            whole.step(layer, t, same.q, same.k, same.v, same.out);
+            REQUIRE(one.out == same.out);
+        }
+    for (int t = 0; t < 3; ++t) step(state, 0, 30 + t);
+    CHECK_FALSE(state.realign());  // three steps, of which two can be undone
+    CHECK(state.tokens(0) == 33);
+    for (int t = 0; t < 3; ++t)
+        for (std::size_t layer = 1; layer < 5; ++layer) step(state, layer, 30 + t);
+    CHECK(state.between_steps());
+}
+
+TEST_CASE("memory comes back after a smaller budget, in copies too, and a step later all of it") {
+    for (const std::size_t depth : {0u, 2u}) {
+        State<H2O> state(small, {.budget = unbounded}, {}, {.tokens = depth});
+        State<H2O> bounded(small, {.budget = 256}, {}, {.tokens = depth});
+        Text text(4096, 1);
+        for (std::size_t layer = 0; layer < 2; ++layer) {
+            state.prefill(layer, 0, text.q, text.k, text.v, text.out);
+            bounded.prefill(layer, 0, text.q, text.k, text.v, text.out);
+        }
+        const std::size_t much = state.bytes();
+        for (std::size_t layer = 0; layer < 2; ++layer) state.set_budget(layer, 0, 256);
+        const std::size_t victims = 2 * (4096 - 256) * (sizeof(Slot) + sizeof(Position) + sizeof(Arrival));
+        CHECK(state.bytes() < much / 4);
+        for (std::size_t layer = 0; layer < 2; ++layer) step(state, layer, 5000), step(bounded, layer, 5000);
+        CHECK(state.bytes() <= bounded.bytes());
+        CHECK(State<H2O>(state).bytes() == state.bytes());
+        CHECK(much - state.bytes() > victims);
+    }
+}
+
+TEST_CASE("a budget that is not used costs no memory") {
+    State<H2O> large(small, {.budget = 100'000'000}, {}, {.tokens = 2}),
+        unending(small, {.budget = unbounded}, {}, {.tokens = 2});
+    CHECK(large.bytes() <= unending.bytes());
+    for (std::int64_t t = 0; t < 300; ++t)
+        for (std::size_t layer = 0; layer < 2; ++layer) {
+            Text one(1, static_cast<std::uint64_t>(t)), same = one;
+            large.step(layer, t, one.q, one.k, one.v, one.out);
+            unending.step(layer, t, same.q, same.k, same.v, same.out);
+            REQUIRE(one.out == same.out);
+        }
+    CHECK(large.bytes() <= unending.bytes());
+    CHECK(large.lane(0, 0).capacity() == 100'000'001);
+}
+
+TEST_CASE("sizes that are wrong are refused in a sentence, whatever the build, and nothing has changed") {
+    State<Tova> state(small, {.budget = 4});
+    Text good(1), text(3);
+    const std::vector<float> short_k(7), long_v(9), short_q(15);
+    std::vector<float> short_out(15);
+    CHECK(thrown_by([&] { state.step(0, 0, short_q, good.k, good.v, good.out); }) ==
+          "msrnn: q has 15 numbers; it is [query_heads][head_dim], here 16");
+    CHECK(thrown_by([&] { state.step(0, 0, good.q, short_k, good.v, good.out); }) ==
+          "msrnn: k has 7 numbers; it is [kv_heads][head_dim], here 8");
+    CHECK(thrown_by([&] { state.attend(0, 0, good.q, good.k, long_v, good.out); }) ==
+          "msrnn: v has 9 numbers; it is [kv_heads][head_dim], here 8");
+    CHECK(thrown_by([&] { state.step(0, 0, good.q, good.k, good.v, short_out); }) ==
+          "msrnn: out has 15 numbers; it is [query_heads][head_dim], here 16");
+    CHECK(thrown_by([&] { state.prefill(0, 0, text.q, short_k, text.v, text.out); }) ==
+          "msrnn: k has 7 numbers; it is [tokens][kv_heads][head_dim], here 24");
+    CHECK(thrown_by([&] { state.prefill(0, 0, text.q, text.k, text.v, short_out); }) ==
+          "msrnn: out has 15 numbers; it is as long as q, here 48");
+    CHECK(state.between_steps());
+    CHECK(state.lane(0, 0).seen() == 0);
+}
+
+TEST_CASE("positions are a first one, a list or a vector; none for three tokens is refused") {
+    State<Window> state(small, {.budget = 8});
+    Text text(3);
+    const auto positions = [&] { return by_arrival::kept(state.lane(0, 0)); };
+    const std::vector<Position> listed{3, 9, 27}, none;
+    state.prefill(0, listed, text.q, text.k, text.v, text.out);
+    CHECK(positions() == std::vector<std::int64_t>{3, 9, 27});
+    state.reset();
+    state.prefill(0, {4, 8, -2}, text.q, text.k, text.v, text.out);
+    CHECK(positions() == std::vector<std::int64_t>{4, 8, -2});
+    state.reset();
+    state.prefill(0, 7, text.q, text.k, text.v, text.out);
+    CHECK(positions() == std::vector<std::int64_t>{7, 8, 9});
+    for (const auto& wrong : {none, std::vector<Position>{1, 2}})
+        CHECK(thrown_by([&] { state.prefill(0, wrong, text.q, text.k, text.v, text.out); }) ==
+              "msrnn: " + std::to_string(wrong.size()) +
+                  " positions for 3 tokens; give one for each, or the first alone");
+    CHECK(thrown_by([&] { state.prefill(0, std::span<const Position>(), text.q, text.k, text.v, text.out); }) ==
+          "msrnn: 0 positions for 3 tokens; give one for each, or the first alone");
+    CHECK(state.lane(0, 0).size() == 3);
+}
+
+TEST_CASE("a budget callable may give any integer, and a negative one is refused") {
+    CHECK(State<Tova>(small, [](std::size_t layer, std::size_t) { return layer == 0 ? 3 : 5; }).lane(1, 0).budget() ==
+          5);
+    CHECK(State<Tova>(small, [](std::size_t, std::size_t) { return short{7}; }).lane(1, 0).budget() == 7);
+    CHECK(State<Tova>(small, [](std::size_t, std::size_t) { return unbounded; }).lane(1, 0).budget() == unbounded);
+    CHECK(thrown_by([] { State<Tova>(small, [](std::size_t, std::size_t) { return -1; }); }) ==
+          "msrnn: budget is -1; give at least 1 slot, or msrnn::unbounded");
+    CHECK(thrown_by([] {
+              State<Tova>(small, [](std::size_t layer, std::size_t) -> int {
+                  if (layer == 1) throw std::invalid_argument("the callable's own");
+                  return 4;
+              });
+          }) == "the callable's own");
+}
