@@ -186,12 +186,6 @@ void arrange_pairs(const float* numbers, float* unit, std::index_sequence<I...>)
     store(unit, __builtin_shufflevector(a, b, (2 * I)...));
     store(unit + lanes, __builtin_shufflevector(a, b, (2 * I + 1)...));
 }
-template <std::size_t... I>
-void settle_pairs(const float* unit, float* numbers, std::index_sequence<I...>) {
-    const Pack even = load(unit), odd = load(unit + lanes);
-    store(numbers, __builtin_shufflevector(even, odd, (I / 2 + I % 2 * lanes)...));
-    store(numbers + lanes, __builtin_shufflevector(even, odd, (lanes / 2 + I / 2 + I % 2 * lanes)...));
-}
 template <class Scalar>
 void arrange(const float* numbers, float* unit) {
     if constexpr (packs_per_unit<Scalar> == 2)
@@ -201,9 +195,12 @@ void arrange(const float* numbers, float* unit) {
 }
 template <class Scalar>
 void settle(const float* unit, float* numbers) {
-    if constexpr (packs_per_unit<Scalar> == 2)
-        settle_pairs(unit, numbers, std::make_index_sequence<lanes>());
-    else
+    if constexpr (packs_per_unit<Scalar> == 2) {
+        constexpr std::make_index_sequence<lanes> all_lanes;
+        const Pack even = load(unit), odd = load(unit + lanes);
+        store(numbers, lower_by_turns(even, odd, all_lanes));
+        store(numbers + lanes, upper_by_turns(even, odd, all_lanes));
+    } else
         store(numbers, load(unit));
 }
 
