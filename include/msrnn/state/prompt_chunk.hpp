@@ -42,8 +42,8 @@ public:
     /// Attends, and shows the lane (and the chooser) every token that its policy wants to see.
     template <class Selector>
     void watch(Lane<Selector>* chooser) {
-        constexpr std::size_t block = 32;
         const std::size_t query_heads = heads_.size() * prompt_.shape.group();
+        const std::size_t block = std::max<std::size_t>(32, 128 / query_heads);
         const std::size_t stride = whole_lines(stored_ + count_);
         Buffer weights(detail::product(std::min(block, count_) * query_heads, stride));
         for (std::size_t done = 0, tokens; done < count_; done += tokens) {
