@@ -147,20 +147,26 @@ struct Attending {
             Prefetch prefetch = values.prefetch(r, stripe * sizeof(Value), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
                 prefetch.first_pass = q == 0;
-                for (std::size_t from = 0, to; (to = end_of_seen(r, from, rows)) > from; from = to)
-                    add_block<Q>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share[q] + from,
-                                 sums + q * value_width, value_width);
+                if (settings.seen_by == nullptr)
+                    add_block<Q, 0>(values.row(r), values.stride(), rows, value_dim, prefetch, share[q],
+                                    sums + q * value_width, value_width);
+                else
+                    add_seen<Q>(r, rows, prefetch, share[q], sums + q * value_width);
             });
         }
     }
-    /// The end of the first run of rows that are seen, of `rows` that begin at row r, from `from` on, which moves to
-    /// its beginning; no row behind `from` where there is none.
-    std::size_t end_of_seen(std::size_t r, std::size_t& from, std::size_t rows) const {
-        if (settings.seen_by == nullptr) return rows;
-        while (from < rows && settings.seen_by[r + from] == 0) ++from;
-        std::size_t to = from;
-        while (to < rows && settings.seen_by[r + to] != 0) ++to;
-        return to;
+    /// add_block() for the runs of rows that are seen.
+    template <std::size_t Q>
+    [[gnu::noinline]] void add_seen(std::size_t r, std::size_t rows, Prefetch prefetch, const float* share,
+                                    float* out) const {
+        const std::uint32_t* const seen_by = settings.seen_by + r;
+        for (std::size_t from = 0, to; from < rows; from = to) {
+            for (to = from; to < rows && seen_by[to] != 0;) ++to;
+            if (from < to)
+                add_block<Q, 1>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share + from,
+                                out, value_width);
+            while (to < rows && seen_by[to] == 0) ++to;
+        }
     }
     /// One query head's weights of a block, and the same in `share`, which is 0 behind the last row.
     void exponentiate(std::size_t q, std::size_t r, std::size_t rows, float top, float* share) {
