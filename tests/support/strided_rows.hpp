@@ -23,7 +23,7 @@ using EveryScalar = std::tuple<float, Eigen::bfloat16, Eigen::half, std::int8_t>
 using EveryPair =
     std::tuple<Scalars<float, float>, Scalars<Eigen::bfloat16, Eigen::bfloat16>, Scalars<Eigen::half, Eigen::half>,
                Scalars<std::int8_t, std::int8_t>, Scalars<float, std::int8_t>, Scalars<Eigen::bfloat16, Eigen::half>,
-               Scalars<std::int8_t, Eigen::bfloat16>>;
+               Scalars<std::int8_t, Eigen::bfloat16>, Scalars<msrnn::Bfloat16, msrnn::Half>>;
 
 inline constexpr float infinite = std::numeric_limits<float>::infinity();
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
