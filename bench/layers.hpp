@@ -1,6 +1,7 @@
 // Layers of keys and values outside of a State, so that a gigabyte of them is there at once.
 #pragma once
 
+#include <Eigen/Core>
 #include <cmath>
 #include <concepts>
 #include <cstddef>

@@ -13,6 +13,7 @@
 #include "core/refuse.hpp"
 #include "core/selection.hpp"
 #include "core/slot.hpp"
+#include "core/text.hpp"
 #include "lane/counts.hpp"
 #include "lane/hooks.hpp"
 #include "lane/lane.hpp"

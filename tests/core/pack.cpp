@@ -155,3 +155,47 @@ TEST_CASE("the larger of a pair is the second where one is NaN") {
     CHECK(ba[2] == 3);
     CHECK(ba[3] == -7);
 }
+
+TEST_CASE("rows become columns") {
+    Pack rows[lanes];
+    for (std::size_t i = 0; i < lanes; ++i)
+        for (std::size_t j = 0; j < lanes; ++j) rows[i][j] = static_cast<float>(100 * i + j);
+    msrnn::detail::transpose(rows);
+    for (std::size_t i = 0; i < lanes; ++i)
+        for (std::size_t j = 0; j < lanes; ++j) REQUIRE(rows[i][j] == static_cast<float>(100 * j + i));
+}
+
+TEST_CASE("tanh is right within three units in the last place, odd, and NaN for NaN") {
+    const auto tanh_of = [](float x) { return msrnn::detail::tanh(all(x))[0]; };
+    double worst = 0;
+    for (float x = 1e-30f; x < 100; x *= 1.0007f) {
+        const double expected = std::tanh(static_cast<double>(x)), measured = static_cast<double>(tanh_of(x));
+        worst = std::max(worst, std::fabs(measured - expected) / expected);
+        REQUIRE(tanh_of(-x) == -tanh_of(x));
+    }
+    CAPTURE(worst);
+    CHECK(worst < 3 * 0x1p-23);
+    CHECK(tanh_of(0) == 0);
+    CHECK(tanh_of(infinite) == 1);
+    CHECK(tanh_of(-infinite) == -1);
+    CHECK(std::isnan(tanh_of(not_a_number)));
+}
+
+TEST_CASE("numbers are used pack by pack, and those behind them stay") {
+    for (std::size_t count = 0; count <= 3 * lanes; ++count)
+        for (const std::size_t room : {count, count + 1, count + lanes}) {
+            std::vector<float> numbers(room + 1);
+            for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
+            float total = 0, visited = 0;
+            msrnn::detail::each_pack(numbers.data(), count, room, 0, [&](Pack x, std::size_t at) {
+                total += msrnn::detail::sum(x);
+                visited += x[0] == static_cast<float>(at + 1) ? 1.0f : 0.0f;
+            });
+            CAPTURE(count, room);
+            REQUIRE(total == static_cast<float>(count * (count + 1) / 2));
+            REQUIRE(visited == static_cast<float>((count + lanes - 1) / lanes));
+            msrnn::detail::each_pack(numbers.data(), count, room, 0, [](Pack x, std::size_t) { return -x; });
+            for (std::size_t i = 0; i < numbers.size(); ++i)
+                REQUIRE(numbers[i] == (i < count ? -static_cast<float>(i + 1) : static_cast<float>(i + 1)));
+        }
+}

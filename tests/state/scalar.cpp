@@ -11,6 +11,7 @@
 #include <numeric>
 #include <span>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -23,7 +24,7 @@ using msrnn::detail::lanes;
 
 namespace {
 using EveryScalar = std::tuple<float, Eigen::bfloat16, Eigen::half, std::int8_t>;
-using Halfwords = std::tuple<Eigen::bfloat16, Eigen::half>;
+using Halfwords = std::tuple<Eigen::bfloat16, Eigen::half, msrnn::Bfloat16, msrnn::Half>;
 
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinite = std::numeric_limits<float>::infinity();
@@ -41,6 +42,10 @@ template <>
 struct Format<Eigen::half> {
     static constexpr int exponent_bits = 5, mantissa_bits = 10;
 };
+template <>
+struct Format<msrnn::Bfloat16> : Format<Eigen::bfloat16> {};
+template <>
+struct Format<msrnn::Half> : Format<Eigen::half> {};
 template <class S>
 constexpr std::uint16_t infinity_bits = static_cast<std::uint16_t>(((1 << Format<S>::exponent_bits) - 1)
                                                                    << Format<S>::mantissa_bits);
@@ -237,6 +242,25 @@ TEMPLATE_LIST_TEST_CASE("a number is stored alike wherever in a row it stands", 
         row[random.below(length)] = 3;  // the same scale for every length
         const std::vector<float> whole = read(row_of<TestType>(row));
         for (std::size_t i = 0; i < length; ++i) REQUIRE(whole[i] == read(row_of<TestType>({3, row[i]}))[1]);
+    }
+}
+
+TEST_CASE("our own types of 16 bits are those of Eigen, bit for bit") {
+    const auto same_as = [](auto own, auto eigen) {
+        static_assert(sizeof own == 2 && sizeof eigen == 2 && std::is_trivially_copyable_v<decltype(own)>);
+        const auto a = static_cast<float>(own), b = static_cast<float>(eigen);
+        return std::isnan(b) ? std::isnan(a) : a == b && std::signbit(a) == std::signbit(b);
+    };
+    for (std::uint32_t i = 0; i < patterns; ++i) {
+        const auto pattern = static_cast<std::uint16_t>(i);
+        REQUIRE(same_as(bits<msrnn::Bfloat16>(pattern), bits<Eigen::bfloat16>(pattern)));
+        REQUIRE(same_as(bits<msrnn::Half>(pattern), bits<Eigen::half>(pattern)));
+    }
+    Random random{8};
+    for (int i = 0; i < 10000; ++i) {
+        const float x = 100 * (2 * random.unit() - 1);
+        REQUIRE(bits<std::uint16_t>(msrnn::Bfloat16(x)) == bits<std::uint16_t>(Eigen::bfloat16(x)));
+        REQUIRE(bits<std::uint16_t>(msrnn::Half(x)) == bits<std::uint16_t>(Eigen::half(x)));
     }
 }
 

@@ -398,6 +398,17 @@ TEMPLATE_LIST_TEST_CASE("turned steps and others take turns, and turning nothing
     }
 }
 
+TEST_CASE("a state of our own types of 16 bits does what one of Eigen's does, bit for bit") {
+    const auto outputs = []<class Scalar>(Scalar) {
+        AnyState<Scalar> state(small, {.budget = 20}, H2O{});
+        std::vector<float> all = steps(state, 0, 30);
+        for (const float x : prefill(state, 30, 60, Prefill::chunked(9))) all.push_back(x);
+        return all;
+    };
+    CHECK(same_bits(outputs(msrnn::Bfloat16()), outputs(Eigen::bfloat16())));
+    CHECK(same_bits(outputs(msrnn::Half()), outputs(Eigen::half())));
+}
+
 TEMPLATE_LIST_TEST_CASE("bytes() counts rows at the size of their scalar, and a scale for each row of bytes", "",
                         EveryScalar) {
     const std::size_t numbers = 2 * small.layers * small.kv_heads * 101 * small.head_dim;

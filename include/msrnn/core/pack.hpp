@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "../config.hpp"
@@ -34,7 +35,7 @@ template <class To, class From>
 To bits(From from) {
     static_assert(sizeof(To) == sizeof(From));
     To to;
-    std::memcpy(&to, &from, sizeof to);
+    std::memcpy(static_cast<void*>(&to), &from, sizeof to);
     return to;
 }
 
@@ -71,6 +72,51 @@ void each_lane(std::size_t count, Use use) {
     std::size_t at = 0;
     for (; at + lanes <= count; at += lanes) use(PackPlace{at});
     for (; at < count; ++at) use(LanePlace{at});
+}
+template <std::size_t... I>
+IntPack numbered(std::index_sequence<I...>) {
+    return IntPack{static_cast<std::int32_t>(I)...};
+}
+/// Calls use(pack, index) for `count` numbers, pack by pack, and stores what it returns, unless that is void. Behind
+/// the last number the last pack holds `behind`. `room` numbers may be touched, which is faster where they fill packs;
+/// those behind the last number stay as they are.
+template <class Use>
+[[gnu::always_inline]] inline void each_pack(float* numbers, std::size_t count, std::size_t room, float behind,
+                                             Use use) {
+    const auto take = [&](Pack pack, std::size_t at) __attribute__((always_inline)) {
+        if constexpr (std::is_void_v<decltype(use(pack, at))>) {
+            use(pack, at);
+            return pack;
+        } else {
+            return use(pack, at);
+        }
+    };
+    constexpr bool reads = std::is_void_v<decltype(use(load(numbers), count))>;
+    std::size_t at = 0;
+    for (; at + lanes <= count; at += lanes) {
+        const Pack taken = take(load(numbers + at), at);
+        if constexpr (!reads) store(numbers + at, taken);
+    }
+    if (at == count) return;
+    if (at + lanes <= room) {
+        const IntPack inside = numbered(std::make_index_sequence<lanes>()) < static_cast<std::int32_t>(count - at);
+        const Pack whole = load(numbers + at), taken = take(inside ? whole : all(behind), at);
+        if constexpr (!reads) store(numbers + at, inside ? taken : whole);
+        return;
+    }
+    float padded[lanes];
+    store(padded, all(behind));
+    for (std::size_t i = at; i < count; ++i) padded[i - at] = numbers[i];
+    store(padded, take(load(padded), at));
+    if constexpr (!reads)
+        for (std::size_t i = at; i < count; ++i) numbers[i] = padded[i - at];
+}
+/// Keeps in a register what g++ would else read from memory once for each use.
+inline Pack pin(Pack v) {
+#if defined(__x86_64__) || defined(__i386__)
+    asm("" : "+v"(v));
+#endif
+    return v;
 }
 /// Of each pair the larger; the second where one of them is NaN.
 template <class Vector>
@@ -109,6 +155,31 @@ auto smallest(Vector v) {
     return q[0];
 }
 
+/// One number of a and one of b by turns: of the lower halves, of the upper halves.
+template <std::size_t... I>
+Pack lower_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * lanes)...);
+}
+template <std::size_t... I>
+Pack upper_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (lanes / 2 + I / 2 + I % 2 * lanes)...);
+}
+/// Rows become columns: a pack of each of so many rows as it has lanes.
+[[gnu::always_inline]] inline void transpose(Pack (&rows)[lanes]) {
+    constexpr std::make_index_sequence<lanes> all_lanes;
+#pragma GCC unroll 4
+    for (std::size_t done = 1; done < lanes; done *= 2) {
+        Pack next[lanes];
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < lanes / 2; ++i) {
+            next[2 * i] = lower_by_turns(rows[i], rows[i + lanes / 2], all_lanes);
+            next[2 * i + 1] = upper_by_turns(rows[i], rows[i + lanes / 2], all_lanes);
+        }
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < lanes; ++i) rows[i] = next[i];
+    }
+}
+
 /// Sums of neighbours: in each 16 bytes, two from `a`, then two from `b`.
 template <std::size_t... I>
 Pack neighbours(Pack a, Pack b, std::index_sequence<I...>) {
@@ -137,6 +208,22 @@ inline Pack exp(Pack x) {
         p = p * r + all(coefficient);
     p = p * (r * r) + r + all(1.0f);
     return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
+}
+
+/// tanh x, within 3 units in the last place; NaN stays NaN.
+///
+/// Near zero x + x^3 times a polynomial in x^2 (the coefficients of Cephes' tanhf), else (1 - e) / (1 + e) with
+/// e = e^(-2 |x|), and the sign of x.
+inline Pack tanh(Pack x) {
+    const Pack magnitude = bits<Pack>(bits<BitPack>(x) & 0x7fffffffu);
+    const Pack e = exp(magnitude * all(-2.0f));
+    const Pack beyond = (all(1.0f) - e) / (all(1.0f) + e);
+    const Pack square = x * x;
+    Pack p = all(-5.70498872745e-3f);
+    for (const float coefficient : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
+        p = p * square + all(coefficient);
+    const Pack within = p * square * x + x;
+    return magnitude < all(0.625f) ? within : bits<Pack>(bits<BitPack>(beyond) | (bits<BitPack>(x) & 0x80000000u));
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

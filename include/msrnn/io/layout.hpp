@@ -20,8 +20,8 @@ namespace msrnn::inline MSRNN_ABI::detail {
 template <StoredScalar Scalar>
 constexpr const char* dtype_of() {
     if constexpr (std::same_as<Scalar, float>) return "F32";
-    if constexpr (std::same_as<Scalar, Eigen::bfloat16>) return "BF16";
-    if constexpr (std::same_as<Scalar, Eigen::half>) return "F16";
+    if constexpr (detail::IsBfloat16<Scalar>) return "BF16";
+    if constexpr (detail::IsHalf<Scalar>) return "F16";
     if constexpr (std::same_as<Scalar, std::int8_t>) return "I8";
 }
 

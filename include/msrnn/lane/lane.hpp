@@ -10,6 +10,7 @@
 #include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/protection.hpp"
+#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 #include "hooks.hpp"
 #include "limits.hpp"
@@ -256,8 +257,8 @@ public:
         if (std::string wrong = detail::broken(record, columns_of(policy_)); !wrong.empty()) return wrong;
         if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
         if (record.extent() > rows)
-            return "msrnn: a lane's record has " + std::to_string(record.extent()) + " slots and capacity is " +
-                   std::to_string(rows) + "; give at least as much capacity as the lane had that left it";
+            return "msrnn: a lane's record has " + detail::text(record.extent()) + " slots and capacity is " +
+                   detail::text(rows) + "; give at least as much capacity as the lane had that left it";
         const Protection protection = protection_of(policy_, record.budget);
         return detail::misfit(record.budget, rows, protection, record.pinned_behind(protection.sinks));
     }

@@ -8,6 +8,7 @@
 
 #include "../config.hpp"
 #include "../core/refuse.hpp"
+#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -24,7 +25,7 @@ namespace detail {
 
 /// Why a budget does not fit; empty where it does.
 inline std::string misfit(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0) {
-    const auto text = [](std::size_t number) { return std::to_string(number); };
+    const auto text = [](std::size_t number) { return detail::text(number); };
     const auto [sinks, recent] = protection;
     if (budget == 0) return "msrnn: budget is 0; give at least 1 slot";
     if (budget == unbounded) return {};
@@ -47,7 +48,7 @@ inline constexpr std::size_t most_rows = (std::numeric_limits<std::int32_t>::max
 
 inline std::string too_large(std::size_t rows, std::size_t most = most_rows) {
     if (rows <= most) return {};
-    return "msrnn: capacity " + std::to_string(rows) + " is more than the " + std::to_string(most) +
+    return "msrnn: capacity " + detail::text(rows) + " is more than the " + detail::text(most) +
            " rows a lane can number; give a smaller budget or capacity";
 }
 

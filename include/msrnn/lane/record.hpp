@@ -9,6 +9,7 @@
 #include "../config.hpp"
 #include "../core/own_vector.hpp"
 #include "../core/position.hpp"
+#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -49,7 +50,7 @@ namespace detail {
 template <class Record>
 std::string broken(const Record& record, std::size_t columns) {
     const std::size_t extent = record.extent();
-    const auto text = [](auto number) { return std::to_string(number); };
+    const auto text = [](auto number) { return detail::text(number); };
     if (record.positions.size() != extent || record.pinned.size() != extent || record.ratings.size() != extent ||
         record.columns.size() != columns * extent)
         return "msrnn: a lane's record has columns of different lengths; each has one entry per slot";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../config.hpp"
+#include "../core/text.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -33,7 +34,7 @@ struct DecayedAttention {
     void observe(const Attention& seen, Ratings rating) const noexcept { seen.mean_into(rating.rating, decay); }
     std::string validate() const {
         if (decay >= 0 && decay <= 1) return {};
-        return "decay is " + std::to_string(decay) + "; it must lie between 0 and 1";
+        return "decay is " + detail::text(decay) + "; it must lie between 0 and 1";
     }
 };
 

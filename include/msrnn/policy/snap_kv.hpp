@@ -5,6 +5,7 @@
 
 #include "../config.hpp"
 #include "../core/own_vector.hpp"
+#include "../core/text.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -42,7 +43,7 @@ struct SnapKV {
     std::string validate() const {
         if (window == 0) return "window is 0; SnapKV chooses by at least one query";
         if (kernel % 2 == 1) return {};
-        return "kernel is " + std::to_string(kernel) +
+        return "kernel is " + detail::text(kernel) +
                "; it must be odd, so that a token is the middle of its neighbours";
     }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -25,9 +26,9 @@ struct HalfSplitPairs {
 
 /// frequency[j] = theta^(-2j / rotary_dim) for the rotary_dim / 2 pairs: radians per position. The base `theta` is the
 /// model's own (10000 for Llama 2, 500000 for Llama 3).
-inline std::vector<double> rope_frequencies(std::size_t rotary_dim, double theta) {
+inline OwnVector<double> rope_frequencies(std::size_t rotary_dim, double theta) {
     MSRNN_ASSERT(rotary_dim % 2 == 0, "msrnn: rotary_dim is a number of pairs, twice");
-    std::vector<double> frequencies(rotary_dim / 2);
+    OwnVector<double> frequencies(rotary_dim / 2);
     for (std::size_t j = 0; j < frequencies.size(); ++j)
         frequencies[j] = std::pow(theta, -2.0 * static_cast<double>(j) / static_cast<double>(rotary_dim));
     return frequencies;
@@ -57,7 +58,7 @@ public:
     }
 
 private:
-    std::vector<double> frequencies_;
+    OwnVector<double> frequencies_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -8,9 +8,11 @@
 
 #include "../config.hpp"
 #include "../core/pack.hpp"
+#include "attention_settings.hpp"
 #include "blocks.hpp"
 #include "rows.hpp"
 #include "scalar.hpp"
+#include "softmax.hpp"
 #include "walk.hpp"
 
 /// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
@@ -56,29 +58,29 @@ template <class Use>
     if (q < queries) use(Count<1>{}, q);
 }
 
-inline void multiply(float* numbers, std::size_t count, float factor) {
-    std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) store(numbers + i, load(numbers + i) * all(factor));
-    for (; i < count; ++i) numbers[i] *= factor;
-}
-
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
 template <class Key, class Value>
 struct Attending {
     Walk<Key> keys;
     Walk<Value> values;
-    std::size_t n, head_dim, query_heads;
+    std::size_t n;
+    const AttentionSettings& settings;
+    const float* sinks;  // of these query heads, or nullptr
+    std::size_t query_heads;
     float* weights;
     std::size_t weight_stride;
     float* arranged;  // [query_heads][key_width]: the queries, times the scale
     float* sums;      // [query_heads][value_width]
+    std::size_t head_dim = settings.head_dim;
+    std::size_t value_dim = settings.value_width();
     std::size_t key_width = whole_units<Key>(head_dim);
-    std::size_t value_width = whole_units<Value>(head_dim);
+    std::size_t value_width = whole_units<Value>(value_dim);
     std::size_t passes = passes_of(query_heads);
     Quad highest[most_queries] = {};
     Pack total[most_queries] = {};
+    float beside[most_queries] = {};  // what a sink adds to the total
 
-    void take(const float* queries, float scale) {
+    void take(const float* queries) {
         float padded[unit<Key>] = {};
         for (std::size_t q = 0; q < query_heads; ++q, queries += head_dim) {
             float* const to = arranged + q * key_width;
@@ -88,14 +90,14 @@ struct Attending {
             std::copy_n(queries + column, head_dim - column, padded);
             arrange<Key>(padded, to + column);
         }
-        multiply(arranged, query_heads * key_width, scale);
+        multiply(arranged, query_heads * key_width, settings.scale);
     }
 
     /// weights <- logits, and the highest of each query head.
     void read_keys() {
-        std::fill_n(highest, query_heads, all<Quad>(-std::numeric_limits<float>::infinity()));
+        std::fill_n(highest, query_heads, all<Quad>(infinitely_low));
         for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = std::min(block_rows, n - r);
+            const std::size_t rows = (std::min)(block_rows, n - r);
             float scales[block_rows];
             if constexpr (Rows<Key>::scaled) keys.read_scales(r, block_rows, scales);
             Prefetch prefetch = keys.prefetch(r, tile_rows * unit<Key> * sizeof(Key), passes);
@@ -117,19 +119,23 @@ struct Attending {
                 for (std::size_t i = 0; i < Q; ++i) highest[q + i] = high[i];
             });
         }
+        if (settings.soft_cap == 0 && settings.seen_by == nullptr) return;
+        for (std::size_t q = 0; q < query_heads; ++q)
+            highest[q] = highest_quad(adjust(weights + q * weight_stride, n, n, settings, settings.seen_by, 0));
     }
 
     /// weights <- e^(logit - highest), and sums <- their products with the values.
     void read_values() {
         float top[most_queries];
         for (std::size_t q = 0; q < query_heads; ++q) {
-            const Quad& high = highest[q];
-            top[q] = std::max(std::max(high[0], high[1]), std::max(high[2], high[3]));
+            const float* const sink = sinks == nullptr ? nullptr : sinks + q;
+            top[q] = top_of(highest_of(highest[q]), sink);
+            beside[q] = sink_share(sink, top[q]);
         }
         std::fill_n(sums, query_heads * value_width, 0.0f);
         alignas(64) float share[most_queries][block_rows];
         for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = std::min(block_rows, n - r);
+            const std::size_t rows = (std::min)(block_rows, n - r);
             for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, top[q], share[q]);
             if constexpr (Rows<Value>::scaled) {
                 float scales[block_rows];
@@ -141,9 +147,25 @@ struct Attending {
             Prefetch prefetch = values.prefetch(r, stripe * sizeof(Value), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
                 prefetch.first_pass = q == 0;
-                add_block<Q>(values.row(r), values.stride(), rows, head_dim, prefetch, share[q], sums + q * value_width,
-                             value_width);
+                if (settings.seen_by == nullptr)
+                    add_block<Q, 0>(values.row(r), values.stride(), rows, value_dim, prefetch, share[q],
+                                    sums + q * value_width, value_width);
+                else
+                    add_seen<Q>(r, rows, prefetch, share[q], sums + q * value_width);
             });
+        }
+    }
+    /// add_block() for the runs of rows that are seen.
+    template <std::size_t Q>
+    [[gnu::noinline]] void add_seen(std::size_t r, std::size_t rows, Prefetch prefetch, const float* share,
+                                    float* out) const {
+        const std::uint32_t* const seen_by = settings.seen_by + r;
+        for (std::size_t from = 0, to; from < rows; from = to) {
+            for (to = from; to < rows && seen_by[to] != 0;) ++to;
+            if (from < to)
+                add_block<Q, 1>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share + from,
+                                out, value_width);
+            while (to < rows && seen_by[to] == 0) ++to;
         }
     }
     /// One query head's weights of a block, and the same in `share`, which is 0 behind the last row.
@@ -151,7 +173,7 @@ struct Attending {
         float* weight = weights + q * weight_stride + r;
         float padded[block_rows];
         if (rows < block_rows) {
-            std::fill_n(padded, block_rows, -std::numeric_limits<float>::infinity());
+            std::fill_n(padded, block_rows, infinitely_low);
             weight = std::copy_n(weight, rows, padded) - rows;
         }
         for (std::size_t i = 0; i < block_rows; i += lanes) {
@@ -166,16 +188,17 @@ struct Attending {
     /// Weights and outputs, divided by the sum of the weights.
     void give(float* out) {
         float padded[unit<Value>];
-        for (std::size_t q = 0; q < query_heads; ++q, out += head_dim) {
-            const float inverse = 1 / sum(total[q]);
+        for (std::size_t q = 0; q < query_heads; ++q, out += value_dim) {
+            const float all_shares = sum(total[q]) + beside[q], inverse = inverse_of(all_shares);
             multiply(weights + q * weight_stride, n, inverse);
             float* const from = sums + q * value_width;
+            if (all_shares == 0) std::fill_n(from, value_width, 0.0f);  // whatever the values are
             multiply(from, value_width, inverse);
             std::size_t column = 0;
-            for (; column + unit<Value> <= head_dim; column += unit<Value>) settle<Value>(from + column, out + column);
-            if (column == head_dim) continue;
+            for (; column + unit<Value> <= value_dim; column += unit<Value>) settle<Value>(from + column, out + column);
+            if (column == value_dim) continue;
             settle<Value>(from + column, padded);
-            std::copy_n(padded, head_dim - column, out + column);
+            std::copy_n(padded, value_dim - column, out + column);
         }
     }
 };
@@ -184,29 +207,34 @@ struct Attending {
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// Decode attention of the query heads that share one KV head.
+/// Decode attention of the query heads that share one KV head, as the settings say.
 ///
 /// For each query head g, over rows r in [0, n):
 ///     weights[g * weight_stride + r] = softmax_r(scale * q_g . k_r),      out_g = sum_r weights[g, r] * v_r
-/// queries and out are [query_heads][head_dim], float; the softmax subtracts the largest logit. Any head_dim, fast for
-/// multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an order that depends on n and
-/// head_dim alone (and on the processor compiled for), so the same rows give the same bits. A logit that is NaN or plus
-/// infinity makes all weights of its query head NaN.
+/// queries are [query_heads][head_dim], out is [query_heads][value_dim], float; the softmax subtracts the largest
+/// logit. Any width, fast for multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an
+/// order that depends on n and the widths alone (and on the processor compiled for), so the same rows give the same
+/// bits.
 ///
-/// Each row of keys and of values is read from memory once for all query heads (for 4096 / head_dim of them at a time,
+/// A logit that is NaN or plus infinity makes all weights of its query head NaN. Where all logits are minus infinity,
+/// or all rows are hidden, weights and outputs are 0; so they are of no rows at all. A value that is no finite number
+/// reaches the outputs of all who see its row, at weight 0 too; a hidden row is not looked at.
+///
+/// Each row of keys and of values is read from memory once for all query heads (for 4096 / width of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates
-/// nothing up to a head_dim of 4096. `next` is where the keys lie that will be attended to next, if that is known: they
+/// nothing up to a width of 4096. `next` is where the keys lie that will be attended to next, if that is known: they
 /// are prefetched.
 template <StoredScalar Key, StoredScalar Value>
-void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, std::size_t head_dim, const float* queries,
-            std::size_t query_heads, float scale, float* weights, std::size_t weight_stride, float* out,
-            const Key* next = nullptr) {
+void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const AttentionSettings& settings,
+            const float* queries, float* weights, std::size_t weight_stride, float* out, const Key* next = nullptr) {
     using namespace detail;
+    const std::size_t query_heads = settings.query_heads, head_dim = settings.head_dim,
+                      value_dim = settings.value_width();
     if (n == 0) {
-        std::fill_n(out, query_heads * head_dim, 0.0f);
+        std::fill_n(out, query_heads * value_dim, 0.0f);
         return;
     }
-    const std::size_t width = std::max(whole_units<Key>(head_dim), whole_units<Value>(head_dim));
+    const std::size_t width = (std::max)(whole_units<Key>(head_dim), whole_units<Value>(value_dim));
     const std::size_t together = std::clamp(scratch_floats / width, std::size_t{1}, most_queries);
     alignas(64) float scratch[2 * scratch_floats];
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
@@ -215,35 +243,54 @@ void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, std::size
 
     const Memory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
-        const std::size_t heads = std::min(together, query_heads - q);
-        const Walk<Value> value_walk(values, n, head_dim, q + heads == query_heads ? following : Memory{});
+        const std::size_t heads = (std::min)(together, query_heads - q);
+        const Walk<Value> value_walk(values, n, value_dim, q + heads == query_heads ? following : Memory{});
         const Walk<Key> key_walk(keys, n, head_dim, value_walk.memory());
         Attending<Key, Value> attending{.keys = key_walk,
                                         .values = value_walk,
                                         .n = n,
-                                        .head_dim = head_dim,
+                                        .settings = settings,
+                                        .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
                                         .query_heads = heads,
                                         .weights = weights + q * weight_stride,
                                         .weight_stride = weight_stride,
                                         .arranged = arranged,
                                         .sums = sums};
-        attending.take(queries + q * head_dim, scale);
+        attending.take(queries + q * head_dim);
         attending.read_keys();
         attending.read_values();
-        attending.give(out + q * head_dim);
+        attending.give(out + q * value_dim);
     }
 }
 
-/// The same for all KV heads of a layer, one after the other: queries and out are [kv_heads * group][head_dim], and
-/// query head h reads KV head h / group.
+/// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is
+/// [kv_heads * query_heads][value_dim], and query head h reads KV head h / query_heads.
+template <StoredScalar Key, StoredScalar Value>
+void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n,
+            AttentionSettings settings, const float* queries, float* weights, std::size_t weight_stride, float* out) {
+    const std::size_t group = settings.query_heads;
+    for (std::size_t h = 0; h < kv_heads; ++h) {
+        attend(keys.head(h), values.head(h), n, settings, queries + h * group * settings.head_dim,
+               weights + h * group * weight_stride, weight_stride, out + h * group * settings.value_width(),
+               h + 1 < kv_heads ? keys.head(h + 1).base : nullptr);
+        if (settings.sinks != nullptr) settings.sinks += group;
+    }
+}
+
+/// Softmax attention and nothing else: keys and values of head_dim numbers.
+template <StoredScalar Key, StoredScalar Value>
+void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, std::size_t head_dim, const float* queries,
+            std::size_t query_heads, float scale, float* weights, std::size_t weight_stride, float* out,
+            const Key* next = nullptr) {
+    attend(keys, values, n, AttentionSettings{.query_heads = query_heads, .head_dim = head_dim, .scale = scale},
+           queries, weights, weight_stride, out, next);
+}
 template <StoredScalar Key, StoredScalar Value>
 void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n, std::size_t head_dim,
             const float* queries, std::size_t group, float scale, float* weights, std::size_t weight_stride,
             float* out) {
-    for (std::size_t h = 0; h < kv_heads; ++h)
-        attend(keys.head(h), values.head(h), n, head_dim, queries + h * group * head_dim, group, scale,
-               weights + h * group * weight_stride, weight_stride, out + h * group * head_dim,
-               h + 1 < kv_heads ? keys.head(h + 1).base : nullptr);
+    attend(keys, values, kv_heads, n, AttentionSettings{.query_heads = group, .head_dim = head_dim, .scale = scale},
+           queries, weights, weight_stride, out);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -1,59 +1,282 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
+#include <algorithm>
 #include <cstddef>
 
 #include "../config.hpp"
+#include "attention_settings.hpp"
 #include "rows.hpp"
+#include "scalar.hpp"
+#include "softmax.hpp"
+#include "tiles.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// The keys or values that a prompt's token attends over: the stored rows, then those of the prompt.
+/// The keys or values of one KV head that a prompt's tokens attend over: the stored rows, then those of the prompt.
+template <StoredScalar Scalar = float>
 struct PromptRows {
-    RowsView<float> stored;
+    RowsView<Scalar> stored;
     std::size_t stored_rows = 0;
-    RowsView<float> prompt;
+    RowsView<Scalar> prompt;
 };
 
-/// Causal attention of one query head for tokens [first, first + tokens) of a prompt.
-///
-/// Token t attends over all stored rows and the prompt's rows [0, t]:
-///     weights[i][r] = softmax_r(scale * q_i . k_r),      out_i = sum_r weights[i][r] * v_r,      i = t - first
-/// for r in [0, stored_rows + t + 1), and weights[i][r] = 0 behind that, up to stored_rows + first + tokens. Strides
-/// count floats from one token's row to the next. Blocks of tokens make it two matrix products instead of 2 * tokens
-/// products with a vector.
-inline void attend_prompt(const PromptRows& keys, const PromptRows& values, std::size_t first, std::size_t tokens,
-                          std::size_t head_dim, const float* queries, std::size_t query_stride, float scale,
-                          float* weights, std::size_t weight_stride, float* out, std::size_t out_stride) {
-    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    using Stride = Eigen::OuterStride<>;
-    const auto index = [](std::size_t count) { return static_cast<Eigen::Index>(count); };
-    const auto read = [&](const float* base, std::size_t rows, std::size_t columns, std::size_t stride) {
-        return Eigen::Map<const Matrix, 0, Stride>(base, index(rows), index(columns), Stride(index(stride)));
-    };
-    const auto write = [&](float* base, std::size_t columns, std::size_t stride) {
-        return Eigen::Map<Matrix, 0, Stride>(base, index(tokens), index(columns), Stride(index(stride)));
-    };
-    const std::size_t stored = keys.stored_rows, own = first + tokens;
-    const auto q = read(queries, tokens, head_dim, query_stride);
-    auto w = write(weights, stored + own, weight_stride);
-    auto w_stored = w.leftCols(index(stored));
-    auto w_own = w.rightCols(index(own));
+/// Floats of several tokens and query heads: those of token i and query head g begin at
+/// base + i * token_stride + g * head_stride.
+template <class Float>
+struct TokensView {
+    Float* base = nullptr;
+    std::size_t token_stride = 0;
+    std::size_t head_stride = 0;
 
-    w_stored.noalias() = q * read(keys.stored.base, stored, head_dim, keys.stored.stride).transpose();
-    w_own.noalias() = q * read(keys.prompt.base, own, head_dim, keys.prompt.stride).transpose();
-    for (std::size_t i = 0; i < tokens; ++i) {
-        auto row = w.row(index(i));
-        auto seen = row.head(index(stored + first + i + 1));
-        seen *= scale;
-        seen = (seen.array() - seen.maxCoeff()).exp();
-        seen /= seen.sum();
-        row.tail(index(tokens - 1 - i)).setZero();
+    Float* at(std::size_t token, std::size_t head) const { return base + token * token_stride + head * head_stride; }
+};
+
+namespace detail {
+
+/// Memory for one call, not filled.
+class Scratch {
+public:
+    Scratch() = default;
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() { ::operator delete(memory_, CacheLineAllocator<float>::line); }
+    float* take(std::size_t floats) { return memory_ = CacheLineAllocator<float>{}.allocate(floats); }
+
+private:
+    float* memory_ = nullptr;
+};
+
+/// Of some query rows at a time, where row i is head i % heads of token i / heads: the logits of all rows, panel by
+/// panel; the weights; their products with all values, slab by slab.
+template <class Key, class Value>
+class AttendingPrompt {
+public:
+    static constexpr std::size_t most_rows = 16 * most_tile;  // packed rows serve so many query rows
+
+    AttendingPrompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+                    const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
+                    TokensView<float> out)
+        : keys_(keys),
+          values_(values),
+          settings_(settings),
+          queries_(queries),
+          weights_(weights),
+          out_(out),
+          heads_(settings.query_heads),
+          width_(settings.head_dim),
+          value_width_(whole_panels(settings.value_width())),
+          stored_(keys.stored_rows),
+          first_(first),
+          all_(stored_ + first + tokens),
+          rows_(tokens * heads_) {
+        const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
+        together_ = whole_tiles((rows_ + groups - 1) / groups);
+        turned_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
+        sums_ = turned_ + together_ * width_;
+        panel_ = sums_ + together_ * value_width_;
+        slab_ = panel_ + panel * width_;
     }
-    auto o = write(out, head_dim, out_stride);
-    o.noalias() = w_own * read(values.prompt.base, own, head_dim, values.prompt.stride);
-    if (stored > 0) o.noalias() += w_stored * read(values.stored.base, stored, head_dim, values.stored.stride);
+    void attend() {
+        for (begin_ = 0; begin_ < rows_; begin_ += together_) {
+            count_ = (std::min)(together_, rows_ - begin_);
+            turn_queries();
+            read_keys();
+            for (std::size_t i = 0; i < count_; ++i) weigh(i);
+            read_values();
+            give();
+        }
+    }
+
+private:
+    // What query row i of this group is, and which rows it sees.
+    std::size_t token(std::size_t i) const { return (begin_ + i) / heads_; }
+    std::size_t head(std::size_t i) const { return (begin_ + i) % heads_; }
+    float* weights(std::size_t i) const { return weights_.at(token(i), head(i)); }
+    /// The prompt's rows begin to be seen here and are seen up to there.
+    std::size_t from(std::size_t i) const {
+        const std::size_t end = first_ + token(i) + 1;
+        return stored_ + (settings_.window != 0 && end > settings_.window ? end - settings_.window : 0);
+    }
+    std::size_t to(std::size_t i) const { return stored_ + first_ + token(i) + 1; }
+    bool sees(std::size_t i, std::size_t row) const {
+        if (row >= stored_) return row >= from(i) && row < to(i);
+        return settings_.seen_by == nullptr || settings_.seen_by[row] > first_ + token(i);
+    }
+
+    struct Piece {
+        std::size_t begin, rows;
+    };
+    /// What query rows [i, last] want of the rows [r, r + count).
+    Piece wanted(std::size_t i, std::size_t last, std::size_t r, std::size_t count) const {
+        const std::size_t begin = r < stored_ ? r : (std::max)(r, from(i)), end = (std::min)(r + count, to(last));
+        return {begin, end > begin ? end - begin : 0};
+    }
+    /// Calls use(Count, i, rows) for each tile: query rows [i, i + rows), at most Count.
+    template <class Use>
+    [[gnu::always_inline]] void each_tile(Use use) {
+        for (std::size_t i = 0; i < count_; i += most_tile) {
+            const std::size_t rows = (std::min)(most_tile, count_ - i);
+            with_rows(
+                rows, [&](auto most) __attribute__((always_inline)) { use(most, i, rows); });
+        }
+    }
+    template <class Scalar>
+    static auto rows_from(const PromptRows<Scalar>& rows, std::size_t r) {
+        return [&rows, r](std::size_t i) -> StoredRow<Scalar> {
+            const bool stored = r + i < rows.stored_rows;
+            const RowsView<Scalar>& view = stored ? rows.stored : rows.prompt;
+            const std::size_t at = stored ? r + i : r + i - rows.stored_rows;
+            return {view.base + at * view.stride, Rows<Scalar>::scaled ? view.scales[at * view.scale_stride] : 1};
+        };
+    }
+
+    /// The queries times the scale, for each tile [width][its rows].
+    void turn_queries() {
+        each_tile([&](auto most, std::size_t i, std::size_t rows) {
+            const float* from[most];
+            for (std::size_t q = 0; q < most; ++q) {
+                const std::size_t row = i + (std::min)(q, rows - 1);
+                from[q] = queries_.at(token(row), head(row));
+            }
+            turn_rows<most>(from, width_, settings_.scale, turned_ + i * width_);
+        });
+    }
+    /// weights <- logits, of the rows that a query row of the tile sees.
+    void read_keys() {
+        for (std::size_t r = 0; r < all_; r += panel) {
+            if (wanted(0, count_ - 1, r, panel).rows == 0) continue;
+            const std::size_t columns = (std::min)(panel, all_ - r);
+            pack_keys<Key>(rows_from(keys_, r), columns, width_, panel_);
+            each_tile([&](auto most, std::size_t i, std::size_t rows) {
+                if (wanted(i, i + rows - 1, r, panel).rows > 0) read_panel<most>(i, rows, r, columns);
+            });
+        }
+    }
+    template <std::size_t R>
+    void read_panel(std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
+        alignas(64) float logits[R * panel];
+        multiply_tile<R, 1, R>(turned_ + i * width_, panel_, width_, false, logits, panel);
+        for (std::size_t q = 0; q < rows; ++q)
+            if (float* const to = weights(i + q) + r; columns == panel)
+                std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
+            else
+                std::copy_n(logits + q * panel, columns, to);
+    }
+    /// weights <- the softmax of the logits, and 0 where the query sees nothing.
+    void weigh(std::size_t i) {
+        float* const row = weights(i);
+        const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
+        const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
+        Pack high = all(infinitely_low);
+        for (const Piece& piece : pieces) {
+            const std::uint32_t* const seen_by = &piece == pieces ? settings_.seen_by : nullptr;
+            const std::size_t room = all_ - piece.begin;
+            if (seen_by != nullptr || settings_.soft_cap != 0)
+                high = larger(adjust(row + piece.begin, piece.rows, room, settings_, seen_by, first_ + token(i)), high);
+            else
+                each_pack(row + piece.begin, piece.rows, room, infinitely_low,
+                          [&](Pack x, std::size_t) { high = larger(x, high); });
+        }
+        const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
+        const float top = top_of(highest_of(highest_quad(high)), sink);
+        Pack total{};
+        for (const Piece& piece : pieces)
+            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low, [&](Pack x, std::size_t) {
+                const Pack e = exp(x - all(top));
+                total += e;
+                return e;
+            });
+        total_[i] = sum(total) + sink_share(sink, top);
+        const Pack inverse = all(inverse_of(total_[i]));
+        for (const Piece& piece : pieces)
+            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, 0,
+                      [&](Pack x, std::size_t) { return x * inverse; });
+        std::fill(row + pieces[0].rows, row + pieces[1].begin, 0.0f);
+        std::fill(row + to(i), row + all_, 0.0f);
+    }
+    /// sums <- weights times values.
+    void read_values() {
+        std::fill_n(sums_, whole_tiles(count_) * value_width_, 0.0f);
+        for (std::size_t r = 0; r < all_; r += slab) {
+            if (wanted(0, count_ - 1, r, slab).rows == 0) continue;
+            const bool finite =
+                pack_values<Value>(rows_from(values_, r), (std::min)(slab, all_ - r), settings_.value_width(), slab_);
+            if (finite)
+                each_tile([&](auto most, std::size_t i, std::size_t rows) {
+                    add_slab<most>(i, rows, wanted(i, i + rows - 1, r, slab), r);
+                });
+            else
+                add_carefully(r, (std::min)(slab, all_ - r));
+        }
+    }
+    template <std::size_t R>
+    void add_slab(std::size_t i, std::size_t rows, Piece piece, std::size_t r) {
+        alignas(64) float share[R * share_stride];
+        for (std::size_t q = 0; q < R; ++q)
+            if (q < rows)
+                std::copy_n(weights(i + q) + piece.begin, piece.rows, share + q * share_stride);
+            else
+                std::fill_n(share + q * share_stride, piece.rows, 0.0f);
+        for (std::size_t column = 0; column < value_width_; column += panel)
+            multiply_tile<R, share_stride, 1>(share, slab_ + column * slab + (piece.begin - r) * panel, piece.rows,
+                                              true, sums_ + i * value_width_ + column, value_width_);
+    }
+    /// The same for values of which some are not finite: only those who see them may meet them.
+    void add_carefully(std::size_t r, std::size_t rows) {
+        for (std::size_t i = 0; i < count_; ++i)
+            for (std::size_t k = 0; k < rows; ++k)
+                if (sees(i, r + k))
+                    for (std::size_t column = 0; column < value_width_; column += lanes)
+                        store(sums_ + i * value_width_ + column,
+                              load(sums_ + i * value_width_ + column) +
+                                  all(weights(i)[r + k]) *
+                                      load(slab_ + column / panel * panel * slab + k * panel + column % panel));
+    }
+    void give() {
+        for (std::size_t i = 0; i < count_; ++i)
+            if (float* const to = out_.at(token(i), head(i)); total_[i] == 0)
+                std::fill_n(to, settings_.value_width(), 0.0f);
+            else
+                std::copy_n(sums_ + i * value_width_, settings_.value_width(), to);
+    }
+
+    const PromptRows<Key>& keys_;
+    const PromptRows<Value>& values_;
+    const AttentionSettings& settings_;
+    TokensView<const float> queries_;
+    TokensView<float> weights_, out_;
+    std::size_t heads_, width_, value_width_;
+    std::size_t stored_, first_, all_;              // rows: stored, of the prompt before these tokens, altogether
+    std::size_t rows_;                              // of queries
+    std::size_t together_, begin_ = 0, count_ = 0;  // of which this group has [begin, begin + count)
+    Scratch memory_;
+    float* turned_;  // [tiles][width][rows of a tile]: queries
+    float* sums_;    // [together][value_width]
+    float* panel_;   // [width][panel]: keys
+    float* slab_;    // [value_width / panel][slab][panel]: values
+    float total_[most_rows];
+};
+
+}  // namespace detail
+
+/// Causal attention of the query heads that share one KV head, for tokens [first, first + tokens) of a prompt.
+///
+/// Token t attends over the stored rows and the prompt's rows [0, t], or those that the settings let it see:
+///     weights[i][g][r] = softmax_r(scale * q_ig . k_r),    out_ig = sum_r weights[i][g][r] * v_r,    i = t - first
+/// for r in [0, stored_rows + t + 1), and 0 where it sees nothing, up to stored_rows + first + tokens: so many floats
+/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. Not finite logits, and none
+/// at all, as in attend(); a value that is no finite number reaches the outputs of those who see it.
+///
+/// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
+/// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
+/// cost time.
+template <StoredScalar Key, StoredScalar Value>
+void attend_prompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+                   const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
+                   TokensView<float> out) {
+    if (tokens == 0) return;
+    detail::AttendingPrompt<Key, Value>(keys, values, first, tokens, settings, queries, weights, out).attend();
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -110,8 +110,9 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
         for (std::size_t i = 0; i < U * packs; ++i) store(out + q * width + i * lanes, sum[q][i / packs][i % packs]);
 }
 
-/// The same for all columns.
-template <std::size_t Q, class Scalar>
+/// The same for all columns. Each caller has one of its own, by number: g++ inlines what is called once, which is up to
+/// 5 % faster.
+template <std::size_t Q, int Caller, class Scalar>
 void add_block(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim, Prefetch& prefetch,
                const float* weights, float* out, std::size_t width) {
     constexpr std::size_t units = stripe_packs / packs_per_unit<Scalar>;

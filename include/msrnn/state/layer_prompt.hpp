@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
 #include "../policy/protect.hpp"
 #include "layer_cache.hpp"
@@ -119,7 +120,7 @@ private:
 
     template <class Selector>
     void take(std::vector<Lane<Selector>>& choosers) {
-        std::vector<std::uint8_t> chosen(layer_.lanes_.size(), 1);
+        OwnVector<std::uint8_t> chosen(layer_.lanes_.size(), 1);
         for (std::size_t first = 0, count; first < prompt_.tokens(); first += count) {
             count = (std::min)(chunk_, prompt_.tokens() - first);
             std::vector<PromptChunk<P, Scalar>> chunks;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
 #include "history.hpp"
 #include "rows.hpp"

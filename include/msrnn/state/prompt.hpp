@@ -10,6 +10,7 @@
 #include "../config.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
+#include "../core/text.hpp"
 #include "floats.hpp"
 #include "shape.hpp"
 
@@ -54,8 +55,8 @@ public:
 /// Why a span of this size is wrong, in one sentence; empty where it is right.
 inline std::string wrong_size(const char* name, std::size_t size, std::size_t wanted, const char* meaning) {
     if (size == wanted) return {};
-    return "msrnn: " + std::string(name) + " has " + std::to_string(size) + " numbers; it is " + meaning + ", here " +
-           std::to_string(wanted);
+    return "msrnn: " + std::string(name) + " has " + detail::text(size) + " numbers; it is " + meaning + ", here " +
+           detail::text(wanted);
 }
 
 /// A prompt in the caller's memory: q and out are [tokens][query_heads][head_dim], k and v
@@ -72,7 +73,7 @@ struct Prompt {
     /// Which size is wrong, in one sentence; empty where none is.
     std::string misfit() const {
         if (!positions.fit(tokens()))
-            return "msrnn: " + std::to_string(positions.listed()) + " positions for " + std::to_string(tokens()) +
+            return "msrnn: " + detail::text(positions.listed()) + " positions for " + detail::text(tokens()) +
                    " tokens; give one for each, or the first alone";
         if (std::string wrong = wrong_size("q", q.size(), tokens() * query_width(), "[tokens][query_heads][head_dim]");
             !wrong.empty())

@@ -41,14 +41,15 @@ public:
             for (std::size_t beside = 0; beside < heads_.size(); ++beside)
                 copies_.push_back({floats(heads_[beside].keys, prompt_.k, kv_head_ + beside),
                                    floats(heads_[beside].values, prompt_.v, kv_head_ + beside)});
-        constexpr std::size_t block = 32;
         const std::size_t query_heads = heads_.size() * prompt_.shape.group();
+        const std::size_t block = (std::max<std::size_t>)(32, 128 / query_heads);
         const std::size_t stride = whole_lines(stored_ + count_);
-        Buffer weights(detail::product(std::min(block, count_) * query_heads, stride));
+        Buffer weights(detail::product((std::min)(block, count_) * query_heads, stride));
         for (std::size_t done = 0, tokens; done < count_; done += tokens) {
             tokens = (std::min)(block, count_ - done);
-            for (std::size_t head = 0; head < query_heads; ++head)
-                attend(head, done, tokens, weights.data() + head * stride, query_heads * stride);
+            for (std::size_t beside = 0; beside < heads_.size(); ++beside)
+                attend(beside, done, tokens,
+                       {weights.data() + beside * prompt_.shape.group() * stride, query_heads * stride, stride});
             for (std::size_t t = done; t < done + tokens; ++t) {
                 const Attention seen{.weights = weights.data() + (t - done) * query_heads * stride,
                                      .query_heads = query_heads,
@@ -95,19 +96,21 @@ private:
         return all;
     }
 
-    /// One query head of the lane, for tokens [done, done + tokens) of the chunk.
-    void attend(std::size_t head, std::size_t done, std::size_t tokens, float* weights, std::size_t weight_stride) {
+    /// One KV head of the lane, for tokens [done, done + tokens) of the chunk.
+    void attend(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights) {
         const Shape& shape = prompt_.shape;
-        const std::size_t beside = head / shape.group();
-        const std::size_t query_head = kv_head_ * shape.group() + head;
-        const std::size_t offset = (first_ + done) * prompt_.query_width() + query_head * shape.head_dim;
-        attend_prompt(seen(beside, &HeadRows<float>::keys, prompt_.k),
-                      seen(beside, &HeadRows<float>::values, prompt_.v), done, tokens, shape.head_dim,
-                      prompt_.q.data() + offset, prompt_.query_width(), shape.logit_scale(), weights, weight_stride,
-                      prompt_.out.data() + offset, prompt_.query_width());
+        const std::size_t first_query = (kv_head_ + beside) * shape.group();
+        const std::size_t offset = (first_ + done) * prompt_.query_width() + first_query * shape.head_dim;
+        attend_prompt(
+            seen(beside, &HeadRows<float>::keys, prompt_.k), seen(beside, &HeadRows<float>::values, prompt_.v), done,
+            tokens,
+            AttentionSettings{.query_heads = shape.group(), .head_dim = shape.head_dim, .scale = shape.logit_scale()},
+            {prompt_.q.data() + offset, prompt_.query_width(), shape.head_dim}, weights,
+            {prompt_.out.data() + offset, prompt_.query_width(), shape.head_dim});
     }
     /// The keys or values that a token attends to.
-    PromptRows seen(std::size_t beside, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
+    PromptRows<float> seen(std::size_t beside, Rows<float> HeadRows<float>::*which,
+                           std::span<const float> given) const {
         const std::size_t dim = prompt_.shape.head_dim;
         if constexpr (copied) {
             const float* const all = (copies_[beside].*which).view().base;

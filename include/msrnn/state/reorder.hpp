@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../config.hpp"
+#include "../core/text.hpp"
 #include "state.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -69,11 +70,11 @@ struct Reordering {
 template <class P, StoredScalar Scalar>
 void reorder(std::span<State<P, Scalar>> beams, std::span<const std::size_t> parent) {
     if (parent.size() != beams.size())
-        detail::refuse("msrnn: " + std::to_string(beams.size()) + " beams and " + std::to_string(parent.size()) +
+        detail::refuse("msrnn: " + detail::text(beams.size()) + " beams and " + detail::text(parent.size()) +
                        " parents; give each beam one");
     for (const std::size_t p : parent)
         if (p >= beams.size())
-            detail::refuse("msrnn: a beam's parent is " + std::to_string(p) + " of " + std::to_string(beams.size()) +
+            detail::refuse("msrnn: a beam's parent is " + detail::text(p) + " of " + detail::text(beams.size()) +
                            " beams; they are counted from 0");
     detail::Reordering<State<P, Scalar>> reordering{beams, parent};
     reordering.spare.resize(beams.size());

@@ -13,6 +13,7 @@
 #include "../config.hpp"
 #include "../core/refuse.hpp"
 #include "../core/slot.hpp"
+#include "../core/text.hpp"
 #include "scalar.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -37,7 +38,7 @@ namespace detail {
 inline std::size_t product(std::size_t rows, std::size_t width) {
     constexpr std::size_t most = (std::numeric_limits<std::ptrdiff_t>::max)() / sizeof(double);
     if (rows > most / width)
-        refuse("msrnn: " + std::to_string(rows) + " x " + std::to_string(width) +
+        refuse("msrnn: " + text(rows) + " x " + text(width) +
                " floats do not fit the memory of this machine; check shape and budget");
     return rows * width;
 }

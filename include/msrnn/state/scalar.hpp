@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <concepts>
@@ -14,6 +13,7 @@
 
 #include "../config.hpp"
 #include "../core/pack.hpp"
+#include "sixteen_bits.hpp"
 #if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
@@ -27,42 +27,13 @@ namespace msrnn::inline MSRNN_ABI {
 /// stays NaN (its payload may change). int8 has one scale for each row of each head: number = scale * q with q in
 /// [-127, 127] and scale = max|row| / 127, so every number is met within scale / 2, up to rounding; a row that holds a
 /// NaN or an infinity is NaN as a whole.
+///
+/// float, Bfloat16, Half and std::int8_t; Eigen::bfloat16 and Eigen::half are the same bits as ours.
 template <class S>
-concept StoredScalar = std::same_as<S, float> || std::same_as<S, Eigen::bfloat16> || std::same_as<S, Eigen::half> ||
-    std::same_as<S, std::int8_t>;
+concept StoredScalar = detail::format_of<S>
+!= detail::Format::none;
 
 namespace detail {
-
-// One number ////////////////////////////////////////////////////////////////////////////////////////////////////////
-
-inline std::uint16_t bfloat16_bits(float x) {
-    const auto u = bits<std::uint32_t>(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
-    const std::uint32_t nearest = (magnitude + 0x7fffu + (magnitude >> 16 & 1u)) >> 16;
-    const std::uint32_t finite = nearest < 0x7f7fu ? nearest : 0x7f7fu;
-    const std::uint32_t special = magnitude > 0x7f800000u ? 0x7fc0u : 0x7f80u;
-    return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
-}
-inline std::uint16_t half_bits(float x) {
-    const auto u = bits<std::uint32_t>(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
-    // Numbers from 2^-14 on get a smaller exponent. Below that a float adder rounds: 0.5 has the right last bit.
-    const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
-    const std::uint32_t subnormal = bits<std::uint32_t>(bits<float>(magnitude) + 0.5f) - 0x3f000000u;
-    const std::uint32_t nearest = magnitude < 0x38800000u ? subnormal : normal;
-    const std::uint32_t finite = nearest < 0x7bffu ? nearest : 0x7bffu;
-    const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
-    return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
-}
-/// Halves in the low 16 bits of each lane, as floats. No step has a subnormal float: a host may flush them to zero.
-inline Pack half_to_float(BitPack half) {
-    const BitPack magnitude = (half & 0x7fffu) << 13;
-    const BitPack normal = magnitude + (112u << 23);
-    const BitPack subnormal = bits<BitPack>(bits<Pack>(magnitude + (113u << 23)) - all(0x1p-14f));
-    const BitPack special = magnitude | 0x7f800000u;
-    // Signed comparisons: SSE2 has no others.
-    const BitPack finite = bits<IntPack>(magnitude) < 0x00800000 ? subnormal : normal;
-    const BitPack number = bits<IntPack>(magnitude) >= 0x0f800000 ? special : finite;
-    return bits<Pack>(number | (half & 0x8000u) << 16);
-}
 
 // A row into memory /////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -82,10 +53,12 @@ void narrow_each(std::span<const float> row, Scalar* stored, Convert convert) {
     }
 }
 inline void narrow(std::span<const float> row, float* stored) { std::ranges::copy(row, stored); }
-inline void narrow(std::span<const float> row, Eigen::bfloat16* stored) {
+template <IsBfloat16 Scalar>
+void narrow(std::span<const float> row, Scalar* stored) {
     narrow_each(row, stored, [](float x) { return bfloat16_bits(x); });
 }
-inline void narrow(std::span<const float> row, Eigen::half* stored) {
+template <IsHalf Scalar>
+void narrow(std::span<const float> row, Scalar* stored) {
     narrow_each(row, stored, [](float x) { return half_bits(x); });
 }
 /// Returns the scale of the row.
@@ -101,11 +74,11 @@ inline float narrow(std::span<const float> row, std::int8_t* stored) {
         for (std::size_t j = 0; j < block; ++j) look(row[i + j], j);
     for (std::size_t i = whole; i < row.size(); ++i) look(row[i], 0);
     for (std::size_t j = 1; j < block; ++j) {
-        largest[0] = std::max(largest[0], largest[j]);
+        largest[0] = (std::max)(largest[0], largest[j]);
         poison[0] += poison[j];
     }
     // So that 127 * scale stays finite.
-    const float scale = std::min(largest[0], 0x1.fffffap127f) / 127 + poison[0];
+    const float scale = (std::min)(largest[0], 0x1.fffffap127f) / 127 + poison[0];
     const auto nearest = [scale](float x) {
         const float q = scale > 0 ? x / scale : 0, above = q > 127 ? 127 : q, within = above < -127 ? -127 : above;
         return static_cast<std::int8_t>(bits<std::int32_t>(within + 0x1.8p23f));  // the sum rounds, its low bits are q
@@ -122,7 +95,7 @@ inline float narrow(std::span<const float> row, std::int8_t* stored) {
 /// and a mask turn the even ones and the odd ones into floats, cheaper than a conversion in order. So the packs of a
 /// unit may hold its numbers in an order of their own; arrange() brings floats into it and settle() out of it.
 template <class Scalar>
-inline constexpr std::size_t packs_per_unit = std::same_as<Scalar, Eigen::bfloat16> ? 2 : 1;
+inline constexpr std::size_t packs_per_unit = IsBfloat16<Scalar> ? 2 : 1;
 template <class Scalar>
 inline constexpr std::size_t unit = packs_per_unit<Scalar>* lanes;
 template <class Scalar>
@@ -136,7 +109,8 @@ constexpr std::size_t whole_units(std::size_t numbers) {
 
 /// What widen() does, in vector types alone.
 namespace portable {
-inline Pack widen(const Eigen::half* stored) {
+template <IsHalf Scalar>
+Pack widen(const Scalar* stored) {
     typedef std::uint16_t Halves __attribute__((vector_size(pack_bytes / 2)));
     return half_to_float(__builtin_convertvector(load<Halves>(stored), BitPack));
 }
@@ -149,14 +123,16 @@ inline Pack widen(const std::int8_t* stored) {
 }  // namespace portable
 
 inline void widen(const float* stored, Unit<float>& out) { out[0] = load(stored); }
-inline void widen(const Eigen::bfloat16* stored, Unit<Eigen::bfloat16>& out) {
+template <IsBfloat16 Scalar>
+void widen(const Scalar* stored, Unit<Scalar>& out) {
     const auto words = load<BitPack>(stored);
     out[0] = bits<Pack>(words << 16);
     out[1] = bits<Pack>(words & 0xffff0000u);
 }
 // g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one. The forms with a mask are the same
 // instructions; those without warn of an uninitialised variable of their own.
-inline void widen(const Eigen::half* stored, Unit<Eigen::half>& out) {
+template <IsHalf Scalar>
+void widen(const Scalar* stored, Unit<Scalar>& out) {
 #if defined(__AVX512F__)
     out[0] = bits<Pack>(_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(stored)));
 #elif defined(__F16C__)
@@ -186,12 +162,6 @@ void arrange_pairs(const float* numbers, float* unit, std::index_sequence<I...>)
     store(unit, __builtin_shufflevector(a, b, (2 * I)...));
     store(unit + lanes, __builtin_shufflevector(a, b, (2 * I + 1)...));
 }
-template <std::size_t... I>
-void settle_pairs(const float* unit, float* numbers, std::index_sequence<I...>) {
-    const Pack even = load(unit), odd = load(unit + lanes);
-    store(numbers, __builtin_shufflevector(even, odd, (I / 2 + I % 2 * lanes)...));
-    store(numbers + lanes, __builtin_shufflevector(even, odd, (lanes / 2 + I / 2 + I % 2 * lanes)...));
-}
 template <class Scalar>
 void arrange(const float* numbers, float* unit) {
     if constexpr (packs_per_unit<Scalar> == 2)
@@ -201,9 +171,12 @@ void arrange(const float* numbers, float* unit) {
 }
 template <class Scalar>
 void settle(const float* unit, float* numbers) {
-    if constexpr (packs_per_unit<Scalar> == 2)
-        settle_pairs(unit, numbers, std::make_index_sequence<lanes>());
-    else
+    if constexpr (packs_per_unit<Scalar> == 2) {
+        constexpr std::make_index_sequence<lanes> all_lanes;
+        const Pack even = load(unit), odd = load(unit + lanes);
+        store(numbers, lower_by_turns(even, odd, all_lanes));
+        store(numbers + lanes, upper_by_turns(even, odd, all_lanes));
+    } else
         store(numbers, load(unit));
 }
 

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "../config.hpp"
+#include "../core/text.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
 
@@ -46,13 +47,13 @@ inline std::string validate(const Shape& shape) {
     if (shape.kv_heads == 0) return is_zero("kv_heads");
     if (shape.head_dim == 0) return is_zero("head_dim");
     if (shape.query_heads % shape.kv_heads != 0)
-        return "msrnn: query_heads " + std::to_string(shape.query_heads) + " is not a multiple of kv_heads " +
-               std::to_string(shape.kv_heads) + "; every KV head serves equally many query heads";
+        return "msrnn: query_heads " + detail::text(shape.query_heads) + " is not a multiple of kv_heads " +
+               detail::text(shape.kv_heads) + "; every KV head serves equally many query heads";
     if (!std::isfinite(shape.scale))
-        return "msrnn: scale is " + std::to_string(shape.scale) + "; give a finite number, or 0 for 1/sqrt(head_dim)";
+        return "msrnn: scale is " + detail::text(shape.scale) + "; give a finite number, or 0 for 1/sqrt(head_dim)";
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, 512}))
-        return "msrnn: layers " + std::to_string(shape.layers) + " x query_heads " + std::to_string(shape.query_heads) +
-               " x head_dim " + std::to_string(shape.head_dim) +
+        return "msrnn: layers " + detail::text(shape.layers) + " x query_heads " + detail::text(shape.query_heads) +
+               " x head_dim " + detail::text(shape.head_dim) +
                " numbers do not fit the memory of this machine; give the model's own";
     return {};
 }
@@ -64,7 +65,7 @@ std::string validate(const Shape& shape, const P& policy) {
     const Needs wanted = needs(policy);
     if ((wanted.keys || wanted.values) && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
         return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
-               std::to_string(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
+               detail::text(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
     return {};
 }
 
@@ -74,7 +75,7 @@ template <class Integer>
 std::size_t budget_from(Integer budget) {
     if constexpr (std::is_signed_v<Integer>)
         if (budget < 0)
-            refuse("msrnn: budget is " + std::to_string(budget) + "; give at least 1 slot, or msrnn::unbounded");
+            refuse("msrnn: budget is " + detail::text(budget) + "; give at least 1 slot, or msrnn::unbounded");
     return static_cast<std::size_t>(budget);
 }
 }  // namespace detail
@@ -98,12 +99,12 @@ std::string validate(const Shape& shape, Limits limits, const P& policy, Rollbac
     if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
     if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
-        return "msrnn: layers " + std::to_string(shape.layers) + " x kv_heads " + std::to_string(shape.kv_heads) +
-               " x " + std::to_string(rows) + " rows of " + std::to_string(shape.head_dim) +
+        return "msrnn: layers " + detail::text(shape.layers) + " x kv_heads " + detail::text(shape.kv_heads) + " x " +
+               detail::text(rows) + " rows of " + detail::text(shape.head_dim) +
                " numbers do not fit the memory of this machine; check shape and budget";
     if (rollback.tokens == unbounded ||
         !detail::fits_memory({shape.layers, shape.query_heads, rollback.tokens + 1, shape.head_dim + rows, 128}))
-        return "msrnn: a rollback of " + std::to_string(rollback.tokens) +
+        return "msrnn: a rollback of " + detail::text(rollback.tokens) +
                " tokens does not fit the memory of this machine; give as many as a draft has";
     return {};
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../config.hpp"
+#include "../core/text.hpp"
 #include "../lane/record.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
@@ -13,23 +14,23 @@ namespace msrnn::inline MSRNN_ABI::detail {
 template <class Lanes>
 std::string misfit(std::span<const LaneRecord> records, const Lanes& all) {
     if (records.size() != all.size())
-        return "msrnn: " + std::to_string(records.size()) + " records for " + std::to_string(all.size()) +
+        return "msrnn: " + detail::text(records.size()) + " records for " + detail::text(all.size()) +
                " lanes; give one for each";
     for (std::size_t i = 0; i < all.size(); ++i) {
         const LaneRecord& record = records[i];
         if (record.budget == unbounded && all[i].budget() != unbounded)
             return "msrnn: a lane's record is unbounded, and the lane here has a budget of " +
-                   std::to_string(all[i].budget()) + "; make the state unbounded";
+                   detail::text(all[i].budget()) + "; make the state unbounded";
         if (record.budget != unbounded && record.budget >= all[i].capacity())
-            return "msrnn: a lane's record has a budget of " + std::to_string(record.budget) +
-                   " slots, and the lane here " + std::to_string(all[i].capacity()) +
+            return "msrnn: a lane's record has a budget of " + detail::text(record.budget) +
+                   " slots, and the lane here " + detail::text(all[i].capacity()) +
                    " rows; make the state with at least that budget";
         const std::size_t needed = record.budget == unbounded ? record.extent() + 1 : 0;
         const std::size_t rows = needed > all[i].capacity() ? needed : all[i].capacity();
         if (std::string wrong = all[i].misfit(record, rows); !wrong.empty()) return wrong;
         if (record.size() > record.budget || record.extent() > record.size() + 1)
-            return "msrnn: a lane's record has " + std::to_string(record.size()) + " tokens in " +
-                   std::to_string(record.extent()) + " slots and a budget of " + std::to_string(record.budget) +
+            return "msrnn: a lane's record has " + detail::text(record.size()) + " tokens in " +
+                   detail::text(record.extent()) + " slots and a budget of " + detail::text(record.budget) +
                    "; a state keeps to its budget and has one vacancy at most";
     }
     return {};

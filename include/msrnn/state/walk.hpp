@@ -59,18 +59,19 @@ public:
         : rows_(rows),
           n_(n),
           row_bytes_(head_dim * sizeof(Scalar)),
-          distance_(std::max(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
+          distance_((std::max)(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
           next_(next.base != nullptr ? next : Memory{at(n - 1), 0, row_bytes_}) {}
 
     const Scalar* row(std::size_t r) const { return rows_.base + r * rows_.stride; }
     std::size_t stride() const { return rows_.stride; }
     /// The scales of rows [r, r + count), where the scalar has them; the last one behind the end.
     void read_scales(std::size_t r, std::size_t count, float* scales) const {
-        for (std::size_t i = 0; i < count; ++i) scales[i] = rows_.scales[std::min(r + i, n_ - 1) * rows_.scale_stride];
+        for (std::size_t i = 0; i < count; ++i)
+            scales[i] = rows_.scales[(std::min)(r + i, n_ - 1) * rows_.scale_stride];
     }
     /// What will be wanted when row r is at work. `bytes` of each four rows are read between two calls of tick().
     Prefetch prefetch(std::size_t r, std::size_t bytes, std::size_t passes) const {
-        const std::size_t pace = std::max(tile_rows * line_bytes / bytes, std::size_t{1}) * passes;
+        const std::size_t pace = (std::max)(tile_rows * line_bytes / bytes, std::size_t{1}) * passes;
         r += distance_;
         if (r < n_) return {{at(r), rows_.stride * sizeof(Scalar), row_bytes_}, pace};
         return {{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes}, pace};

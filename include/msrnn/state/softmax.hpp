@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "../config.hpp"
+#include "../core/pack.hpp"
+#include "attention_settings.hpp"
+
+/// What stands between logits and weights, for steps and prompts alike.
+namespace msrnn::inline MSRNN_ABI::detail {
+
+inline constexpr float infinitely_low = -std::numeric_limits<float>::infinity();
+
+inline void multiply(float* numbers, std::size_t count, float factor) {
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) store(numbers + i, load(numbers + i) * all(factor));
+    for (; i < count; ++i) numbers[i] *= factor;
+}
+
+inline float highest_of(Quad high) { return (std::max)((std::max)(high[0], high[1]), (std::max)(high[2], high[3])); }
+inline Quad highest_quad(Pack high) {
+    return fold_to_quad(high, [](auto a, auto b) { return larger(a, b); });
+}
+
+/// The logits of `count` rows, of which token `token` sees those with seen_by[r] > token: capped, minus infinity where
+/// a row is not seen. `room` as in each_pack(). Returns the highest, lane by lane.
+inline Pack adjust(float* logits, std::size_t count, std::size_t room, const AttentionSettings& settings,
+                   const std::uint32_t* seen_by, std::size_t token) {
+    const float cap = settings.soft_cap;
+    const Pack all_caps = all(cap), inverse = all(1 / cap), low = all(infinitely_low);
+    constexpr std::uint32_t sign = 0x80000000u;  // SSE2 compares signed integers alone
+    const IntPack now = IntPack{} + static_cast<std::int32_t>(static_cast<std::uint32_t>(token) ^ sign);
+    Pack high = low;
+    each_pack(logits, count, room, 0, [&](Pack x, std::size_t at) {
+        if (cap != 0) x = all_caps * tanh(x * inverse);
+        if (at + lanes > count)
+            for (std::size_t i = 0; i < lanes; ++i) {
+                const bool seen = at + i < count && (seen_by == nullptr || seen_by[at + i] > token);
+                if (!seen) x[i] = infinitely_low;
+            }
+        else if (seen_by != nullptr)
+            x = bits<IntPack>(load<BitPack>(seen_by + at) ^ sign) > now ? x : low;
+        high = larger(x, high);
+        return x;
+    });
+    return high;
+}
+
+/// What is taken from the logits before the exponential: the highest, a learned sink's too. 0 where there is nothing
+/// but minus infinity, whose exponential then is 0.
+inline float top_of(float highest, const float* sink) {
+    if (sink != nullptr) highest = (std::max)(highest, *sink);
+    return highest == infinitely_low ? 0 : highest;
+}
+/// The part of the sum that has no row.
+inline float sink_share(const float* sink, float top) { return sink == nullptr ? 0 : exp(all(*sink - top))[0]; }
+/// 0 for a query whose every row is hidden or infinitely low.
+inline float inverse_of(float total) { return total == 0 ? 0 : 1 / total; }
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

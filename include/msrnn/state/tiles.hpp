@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+#include "../config.hpp"
+#include "../core/pack.hpp"
+#include "blocks.hpp"
+#include "rows.hpp"
+#include "scalar.hpp"
+
+/// Products of many queries with many rows. A tile is a few query rows times one panel: two packs of columns, all of
+/// whose sums are in registers. Rows are packed into panels first, which widens them and turns keys; what is packed
+/// lies in a cache until the tiles of all query rows are through.
+namespace msrnn::inline MSRNN_ABI::detail {
+
+inline constexpr std::size_t panel = 2 * lanes;                 // columns
+inline constexpr std::size_t most_tile = lanes == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
+inline constexpr std::size_t least_tile = lanes == 16 ? 4 : 2;
+inline constexpr std::size_t slab = 128;                // values packed together
+inline constexpr std::size_t share_stride = slab + 16;  // no power of two: else rows push each other out
+
+constexpr std::size_t whole_tiles(std::size_t rows) { return (rows + most_tile - 1) / most_tile * most_tile; }
+constexpr std::size_t whole_panels(std::size_t numbers) { return (numbers + panel - 1) / panel * panel; }
+
+/// Calls use(count) for a tile of at least so many rows.
+template <class Use>
+[[gnu::always_inline]] inline void with_rows(std::size_t rows, Use use) {
+    if (rows <= least_tile)
+        use(std::integral_constant<std::size_t, least_tile>{});
+    else if (rows <= 2 * least_tile)
+        use(std::integral_constant<std::size_t, 2 * least_tile>{});
+    else
+        use(std::integral_constant<std::size_t, most_tile>{});
+}
+
+/// out[i] = or += sum over k < depth of a[i * Across + k * Along] * b[k], for R rows of out, `stride` floats apart, and
+/// a panel of columns. Not inlined: among other code g++ keeps the sums in memory.
+template <std::size_t R, std::size_t Across, std::size_t Along>
+[[gnu::noinline]] void multiply_tile(const float* a, const float* b, std::size_t depth, bool add, float* out,
+                                     std::size_t stride) {
+    Pack sums[R][2] = {};
+    if (add)
+#pragma GCC unroll 12
+        for (std::size_t i = 0; i < R; ++i) {
+            sums[i][0] = load(out + i * stride);
+            sums[i][1] = load(out + i * stride + lanes);
+        }
+#pragma GCC unroll 1
+    for (; depth > 0; --depth, a += Along, b += panel) {
+        const Pack first = pin(load(b)), second = pin(load(b + lanes));
+#pragma GCC unroll 12
+        for (std::size_t i = 0; i < R; ++i) {
+            const Pack x = all(a[i * Across]);
+            sums[i][0] += x * first;
+            sums[i][1] += x * second;
+        }
+    }
+#pragma GCC unroll 12
+    for (std::size_t i = 0; i < R; ++i) {
+        store(out + i * stride, sums[i][0]);
+        store(out + i * stride + lanes, sums[i][1]);
+    }
+}
+
+/// The numbers of R rows times `factor`, turned: [width][R]. Writes up to `lanes` floats behind that.
+template <std::size_t R>
+void turn_rows(const float* const (&rows)[R], std::size_t width, float factor, float* turned) {
+    const std::size_t whole = width - width % lanes;
+    // What a pack writes too much is written over by the next one, or by the rows before these.
+    for (std::size_t first = (R - 1) / lanes * lanes + lanes; first > 0;) {
+        first -= lanes;
+        for (std::size_t column = 0; column < whole; column += lanes) {
+            Pack numbers[lanes];
+            for (std::size_t i = 0; i < lanes; ++i)
+                numbers[i] = load(rows[(std::min)(first + i, R - 1)] + column) * all(factor);
+            transpose(numbers);
+            for (std::size_t i = 0; i < lanes; ++i) store(turned + (column + i) * R + first, numbers[i]);
+        }
+    }
+    for (std::size_t column = whole; column < width; ++column)
+        for (std::size_t i = 0; i < R; ++i) turned[column * R + i] = rows[i][column] * factor;
+}
+
+/// One row as it is stored, and what its numbers are to be multiplied by.
+template <class Scalar>
+struct StoredRow {
+    const Scalar* numbers;
+    float scale;
+};
+
+/// The columns [column, column + unit) of a row of `width` numbers; zeros behind its end.
+template <class Scalar>
+[[gnu::always_inline]] inline void widen_unit(const StoredRow<Scalar>& row, std::size_t column, std::size_t width,
+                                              Unit<Scalar>& out) {
+    if (column + unit<Scalar> <= width)
+        widen(row.numbers + column, out);
+    else
+        widen_rest(row.numbers + column, width - column, out);
+    if constexpr (Rows<Scalar>::scaled)
+        for (Pack& pack : out) pack *= all(row.scale);
+}
+/// Where in its unit the number in this lane of this pack stands.
+template <class Scalar>
+constexpr std::size_t place_in_unit(std::size_t pack, std::size_t lane) {
+    return packs_per_unit<Scalar> * lane + pack;
+}
+
+/// Keys of `count` rows as one panel, turned: [width][panel]. Behind the last row it stands again.
+template <class Scalar, class RowAt>
+void pack_keys(RowAt row_at, std::size_t count, std::size_t width, float* packed) {
+    for (std::size_t half = 0; half < panel; half += lanes) {
+        StoredRow<Scalar> rows[lanes];
+        for (std::size_t i = 0; i < lanes; ++i) rows[i] = row_at((std::min)(half + i, count - 1));
+        for (std::size_t column = 0; column < width; column += unit<Scalar>) {
+            Pack turned[packs_per_unit<Scalar>][lanes];
+            for (std::size_t i = 0; i < lanes; ++i) {
+                Unit<Scalar> numbers;
+                widen_unit(rows[i], column, width, numbers);
+                for (std::size_t p = 0; p < packs_per_unit<Scalar>; ++p) turned[p][i] = numbers[p];
+            }
+            for (std::size_t p = 0; p < packs_per_unit<Scalar>; ++p) {
+                transpose(turned[p]);
+                for (std::size_t i = 0; i < lanes; ++i)
+                    if (const std::size_t at = column + place_in_unit<Scalar>(p, i); at < width)
+                        store(packed + at * panel + half, turned[p][i]);
+            }
+        }
+    }
+}
+
+/// Values of `count` rows as [whole_panels(width) / panel][slab][panel]. Returns whether all numbers are finite.
+template <class Scalar, class RowAt>
+bool pack_values(RowAt row_at, std::size_t count, std::size_t width, float* packed) {
+    Pack poison{};
+    for (std::size_t r = 0; r < count; ++r) {
+        const StoredRow<Scalar> row = row_at(r);
+        for (std::size_t column = 0; column < width; column += panel) {
+            float* const to = packed + column * slab + r * panel;
+            for (std::size_t at = 0; at < panel; at += unit<Scalar>) {
+                Unit<Scalar> numbers{};
+                if (column + at < width) widen_unit(row, column + at, width, numbers);
+                for (const Pack& pack : numbers) poison += pack * all(0);
+                settle<Scalar>(reinterpret_cast<const float*>(numbers), to + at);
+            }
+        }
+    }
+    return sum(poison) == 0;
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

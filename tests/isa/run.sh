@@ -1,0 +1,67 @@
+#!/bin/sh
+# run.sh COMPILER [EIGEN]: one unit compiled for an old and for a new processor, in one program.
+#
+# No function that both objects have, and that the linker therefore keeps once, has instructions of the new processor in
+# it. Both link, in either order, and say the same numbers; the old unit also under valgrind, which knows no AVX-512.
+set -eu
+compiler=$1
+here=$(cd "$(dirname "$0")" && pwd)
+include=${MSRNN_INCLUDE:-$here/../../include}
+eigen=${2:-/usr/include/eigen3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# MSRNN_ISA_STRICT=1 forgives nothing. Else std::vector of numbers and std::to_string may stand where List and text() of
+# core/ belong: then the old unit needs to be linked first.
+known='std::vector<(float|int|long|unsigned long|unsigned char|double)|__to_xstring|std::__cxx11::to_string'
+[ -z "${MSRNN_ISA_STRICT-}" ] || known='^$'
+
+compile() { # OUTPUT MARCH LEVEL SOURCE DEFINITION
+    "$compiler" -std=c++20 "$3" -DNDEBUG "-D$5" -I "$include" -isystem "$eigen" "-march=$2" -c "$here/$4" -o "$1"
+}
+defined() { nm "$1" | awk '$2 ~ /^[WVu]$/ { print $3 }' | sort; }
+# The functions of OBJECT, of those in the list `both`, that have VEX, EVEX, BMI or MOVBE instructions.
+tainted() {
+    objdump -d --no-show-raw-insn "$1" | awk '
+        NR == FNR { both[$1]; next }
+        /^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3) }
+        name in both && ($2 ~ /^(v[a-z]|kmov|kortest|andn|bextr|bls|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|lzcnt|movbe)/) {
+            bad[name]
+        }
+        END { for (name in bad) print name }' both - | c++filt | sort
+}
+
+levels=${MSRNN_ISA_LEVELS:--O2 -O3}
+failed=0
+for level in $levels; do
+    compile old.o x86-64 "$level" unit.cpp RUN=run_old
+    compile main.o x86-64 "$level" main.cpp UNUSED
+    for new in x86-64-v3 x86-64-v4; do
+        compile new.o $new "$level" unit.cpp RUN=run_new
+        defined old.o >old
+        defined new.o >new
+        comm -12 old new >both
+        tainted new.o >bad
+        if grep -vE "$known" bad; then
+            echo "$compiler $level $new: these functions have one name for all processors"
+            failed=1
+        fi
+        for order in "old.o new.o" "new.o old.o"; do
+            # shellcheck disable=SC2086
+            "$compiler" main.o $order -o program
+            if [ $new = x86-64-v3 ] && grep -q avx2 /proc/cpuinfo || grep -q avx512vl /proc/cpuinfo; then
+                ./program >said || { echo "$compiler $level $new $order: $(cat said)"; failed=1; }
+            fi
+            [ -n "${MSRNN_ISA_STRICT-}" ] || [ "$order" = "old.o new.o" ] || continue
+            if [ $new = x86-64-v4 ] && [ "$level" = -O2 ] && command -v valgrind >/dev/null; then
+                valgrind -q --error-exitcode=9 --undef-value-errors=no ./program old >said 2>&1 || {
+                    echo "$compiler $level $order: the old unit alone: $(tail -5 said)"
+                    failed=1
+                }
+            fi
+        done
+        echo "$compiler $level $new: $(wc -l <both) functions in both, $(wc -l <bad) of them with new instructions"
+    done
+done
+exit $failed
