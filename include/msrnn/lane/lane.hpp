@@ -143,10 +143,8 @@ public:
         if (observed_.prompt_left(seen) == 0) observed_.prompt_end = 0;
         observed_.shown = observed_.needs;
     }
-    /// Evicts these tokens, which something else has chosen: another policy, a rule.
+    /// Evicts these live tokens, which something else has chosen: another policy, a rule.
     void evict(std::span<const Slot> slots) {
-        for ([[maybe_unused]] const Slot slot : slots)
-            MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
         table_.forget_victims();
         for (const Slot slot : slots) table_.drop(slot);
     }
@@ -190,7 +188,7 @@ public:
         table_.protect(protection_of(policy_, budget));
         budget_ = budget;
     }
-    /// Why this budget does not fit protection, pins or so many rows, in one sentence; empty where it does.
+    /// Why this budget does not fit protection, pins or so many rows; empty where it does.
     std::string misfit(std::size_t budget, std::size_t rows) const {
         if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
         const Protection protection = protection_of(policy_, budget);
@@ -264,10 +262,9 @@ public:
     }
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
-
-    std::size_t budget() const { return budget_; }  ///< slots that survive a choice
-    const P& policy() const { return policy_; }
+    std::size_t budget() const { return budget_; }   ///< slots that survive a choice
     Needs needs() const { return observed_.needs; }  ///< what the policy must be shown
+    const P& policy() const { return policy_; }
     LaneId id() const { return id_; }
 
 private:

@@ -33,7 +33,7 @@ constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
     std::size_t bytes = sizeof(double);
     for (const std::size_t factor : factors)
         if (__builtin_mul_overflow(bytes, factor, &bytes)) return false;
-    return bytes <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+    return bytes <= static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)());
 }
 }  // namespace detail
 
