@@ -14,11 +14,14 @@ struct Operation {
     std::function<void(State&)> on;
 };
 
-/// Every public operation of a state that allocates or calls what may throw.
+/// Every public operation of a state that allocates or calls what may throw. What they need beside it is made before.
 template <class P, class S>
-std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
+std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msrnn::State<P, S>& before) {
     using namespace msrnn;
     using Subject = State<P, S>;
+    Subject later = before, grown = before;
+    steps(later, 3, 600);
+    steps(grown, 70, 601);
     const SnapKV snap{.window = 3, .scope = scope_of(policy)};
     return {
         {"step", [](Subject& state) { steps(state, 1, 500); }},
@@ -55,29 +58,20 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
          }},
         {"set_budget to less", [](Subject& state) { state.set_budget(1, 1, 6); }},
         {"set_budget to more", [](Subject& state) { state.set_budget(0, 0, 90); }},
-        {"evict by name", [](Subject& state) { state.evict(0, 1, Slot(2)); }},
+        {"evict by name", [](Subject& state) { state.evict(0, 1, Slot(state.lane(0, 1).live(Slot(2)) ? 2 : 3)); }},
         {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, Slot(1))); }},
         {"restore",
-         [](Subject& state) {
-             Subject other = state;
-             steps(other, 3, 600);
+         [later](Subject& state) {
              std::vector<LaneRecord> records;
-             for (const auto& lane : other.lanes()) records.push_back(lane.record());
-             std::vector<HeadRows<S>> rows(other.rows().begin(), other.rows().end());
+             for (const auto& lane : later.lanes()) records.push_back(lane.record());
+             std::vector<HeadRows<S>> rows(later.rows().begin(), later.rows().end());
              state.restore(records, std::move(rows));
          }},
         {"copy", [](Subject& state) { Subject copy(state); }},
-        {"assignment",
-         [](Subject& state) {
-             Subject other = state;
-             steps(other, 70, 601);
-             state = other;
-         }},
+        {"assignment", [grown](Subject& state) { state = grown; }},
         {"reorder",
-         [](Subject& state) {
-             std::vector<Subject> beams(3, state);
-             steps(beams[1], 70, 602);
-             steps(beams[2], 2, 603);
+         [grown, later](Subject& state) {
+             std::vector<Subject> beams{later, grown, later};
              std::swap(beams[0], state);
              struct Back {  // whatever happens, the subject is the first beam
                  Subject &beam, &state;
