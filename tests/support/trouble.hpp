@@ -117,19 +117,28 @@ private:
     }
 };
 
-/// Everything that can be asked of two lanes, bit for bit.
+/// What differs first of everything that can be asked of two lanes, but for the capacity; nullptr where nothing does.
 template <class Lane>
-bool same_lane(const Lane& a, const Lane& b) {
+const char* difference(const Lane& a, const Lane& b) {
     const msrnn::LaneRecord x = a.record(), y = b.record();
-    if (!same_record(x, y) || x.rows != y.rows || x.prompt != y.prompt) return false;
-    if (a.evictions() != b.evictions() || a.capacity() != b.capacity()) return false;
-    if (a.protection().sinks != b.protection().sinks || a.protection().recent != b.protection().recent) return false;
-    if (a.victims().size() != b.victims().size() || a.next() != b.next()) return false;
+    if (!same_record(x, y)) return "record()";
+    if (x.rows != y.rows) return "record().rows";
+    if (x.prompt != y.prompt) return "record().prompt";
+    if (a.evictions() != b.evictions()) return "evictions()";
+    if (a.protection().sinks != b.protection().sinks || a.protection().recent != b.protection().recent)
+        return "protection()";
+    if (a.next() != b.next()) return "next()";
+    if (a.victims().empty()) return nullptr;  // a step that fails after many were evicted at once lists them no more
+    if (a.victims().size() != b.victims().size()) return "the number of victims()";
     for (std::size_t i = 0; i < a.victims().size(); ++i) {
         const msrnn::Slot one = a.victims()[i], other = b.victims()[i];
-        if (one != other || a.position(one) != b.position(one) || a.arrival(one) != b.arrival(one)) return false;
+        if (one != other || a.position(one) != b.position(one) || a.arrival(one) != b.arrival(one)) return "victims()";
     }
-    return true;
+    return nullptr;
+}
+/// After an operation that failed there is none.
+inline void none(const char* difference) {
+    if (difference != nullptr) throw Difference(std::string("an operation that failed has changed ") + difference);
 }
 
 }  // namespace differential
