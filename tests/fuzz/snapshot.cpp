@@ -142,7 +142,7 @@ private:
     }
     /// Whether arithmetic with these numbers gives numbers: those of a file may be any.
     static bool moderate(const S& state, const std::vector<LaneRecord>& records) {
-        const auto all_moderate = [](const std::vector<float>& numbers) {
+        const auto all_moderate = [](std::span<const float> numbers) {
             return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::fabs(x) < 1e6f; });
         };
         for (const LaneRecord& record : records)

@@ -49,16 +49,15 @@ inline Choice any_choice(Random& random) {
     return choice;
 }
 
-/// Lanes of any choice and random limits, with wide stamps and narrow ones.
-inline bool run_one_choice(Random& random, std::uint64_t operations, bool exact, Outcome& outcome) {
+/// Lanes of any choice and random limits: with wide stamps and hooks that may throw, or with narrow stamps.
+inline bool run_one_choice(Random& random, std::uint64_t operations, Plan plan, Outcome& outcome) {
     const auto [policy, settings] = any_choice(random);
-    const Plan plan{.exact = exact};
-    return random.one_in(2) ? run_one<std::uint8_t>(random, operations, policy, settings, plan, outcome)
-                            : run_one<std::int32_t>(random, operations, policy, settings, plan, outcome);
+    if (random.one_in(2)) return run_one<std::uint8_t>(random, operations, policy, settings, plan, outcome);
+    return run_one<std::int32_t>(random, operations, Moody<AnyProtected>{policy}, settings, plan, outcome);
 }
 inline Outcome run_choices(std::uint64_t seed, std::uint64_t steps, std::uint64_t operations = 500) {
     return until<Outcome>(seed, steps, [&](Random& random, Outcome& outcome) {
-        run_one_choice(random, operations, /* exact */ true, outcome);
+        run_one_choice(random, operations, {.troubles = true, .exact = true}, outcome);
     });
 }
 

@@ -3,50 +3,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <exception>
 #include <msrnn/decide.hpp>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "support/mirror.hpp"
-#include "support/mirrored.hpp"
-#include "support/random.hpp"
-#include "support/same_record.hpp"
+#include "support/lane_pair.hpp"
 
-/// A lane and its mirror, taken through the same random operations and compared after each.
 namespace differential {
-
-/// What one run has compared, and the first thing that differed, if anything did.
-struct Outcome {
-    std::uint64_t steps = 0, tokens = 0, refusals = 0;
-    std::uint64_t bulk = 0, moves = 0, refused_pins = 0;  // rarer things, to see that they happened
-    std::uint64_t records = 0, vacant_records = 0;        // gone on from, and those with several vacancies
-    std::uint64_t taken_back = 0;                         // tokens
-    std::uint64_t ancient = 0;  // tokens among the first 64 of their lane that were alive at its end
-    std::string mismatch = {};
-};
-
-/// What a run may do besides appending, observing and evicting.
-struct Plan {
-    bool resets = true;           // now and then everything is forgotten
-    bool forks = true;            // now and then a copy goes its own way for a while, or is gone back to
-    bool spares_ancient = false;  // the first 64 tokens are not evicted by name, and pinned again at once: some stay
-    bool nans = false;            // weights and keys may be NaN: only where MSRNN_ASSERT is off
-    bool exact = false;           // weights and keys are multiples of 2^-10: sums do not depend on their order
-};
-
-struct Difference : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-inline void same(bool equal, const char* what) {
-    if (!equal) throw Difference(what);
-}
-
-inline std::size_t rows_of(msrnn::Limits limits) { return limits.capacity != 0 ? limits.capacity : limits.budget + 1; }
 
 template <class Lane, class... Arguments>
 bool refused(const Arguments&... arguments) {
@@ -57,45 +23,35 @@ bool refused(const Arguments&... arguments) {
         return true;
     }
 }
-
-inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
-
 template <class P, class Stamp>
-class Pair {
+class Pair : LanePair<P, Stamp> {
+    using Base = LanePair<P, Stamp>;
+    using Base::append_, Base::observe_weights_, Base::evict_, Base::evict_by_name_, Base::compare_, Base::slots_,
+        Base::spared_, Base::attempt_;
+    using Base::head_dim_, Base::first_budget_, Base::prompt_end_, Base::troubled_, Base::vacant, Base::nan;
+    using Base::lane_, Base::mirror_, Base::plan_, Base::random_, Base::in_slot_, Base::keys_;
+
 public:
-    Pair(msrnn::Limits limits, const P& policy, msrnn::LaneId id, mirror::Settings settings, Plan plan, Random random)
-        : lane_(limits, policy, id),
-          first_budget_(limits.budget),
-          mirror_{settings, limits.budget, rows_of(limits)},
-          plan_(plan),
-          random_(random) {
-        mirror_.settings.layer = id.layer;
-        mirror_.settings.kv_head = id.kv_head;
-        query_heads_ = random_.one_of<std::size_t>({1, 3, 4});
-        head_dim_ = 1 + random_.below(5);
-        weight_kind_ = random_.below(4);
-        in_slot_.assign(mirror_.capacity, vacant);
-        keys_.assign(mirror_.capacity * head_dim_, nan);
-    }
+    using Base::Base;
 
     void run(std::uint64_t steps, Outcome& outcome) {
         for (std::uint64_t step = 0; step < steps && !random_.over(); ++step) {
             operate_(outcome);
-            compare_();
+            if ((step + 1) % plan_.pace == 0) compare_();
             const std::size_t dice = random_.below(200);
             if (plan_.forks && dice == 0) fork_(outcome);
             if (plan_.forks && dice == 1) go_back_(outcome);
+            if (plan_.forks && dice == 5) use_moved_from_(outcome);
             if (dice >= 2 && dice < 5) go_on_from_record_(outcome);
+            if (dice == 6) for_a_while_(outcome);
             ++outcome.steps;
         }
+        compare_();
         outcome.tokens += mirror_.seen;
         for (const auto& token : mirror_.tokens) outcome.ancient += token.arrival < 64;
     }
 
 private:
-    static constexpr std::uint64_t vacant = std::numeric_limits<std::uint64_t>::max();
-    static constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-
     /// What undoes a step, and what was before it.
     struct Step {
         std::vector<float> memory;
@@ -105,9 +61,11 @@ private:
         std::vector<float> keys;
         msrnn::LaneStep of_lane = {};
     };
-
     void operate_(Outcome& outcome) {
+        troubled_ = plan_.troubles && random_.one_in(6);
         const std::size_t dice = random_.below(100);
+        if (dice < 3) return drafts_(outcome);
+        if (dice < 5) return prompt_();
         if (dice < 77) return token_(outcome);
         if (dice < 80) return take_back_(outcome);
         if (dice < 84) return evict_by_name_();
@@ -153,108 +111,11 @@ private:
         }
     }
 
-    void append_() {
-        const std::size_t extent = lane_.extent(), size = lane_.size();
-        const msrnn::Slot foreseen = lane_.next();
-        const msrnn::Slot slot = lane_.append(msrnn::Position(position_));
-        same(slot == foreseen, "next() is the slot of the following append");
-        same(slot < in_slot_.size() && in_slot_[slot] == vacant, "append gives out a vacant slot");
-        same(lane_.extent() == (size < extent ? extent : extent + 1), "a waiting slot is used before a fresh one");
-        in_slot_[slot] = mirror_.seen;
-        mirror_.append(position_);
-        position_ += random_.one_of({1, 1, 1, 1, 0, 7, 1000, -3, -5000});
-        write_key_(slot);
-        observe_keys_();
-    }
-
-    void write_key_(std::size_t slot) {
-        Random numbers = random_.numbers();
-        const bool poisoned = plan_.nans && numbers.one_in(10);
-        for (std::size_t d = 0; d < head_dim_; ++d)
-            keys_[slot * head_dim_ + d] = poisoned ? nan : key_element_(numbers);
-    }
-
-    float key_element_(Random& numbers) const {
-        if (weight_kind_ < 2) return static_cast<float>(numbers.below(5)) - 2;
-        if (plan_.exact) return static_cast<float>(numbers.below(1025)) * 0x1p-10f - 0.5f;
-        return numbers.unit() - 0.5f;
-    }
-
-    std::span<const float> key_(std::size_t slot) const {
-        return std::span<const float>(keys_).subspan(slot * head_dim_, head_dim_);
-    }
-
-    /// Shown to every policy: one that does not read keys or values must not mind.
-    void observe_keys_() {
-        lane_.observe(msrnn::Keys{[this](msrnn::Slot slot) { return key_(slot); }});
-        if (random_.one_in(4)) lane_.observe(msrnn::Values{[this](msrnn::Slot slot) { return key_(slot); }});
-        if (mirror_.settings.method != mirror::Method::key_norm) return;
-        std::vector<std::vector<float>> keys;
-        for (const std::size_t slot : slots_()) keys.emplace_back(key_(slot).begin(), key_(slot).end());
-        mirror_.observe_keys(keys);
-    }
-
-    float weight_(Random& numbers) const {
-        if (plan_.nans && numbers.one_in(20)) return nan;
-        if (weight_kind_ == 0) return 0.25f;
-        if (plan_.exact) return static_cast<float>(numbers.below(weight_kind_ == 1 ? 5 : 1025)) * 0x1p-10f;
-        if (weight_kind_ == 1) return numbers.one_of({0.0f, -0.0f, 0.125f, 0.25f, 0.375f, 1e-40f});
-        if (weight_kind_ == 2) return numbers.unit();
-        return numbers.one_in(2) ? numbers.unit() : static_cast<float>(numbers.below(3)) / 3.0f;
-    }
-
-    /// Rows of a stride at least as long as the extent; columns of vacant slots and the padding hold garbage.
-    void observe_weights_() {
-        const std::size_t extent = lane_.extent();
-        const std::size_t stride = extent + (random_.one_in(2) ? random_.below(5) : 0);
-        std::vector<float> weights(query_heads_ * stride);
-        Random numbers = random_.numbers();
-        for (float& weight : weights) weight = numbers.one_of({nan, -1e30f, 1e30f, 0.0f});
-        std::vector<std::vector<float>> rows(query_heads_);
-        const auto slots = slots_();
-        for (std::size_t h = 0; h < query_heads_; ++h)
-            for (const std::size_t slot : slots) {
-                rows[h].push_back(weight_(numbers));
-                weights[h * stride + slot] = rows[h].back();
-            }
-        if (stride == extent && random_.one_in(2))
-            lane_.observe(std::span<const float>(weights));
-        else
-            lane_.observe(weights.data(), query_heads_, stride);
-        mirror_.observe_weights(rows);
-    }
-
-    void evict_(Outcome& outcome) {
-        const auto chosen = lane_.evict();
-        const std::vector<msrnn::Slot> victims(chosen.begin(), chosen.end());
-        const auto expected = mirror_.evict();
-        same(victims.size() == expected.size(), "the number of victims");
-        for (std::size_t v = 0; v < victims.size(); ++v) {
-            same(in_slot_[victims[v]] == expected[v].arrival, "the victims, weakest first");
-            same(lane_.position(victims[v]).value() == expected[v].position, "a victim's position stays readable");
-            same(lane_.arrival(victims[v]) == expected[v].arrival, "a victim's arrival stays readable");
-            in_slot_[victims[v]] = vacant;
-        }
-        outcome.bulk += victims.size() > 1;
-        same(lane_.victims().size() == victims.size(), "victims() are those of the last evict()");
-        same(lane_.size() <= lane_.budget(), "evict() reaches the budget");
-    }
-
-    void evict_by_name_() {
-        if (mirror_.tokens.empty()) return;
-        const std::size_t which = random_.below(mirror_.tokens.size());
-        if (spared_(which)) return;
-        const std::size_t slot = slots_()[which];
-        lane_.evict(msrnn::Slot(slot));
-        mirror_.reject(which);
-        in_slot_[slot] = vacant;
-    }
-
     void set_budget_() {
         const std::size_t budget = random_.below(mirror_.capacity + 2);
         const bool fits = mirror_.budget_fits(budget);
         try {
-            lane_.set_budget(budget);
+            attempt_([&] { lane_.set_budget(budget); });
             same(fits, "a budget that makes no sense is refused");
             mirror_.budget = budget;
         } catch (const std::invalid_argument&) {
@@ -266,7 +127,8 @@ private:
         if (mirror_.tokens.empty()) return;
         const std::size_t which = random_.below(mirror_.tokens.size());
         const std::size_t slot = slots_()[which];
-        const bool granted = lane_.pin(msrnn::Slot(slot));
+        bool granted = false;
+        attempt_([&] { granted = lane_.pin(msrnn::Slot(slot)); });
         same(granted == mirror_.pin(which), "whether a pin is granted");
         outcome.refused_pins += !granted;
     }
@@ -283,15 +145,63 @@ private:
         same(lane_.pin(slot) && mirror_.pin(which), "a pin that was granted is granted again");
     }
 
-    /// Collects the moves first and carries them out in a random order: they must not depend on one another.
-    void compact_(Outcome& outcome) {
-        const std::size_t n = lane_.size();
+    /// Tokens come and are rejected, some or all of them and in any order, before another comes.
+    void drafts_(Outcome& outcome) {
+        const std::uint64_t first = mirror_.seen;
+        std::size_t drafts = 0;
+        for (std::size_t most = 1 + random_.below(4); drafts < most && mirror_.tokens.size() < mirror_.capacity;
+             ++drafts)
+            append_();
+        if (drafts == 0) return;
+        observe_weights_();
+        for (std::size_t gone = random_.below(drafts + 1); gone > 0; --gone, --drafts) {
+            const std::size_t which = mirror_.tokens.size() - 1 - random_.below(drafts);
+            same(mirror_.tokens[which].arrival >= first, "drafts are the newest tokens");
+            if (!spared_(which))
+                evict_by_name_(which);
+            else
+                ++drafts;
+            ++outcome.drafts;
+        }
+    }
+    void prompt_() {
+        const std::size_t tokens = random_.below(6);
+        lane_.prompt(tokens);
+        prompt_end_ = mirror_.seen + tokens;
+    }
+
+    /// Collects the moves first and carries them out in a random order: they must not depend on one another. The owner
+    /// may throw; then the moves before stand.
+    void compact_(Outcome& outcome, bool may_throw = true) {
+        const bool throws = plan_.troubles && may_throw && random_.one_in(3);
+        const std::size_t last = throws ? random_.below(3) : mirror_.capacity;
         std::vector<std::pair<std::size_t, std::size_t>> moves;
-        lane_.compact([&](msrnn::Move move) { moves.emplace_back(move.from, move.to); });
-        std::size_t beyond = 0;
-        for (std::size_t slot = n; slot < in_slot_.size(); ++slot) beyond += in_slot_[slot] != vacant;
+        moves.reserve(mirror_.capacity);
+        const std::size_t beyond = beyond_();
+        try {
+            lane_.compact([&](msrnn::Move move) {
+                if (moves.size() == last) throw Mood();
+                moves.emplace_back(move.from, move.to);
+            });
+        } catch (const Mood&) {
+            same(moves.size() == last, "what the owner throws comes out at once");
+            carry_out_(moves);
+            compare_();
+            ++outcome.carries_thrown;
+            return compact_(outcome, false);
+        }
         outcome.moves += moves.size();
         same(moves.size() == beyond, "compact moves the rows beyond size(), no others");
+        carry_out_(moves);
+        same(lane_.extent() == lane_.size(), "nothing is vacant after compact");
+    }
+    std::size_t beyond_() const {
+        std::size_t beyond = 0;
+        for (std::size_t slot = lane_.size(); slot < in_slot_.size(); ++slot) beyond += in_slot_[slot] != vacant;
+        return beyond;
+    }
+    void carry_out_(std::vector<std::pair<std::size_t, std::size_t>>& moves) {
+        const std::size_t n = lane_.size();
         while (!moves.empty()) {
             std::swap(moves[random_.below(moves.size())], moves.back());
             const auto [from, to] = moves.back();
@@ -303,25 +213,28 @@ private:
             for (std::size_t d = 0; d < head_dim_; ++d)
                 keys_[to * head_dim_ + d] = std::exchange(keys_[from * head_dim_ + d], nan);
         }
-        same(lane_.extent() == n, "nothing is vacant after compact");
     }
-
-    bool spared_(std::size_t which) const { return plan_.spares_ancient && mirror_.tokens[which].arrival < 64; }
 
     void reserve_() {
         if (mirror_.capacity >= 60) return;
-        mirror_.capacity += 1 + random_.below(3);
-        lane_.set_capacity(mirror_.capacity);
+        const std::size_t capacity = mirror_.capacity + 1 + random_.below(3);
+        attempt_([&] { lane_.set_capacity(capacity); });
+        mirror_.capacity = capacity;
         in_slot_.resize(mirror_.capacity, vacant);
         keys_.resize(mirror_.capacity * head_dim_, nan);
+        if (random_.one_in(2)) attempt_([&] { lane_.reserve(capacity); });
     }
 
     void reset_() {
         if (random_.one_in(2)) reserve_();
         lane_.reset();
+        forget_();
+    }
+    void forget_() {
         mirror_.tokens.clear();
         mirror_.seen = mirror_.evictions = 0;
         mirror_.rejected.clear();
+        prompt_end_ = 0;
         in_slot_.assign(in_slot_.size(), vacant);
     }
 
@@ -349,8 +262,43 @@ private:
         run(1 + random_.below(10), aside);
         outcome.steps += aside.steps;
         before.random_ = random_;
+        attempt_([&] { lane_ = before.lane_; });
+        before.lane_ = std::move(lane_);
         *this = before;
         compare_();
+    }
+
+    /// Moved from, a lane is empty and may be used; where it went it goes on.
+    void use_moved_from_(Outcome& outcome) {
+        compare_();
+        Pair other(*this);
+        if (random_.one_in(2)) {
+            other.lane_ = std::move(lane_);
+        } else {
+            msrnn::Lane<P, Stamp> taken(std::move(lane_));
+            other.lane_ = std::move(taken);
+        }
+        lane_.prompt(0);  // a lane that is moved from within a prompt has stayed in it
+        forget_();
+        compare_();
+        plan_.forks = false;
+        Outcome aside;
+        run(random_.below(6), aside);
+        other.random_ = random_;
+        *this = std::move(other);
+        compare_();
+        ++outcome.moved_from;
+    }
+
+    /// Enough tokens for narrow stamps to run out of numbers.
+    void for_a_while_(Outcome& outcome) {
+        if (mirror_.tokens.size() == mirror_.capacity) evict_(outcome);
+        for (std::size_t tokens = 20 + random_.below(120); tokens > 0 && mirror_.tokens.size() < mirror_.capacity;
+             --tokens) {
+            append_();
+            observe_weights_();
+            evict_(outcome);
+        }
     }
 
     /// Another lane, which may have seen other tokens, goes on where this one is.
@@ -362,69 +310,21 @@ private:
             const msrnn::Slot slot = other.append(msrnn::Position(-7));
             if (!other.pin(slot)) other.evict(slot);
         }
-        other.restore(record);
+        if (!troubled_ || !Trouble::survived(random_, [&] { other.restore(record); })) other.restore(record);
         same(same_record(other.record(), record), "a lane that goes on from a record has that record");
         lane_ = other;
+        if (prompt_end_ <= mirror_.seen) prompt_end_ = 0;
         compare_();
         ++outcome.records;
         outcome.vacant_records += record.extent() > record.size() + 1;
     }
-
-    /// The slot of each of the mirror's tokens.
-    std::vector<std::size_t> slots_() const {
-        std::vector<std::size_t> slots;
-        for (const auto& token : mirror_.tokens)
-            slots.push_back(static_cast<std::size_t>(std::find(in_slot_.begin(), in_slot_.end(), token.arrival) -
-                                                     in_slot_.begin()));
-        return slots;
-    }
-
-    void compare_() const {
-        same(lane_.size() == mirror_.tokens.size(), "size()");
-        same(lane_.seen() == mirror_.seen, "seen()");
-        same(lane_.evictions() == mirror_.evictions, "evictions()");
-        same(lane_.budget() == mirror_.budget, "budget()");
-        same(lane_.capacity() == mirror_.capacity, "capacity()");
-        const auto protection = mirror::protection(mirror_.settings, mirror_.budget);
-        same(lane_.protection().sinks == protection.sinks, "protection().sinks");
-        same(lane_.protection().recent == protection.recent, "protection().recent");
-        same(lane_.extent() >= lane_.size() && lane_.extent() <= lane_.capacity(), "size() <= extent() <= capacity()");
-        same(lane_.ratings().size() == lane_.extent(), "ratings() covers the extent");
-        for (std::size_t slot = 0; slot < in_slot_.size(); ++slot) {
-            const bool live = slot < lane_.extent() && lane_.live(msrnn::Slot(slot));
-            same(live == (in_slot_[slot] != vacant), "live()");
-            if (slot < lane_.extent() && !live)
-                same(!lane_.candidate(msrnn::Slot(slot)), "a vacant slot is no candidate");
-        }
-        const auto slots = slots_();
-        for (std::size_t t = 0; t < slots.size(); ++t) compare_(mirror_.tokens[t], msrnn::Slot(slots[t]));
-    }
-
-    void compare_(const mirror::Token& token, msrnn::Slot slot) const {
-        same(lane_.arrival(slot) == token.arrival, "arrival()");
-        same(lane_.position(slot).value() == token.position, "position()");
-        same(lane_.pinned(slot) == token.pinned, "pinned()");
-        same(lane_.candidate(slot) == mirror_.candidate(token), "candidate()");
-        same(same_rating(lane_.rating(slot), token.rating), "rating()");
-        same(same_rating(lane_.ratings()[slot], token.rating), "ratings()");
-    }
-
-    msrnn::Lane<P, Stamp> lane_;
-    std::size_t first_budget_;
-    mirror::Lane mirror_;
-    Plan plan_;
-    Random random_;
-    std::size_t query_heads_ = 1, head_dim_ = 1, weight_kind_ = 0;
-    std::int64_t position_ = 0;
-    std::vector<std::uint64_t> in_slot_;  // arrival of the token in each slot
-    std::vector<float> keys_;
 };
 
 /// One lane of random limits and `steps` operations, or fewer where a tape ends. False where the lane is refused.
 template <class Stamp, class P>
 bool run_one(Random& random, std::uint64_t steps, const P& policy, const mirror::Settings& settings, Plan plan,
              Outcome& outcome) {
-    const std::size_t budget = 1 + random.below(33);
+    const std::size_t budget = 1 + random.below(random.on_tape ? 9 : 33);
     const std::size_t capacity = random.one_of<std::size_t>({0, budget, budget + 1, budget + 1 + random.below(12)});
     const msrnn::Limits limits{.budget = budget, .capacity = capacity};
     const msrnn::LaneId id{.layer = random.below(3), .kv_head = random.below(3)};

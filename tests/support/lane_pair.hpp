@@ -1,0 +1,262 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <msrnn/decide.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/mirror.hpp"
+#include "support/mirrored.hpp"
+#include "support/random.hpp"
+#include "support/same_record.hpp"
+#include "support/trouble.hpp"
+
+/// A lane and its mirror, taken through the same random operations and compared.
+namespace differential {
+
+/// What one run has compared, and the first thing that differed, if anything did.
+struct Outcome {
+    std::uint64_t steps = 0, tokens = 0, refusals = 0;
+    std::uint64_t bulk = 0, moves = 0, refused_pins = 0;  // rarer things, to see that they happened
+    std::uint64_t records = 0, vacant_records = 0;        // gone on from, and those with several vacancies
+    std::uint64_t taken_back = 0;                         // tokens
+    std::uint64_t parts = 0, drafts = 0, moved_from = 0, carries_thrown = 0;
+    std::uint64_t ancient = 0;  // tokens among the first 64 of their lane that were alive at its end
+    std::string mismatch = {};
+};
+
+/// What a run may do besides appending, observing and evicting.
+struct Plan {
+    bool resets = true;           // now and then everything is forgotten
+    bool forks = true;            // now and then a copy goes its own way for a while, or is gone back to
+    bool spares_ancient = false;  // the first 64 tokens are not evicted by name, and pinned again at once: some stay
+    bool nans = false;            // weights and keys may be NaN: only where MSRNN_ASSERT is off
+    bool troubles = false;        // memory runs out and hooks throw, see Trouble
+    std::uint64_t pace = 1;       // operations between two comparisons
+    bool exact = false;           // weights and keys are multiples of 2^-10: sums do not depend on their order
+};
+
+inline std::size_t rows_of(msrnn::Limits limits) { return limits.capacity != 0 ? limits.capacity : limits.budget + 1; }
+inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
+
+/// What every operation is made of: a token comes, is observed, and others leave.
+template <class P, class Stamp>
+class LanePair {
+public:
+    LanePair(msrnn::Limits limits, const P& policy, msrnn::LaneId id, mirror::Settings settings, Plan plan,
+             Random random)
+        : lane_(limits, policy, id),
+          first_budget_(limits.budget),
+          mirror_{settings, limits.budget, rows_of(limits)},
+          plan_(plan),
+          random_(random) {
+        mirror_.settings.layer = id.layer;
+        mirror_.settings.kv_head = id.kv_head;
+        query_heads_ = random_.one_of<std::size_t>({1, 3, 4});
+        head_dim_ = 1 + random_.below(4);
+        weight_kind_ = random_.below(4);
+        in_slot_.assign(mirror_.capacity, vacant);
+        keys_.assign(mirror_.capacity * head_dim_, nan);
+    }
+
+protected:
+    static constexpr std::uint64_t vacant = std::numeric_limits<std::uint64_t>::max();
+    static constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+
+    /// Does it. Before that it perhaps fails in the middle: then the lane is as it was.
+    template <class Operation>
+    void attempt_(Operation operation) {
+        if (troubled_ && random_.one_in(2)) {
+            const msrnn::Lane<P, Stamp> before = lane_;
+            if (Trouble::survived(random_, operation)) return;
+            none(difference(lane_, before));
+            compare_();
+            if (random_.one_in(4)) lane_ = before;
+        }
+        operation();
+    }
+
+    void append_() {
+        const std::size_t extent = lane_.extent(), size = lane_.size();
+        const msrnn::Slot foreseen = lane_.next();
+        msrnn::Slot slot;
+        attempt_([&] { slot = lane_.append(msrnn::Position(position_)); });
+        same(slot == foreseen, "next() is the slot of the following append");
+        same(slot < in_slot_.size() && in_slot_[slot] == vacant, "append gives out a vacant slot");
+        same(lane_.extent() == (size < extent ? extent : extent + 1), "a waiting slot is used before a fresh one");
+        in_slot_[slot] = mirror_.seen;
+        mirror_.append(position_);
+        position_ += random_.one_of({1, 1, 1, 1, 0, 7, 1000, -3, -5000});
+        write_key_(slot);
+        observe_keys_();
+    }
+
+    void write_key_(std::size_t slot) {
+        Random numbers = random_.numbers();
+        const bool poisoned = plan_.nans && numbers.one_in(10);
+        for (std::size_t d = 0; d < head_dim_; ++d)
+            keys_[slot * head_dim_ + d] = poisoned ? nan : key_element_(numbers);
+    }
+
+    float key_element_(Random& numbers) const {
+        if (weight_kind_ < 2) return static_cast<float>(numbers.below(5)) - 2;
+        if (plan_.exact) return static_cast<float>(numbers.below(1025)) * 0x1p-10f - 0.5f;
+        return numbers.unit() - 0.5f;
+    }
+
+    std::span<const float> key_(std::size_t slot) const {
+        return std::span<const float>(keys_).subspan(slot * head_dim_, head_dim_);
+    }
+
+    /// Shown to every policy: one that does not read keys or values must not mind.
+    void observe_keys_() {
+        attempt_([this] { lane_.observe(msrnn::Keys{[this](msrnn::Slot slot) { return key_(slot); }}); });
+        if (mirror_.settings.method == mirror::Method::key_norm && observes_()) {
+            std::vector<std::vector<float>> keys;
+            for (const std::size_t slot : slots_()) keys.emplace_back(key_(slot).begin(), key_(slot).end());
+            mirror_.observe_keys(keys);
+        }
+        if (random_.one_in(4))
+            attempt_([this] { lane_.observe(msrnn::Values{[this](msrnn::Slot slot) { return key_(slot); }}); });
+    }
+
+    float weight_(Random& numbers) const {
+        if (plan_.nans && numbers.one_in(20)) return nan;
+        if (weight_kind_ == 0) return 0.25f;
+        if (plan_.exact) return static_cast<float>(numbers.below(weight_kind_ == 1 ? 5 : 1025)) * 0x1p-10f;
+        if (weight_kind_ == 1) return numbers.one_of({0.0f, -0.0f, 0.125f, 0.25f, 0.375f, 1e-40f});
+        if (weight_kind_ == 2) return numbers.unit();
+        return numbers.one_in(2) ? numbers.unit() : static_cast<float>(numbers.below(3)) / 3.0f;
+    }
+
+    /// Rows of a stride at least as long as the extent; columns of vacant slots and the padding hold garbage.
+    void observe_weights_() {
+        const std::size_t extent = lane_.extent();
+        const std::size_t stride = extent + (random_.one_in(2) ? random_.below(5) : 0);
+        std::vector<float> weights(query_heads_ * stride);
+        Random numbers = random_.numbers();
+        for (float& weight : weights) weight = numbers.one_of({nan, -1e30f, 1e30f, 0.0f});
+        std::vector<std::vector<float>> rows(query_heads_);
+        const auto slots = slots_();
+        for (std::size_t h = 0; h < query_heads_; ++h)
+            for (const std::size_t slot : slots) {
+                rows[h].push_back(weight_(numbers));
+                weights[h * stride + slot] = rows[h].back();
+            }
+        show_(weights, stride);
+        if (observes_()) mirror_.observe_weights(rows);
+    }
+
+    /// By a pointer, by a span, or in parts of some heads each, which lie in memory of their own.
+    void show_(const std::vector<float>& weights, std::size_t stride) {
+        const std::size_t extent = lane_.extent(), way = random_.below(3);
+        if (way == 0 && stride == extent) return attempt_([&] { lane_.observe(std::span<const float>(weights)); });
+        if (way < 2) return attempt_([&] { lane_.observe(weights.data(), query_heads_, stride); });
+        msrnn::Parts parts, few;
+        parts.start(extent);
+        for (std::size_t head = 0, heads; head < query_heads_; head += heads) {
+            heads = 1 + random_.below(query_heads_ - head);
+            const auto first = weights.begin() + static_cast<std::ptrdiff_t>(head * stride);
+            const std::vector<float> own(first, first + static_cast<std::ptrdiff_t>(heads * stride));
+            const msrnn::Attention part{.weights = own.data(), .query_heads = heads, .slots = extent, .stride = stride};
+            few.start(extent);
+            few.add(part);
+            parts.add(plan_.exact && random_.one_in(2) ? few.whole() : part);
+        }
+        attempt_([&] { lane_.observe(parts.whole()); });
+    }
+    /// Whether the newest token is observed: in a prompt only the last ones are.
+    bool observes_() const { return prompt_end_ <= mirror_.seen || prompt_end_ - mirror_.seen < lane_.needs().rows; }
+
+    void evict_(Outcome& outcome) {
+        std::span<const msrnn::Slot> chosen;
+        attempt_([&] { chosen = lane_.evict(); });
+        const std::vector<msrnn::Slot> victims(chosen.begin(), chosen.end());
+        const auto expected = mirror_.evict();
+        same(victims.size() == expected.size(), "the number of victims");
+        for (std::size_t v = 0; v < victims.size(); ++v) {
+            same(in_slot_[victims[v]] == expected[v].arrival, "the victims, weakest first");
+            same(lane_.position(victims[v]).value() == expected[v].position, "a victim's position stays readable");
+            same(lane_.arrival(victims[v]) == expected[v].arrival, "a victim's arrival stays readable");
+            in_slot_[victims[v]] = vacant;
+        }
+        outcome.bulk += victims.size() > 1;
+        same(lane_.victims().size() == victims.size(), "victims() are those of the last evict()");
+        same(lane_.size() <= lane_.budget(), "evict() reaches the budget");
+    }
+
+    void evict_by_name_() {
+        if (mirror_.tokens.empty()) return;
+        const std::size_t which = random_.below(mirror_.tokens.size());
+        if (!spared_(which)) evict_by_name_(which);
+    }
+    void evict_by_name_(std::size_t which) {
+        const std::size_t slot = slots_()[which];
+        attempt_([&] { lane_.evict(msrnn::Slot(slot)); });
+        const std::uint64_t seen = mirror_.seen;
+        mirror_.reject(which);
+        if (mirror_.seen != seen && prompt_end_ <= seen) prompt_end_ = 0;
+        in_slot_[slot] = vacant;
+    }
+
+    /// The slot of each of the mirror's tokens.
+    std::vector<std::size_t> slots_() const {
+        std::vector<std::size_t> slots;
+        for (const auto& token : mirror_.tokens)
+            slots.push_back(static_cast<std::size_t>(std::find(in_slot_.begin(), in_slot_.end(), token.arrival) -
+                                                     in_slot_.begin()));
+        return slots;
+    }
+
+    void compare_() const {
+        same(lane_.size() == mirror_.tokens.size(), "size()");
+        same(lane_.seen() == mirror_.seen, "seen()");
+        same(lane_.evictions() == mirror_.evictions, "evictions()");
+        same(lane_.budget() == mirror_.budget, "budget()");
+        same(lane_.capacity() == mirror_.capacity, "capacity()");
+        const auto protection = mirror::protection(mirror_.settings, mirror_.budget);
+        same(lane_.protection().sinks == protection.sinks, "protection().sinks");
+        same(lane_.protection().recent == protection.recent, "protection().recent");
+        same(lane_.extent() >= lane_.size() && lane_.extent() <= lane_.capacity(), "size() <= extent() <= capacity()");
+        same(lane_.ratings().size() == lane_.extent(), "ratings() covers the extent");
+        same(lane_.observes() == observes_(), "observes()");
+        for (std::size_t slot = 0; slot < in_slot_.size(); ++slot) {
+            const bool live = slot < lane_.extent() && lane_.live(msrnn::Slot(slot));
+            same(live == (in_slot_[slot] != vacant), "live()");
+            if (slot < lane_.extent() && !live)
+                same(!lane_.candidate(msrnn::Slot(slot)), "a vacant slot is no candidate");
+        }
+        const auto slots = slots_();
+        for (std::size_t t = 0; t < slots.size(); ++t) compare_(mirror_.tokens[t], msrnn::Slot(slots[t]));
+    }
+
+    void compare_(const mirror::Token& token, msrnn::Slot slot) const {
+        same(lane_.arrival(slot) == token.arrival, "arrival()");
+        same(lane_.position(slot).value() == token.position, "position()");
+        same(lane_.pinned(slot) == token.pinned, "pinned()");
+        same(lane_.candidate(slot) == mirror_.candidate(token), "candidate()");
+        same(same_rating(lane_.rating(slot), token.rating), "rating()");
+        same(same_rating(lane_.ratings()[slot], token.rating), "ratings()");
+    }
+
+    bool spared_(std::size_t which) const { return plan_.spares_ancient && mirror_.tokens[which].arrival < 64; }
+
+    msrnn::Lane<P, Stamp> lane_;
+    std::size_t first_budget_;
+    mirror::Lane mirror_;
+    Plan plan_;
+    Random random_;
+    std::size_t query_heads_ = 1, head_dim_ = 1, weight_kind_ = 0;
+    std::int64_t position_ = 0;
+    std::uint64_t prompt_end_ = 0;        // tokens that will have been seen at the end of the prompt
+    bool troubled_ = false;               // the present operation may fail at first
+    std::vector<std::uint64_t> in_slot_;  // arrival of the token in each slot
+    std::vector<float> keys_;
+};
+
+}  // namespace differential
