@@ -86,6 +86,19 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
              const std::size_t parents[] = {1, 1, 0};
              reorder(beams, parents);
          }},
+        {"reorder, the beam of which another beam is made",
+         [](Subject& state) {
+             std::vector<Subject> beams(3, state);
+             steps(beams[0], 2, 604);
+             steps(beams[1], 70, 605);
+             std::swap(beams[2], state);
+             struct Back {
+                 Subject &beam, &state;
+                 ~Back() { std::swap(beam, state); }
+             } back{beams[2], state};
+             const std::size_t parents[] = {1, 1, 0};
+             reorder(beams, parents);
+         }},
         {"rollback", [](Subject& state) { static_cast<void>(state.rollback(state.reversible())); }},
         {"reset", [](Subject& state) { state.reset(); }},
     };
