@@ -1,4 +1,4 @@
-// An engine that owns its K/V memory: the lane says which row a token gets and which token leaves. No Eigen.
+// An engine that owns its K/V memory: the lane says which row a token gets and which token is evicted. No Eigen.
 #include <cmath>
 #include <cstdio>
 #include <msrnn/decide.hpp>
@@ -25,7 +25,7 @@ int main() {
         lane.observe(weights.data(), /* query heads */ 1, /* stride */ lane.capacity());
         for (const msrnn::Slot victim : lane.evict())  // the next append() reuses its row: nothing moves
             if (position >= 997)
-                std::printf("position %lld leaves\n", static_cast<long long>(lane.position(victim).value()));
+                std::printf("position %lld is evicted\n", static_cast<long long>(lane.position(victim).value()));
     }
     return lane.size() == budget ? 0 : 1;
 }

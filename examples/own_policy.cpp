@@ -1,4 +1,4 @@
-// A policy of one's own: rate every slot, and the lowest unprotected one leaves.
+// A policy of one's own: rate every slot, and the lowest unprotected one is evicted.
 #include <cstdio>
 #include <msrnn/decide.hpp>
 #include <vector>

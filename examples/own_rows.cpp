@@ -1,11 +1,11 @@
-// An engine that keeps its rows as [token][kv_heads][head_dim] and lets the library attend to them where they lie.
+// An engine that keeps its rows as [token][kv_heads][head_dim] and lets the library attend to them where they are.
 #include <cmath>
 #include <msrnn/msrnn.hpp>
 #include <vector>
 
 int main() {
     constexpr std::size_t budget = 64, kv_heads = 2, group = 4, head_dim = 16, width = kv_heads * head_dim;
-    msrnn::Lane<msrnn::Tova> lane(budget);  // one for the layer: all its heads drop the same token
+    msrnn::Lane<msrnn::Tova> lane(budget);  // one for the layer: all its heads evict the same token
     std::vector<Eigen::bfloat16> keys(lane.capacity() * width), values(keys.size());
     std::vector<float> queries(group * width, 0.1f), out(queries.size()), weights(kv_heads * group * lane.capacity());
 

@@ -1,4 +1,4 @@
-// A decoder that owns no cache: the state stores keys and values, attends, and lets the policy drop one token a step.
+// A decoder that owns no cache: the state stores keys and values, attends, and lets the policy evict one a step.
 #include <cstdio>
 #include <msrnn/msrnn.hpp>
 
@@ -14,7 +14,7 @@ int main() {
         }
 
     const msrnn::Lane<msrnn::Tova>& lane = state.lane(/* layer */ 1, /* kv_head */ 0);
-    std::printf("%llu tokens seen, %zu kept, %llu dropped, %zu bytes\n", static_cast<unsigned long long>(lane.seen()),
+    std::printf("%llu tokens seen, %zu kept, %llu evicted, %zu bytes\n", static_cast<unsigned long long>(lane.seen()),
                 lane.size(), static_cast<unsigned long long>(lane.evictions()), state.bytes());
     return lane.size() == 64 ? 0 : 1;
 }

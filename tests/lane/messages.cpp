@@ -22,7 +22,7 @@ TEST_CASE("settings that make no sense are refused in a sentence with the settin
     CHECK(validate(Window{}, {.budget = unbounded}) ==
           "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist");
     CHECK(validate(DecayedAttention{.decay = -0.5f}, {.budget = 8}) ==
-          "msrnn: decay is -0.500000; it must lie between 0 and 1");
+          "msrnn: decay is -0.5; it must lie between 0 and 1");
     CHECK_FALSE(validate(DecayedAttention{.decay = std::numeric_limits<float>::quiet_NaN()}, {.budget = 8}).empty());
     CHECK(thrown_by([] { Lane<Window, std::int8_t> lane(100); }) ==
           "msrnn: capacity 101 is more than the 63 rows a lane can number; give a smaller budget or capacity");

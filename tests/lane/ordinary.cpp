@@ -135,6 +135,26 @@ TEST_CASE("drafts that are rejected, in whatever order, have never come") {
     }
 }
 
+TEST_CASE("a record between two rejected drafts goes on as the lane does") {
+    Lane<H2O> lane({.budget = 8, .capacity = 16});
+    Random random{4};
+    for (int t = 0; t < 20; ++t) step(lane, t, random);
+    const Arrival seen = lane.seen();
+    const Slot first = lane.append(-1), second = lane.append(-1);
+    lane.evict(first);
+    Lane<H2O> other({.budget = 8, .capacity = 16});
+    other.restore(lane.record());
+    for (auto* one : {&lane, &other}) {
+        one->evict(second);
+        CHECK(one->seen() == seen);
+    }
+    LaneRecord damaged = lane.record();
+    damaged.rejected.push_back(seen);
+    CHECK(lane.misfit(damaged, 16).find("which is live or has not come") != std::string::npos);
+    damaged.rejected.back() = lane.arrival(by_arrival::slots(lane)[0]);
+    CHECK(lane.misfit(damaged, 16).find("which is live or has not come") != std::string::npos);
+}
+
 TEST_CASE("a token that is evicted by name does not shrink the recent window") {
     Lane<H2O> lane({.budget = 8, .capacity = 16}, H2O{.recent = 4});
     Random random{1};

@@ -365,7 +365,6 @@ private:
         other.restore(record);
         same(same_record(other.record(), record), "a lane that goes on from a record has that record");
         lane_ = other;
-        mirror_.rejected.clear();
         compare_();
         ++outcome.records;
         outcome.vacant_records += record.extent() > record.size() + 1;

@@ -21,9 +21,10 @@ namespace msrnn::inline MSRNN_ABI {
 struct LaneRecord {
     std::size_t budget = 0;
     Arrival seen = 0;
-    Needs shown;             ///< what the policy was shown since the newest token came
-    std::size_t rows = 0;    ///< query tokens observed since the last choice
-    std::size_t prompt = 0;  ///< tokens of a prompt that are still to come
+    Needs shown;                  ///< what the policy was shown since the newest token came
+    std::size_t rows = 0;         ///< query tokens observed since the last choice
+    std::size_t prompt = 0;       ///< tokens of a prompt that are still to come
+    OwnVector<Arrival> rejected;  ///< of tokens evicted by name since the newest came
     OwnVector<Position> positions;
     OwnVector<std::int64_t> arrivals;  ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
     OwnVector<std::uint8_t> pinned;    ///< 1 where pinned
@@ -68,6 +69,11 @@ std::string broken(const Record& record, std::size_t columns) {
             return "msrnn: a lane's record has a slot of arrival " + text(arrival) + " among " + text(vacancies) +
                    " vacancies and " + text(record.seen) + " tokens seen; it is damaged";
     }
+    for (const Arrival arrival : record.rejected)
+        if (arrival >= record.seen ||
+            std::binary_search(sorted.begin(), sorted.end(), static_cast<std::int64_t>(arrival)))
+            return "msrnn: a lane's record has rejected arrival " + text(arrival) +
+                   ", which is live or has not come; it is damaged";
     for (std::size_t slot = 0; slot < extent; ++slot)
         if (record.pinned[slot] > (record.arrivals[slot] >= 0))
             return "msrnn: slot " + text(slot) + " of a lane's record has " + text(int{record.pinned[slot]}) +

@@ -59,7 +59,7 @@ public:
     void make_room_for(const TokenTable& other) {
         slots_.make_room_for(other.slots_);
         vacant_.make_room_for(other.vacant_);
-        rejected_.make_room_for(other.rejected_);
+        rejected_.reserve(other.rejected_.size());
         victims_.make_room_for(other.victims_);
     }
 
@@ -82,7 +82,6 @@ public:
         if (slots <= room) return;
         const std::size_t grown = (std::max)(slots, (std::min)(2 * room, capacity_));
         vacant_.reserve(grown);
-        rejected_.reserve(grown);
         victims_.reserve(grown);
         slots_.grow(grown, no_stamp);
     }
@@ -94,7 +93,6 @@ public:
         for (const Slot victim : victims()) records = (std::max)(records, victim + std::size_t{1});
         slots_.shrink(capacity, records);
         vacant_.shrink(capacity);
-        rejected_.shrink(capacity);
         victims_.shrink(capacity);
     }
     /// The victims of the choice before are listed no more; what was kept of many is given back.
@@ -146,10 +144,10 @@ public:
     }
     /// Drops a token by name. The newest ones that were dropped so, since the last append, have never come.
     void reject(Slot slot) {
+        rejected_.push_back(arrival(slot));
         forget_victims();
         drop(slot);
-        rejected_.add(slot);
-        while (counts_.seen > 0 && is_rejected(counts_.seen - 1)) {
+        while (std::ranges::find(rejected_, counts_.seen - 1) != rejected_.end()) {
             --counts_.seen;
             --counts_.evictions;
         }
@@ -217,7 +215,7 @@ public:
     void compact(Carry& carry) {
         const std::size_t live_slots = size();
         const std::span<Slot> holes = vacant_.slots();
-        detail::VictimNames names(victims_.slots(), rejected_.slots(), vacant_.rest().first(live_slots));
+        detail::VictimNames names(victims_.slots(), vacant_.rest().first(live_slots));
         std::sort(holes.begin(), holes.end());
         std::size_t from = counts_.extent;
         for (std::size_t i = 0; i < holes.size() && holes[i] < live_slots; ++i) {
@@ -252,6 +250,7 @@ public:
 
     void write(LaneRecord& record) const {
         record.seen = counts_.seen;
+        record.rejected = rejected_;
         slots_.write(record, counts_.extent);
         for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
         const std::span<const Slot> holes = vacant_.slots();
@@ -262,7 +261,9 @@ public:
     void read(const LaneRecord& record) {
         const std::size_t vacancies = record.extent() - record.size();
         reserve(record.extent());
+        rejected_.reserve(record.rejected.size());
         reset();
+        rejected_ = record.rejected;
         counts_.extent = record.extent();
         counts_.seen = record.seen;
         counts_.evictions = record.seen - record.size();
@@ -278,18 +279,17 @@ public:
         }
     }
 
-    std::size_t bytes() const { return slots_.bytes() + vacant_.bytes() + rejected_.bytes() + victims_.bytes(); }
+    std::size_t bytes() const {
+        return slots_.bytes() + vacant_.bytes() + rejected_.size() * sizeof(Arrival) + victims_.bytes();
+    }
 
 protected:
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
 
-    bool is_rejected(Arrival arrived) const {
-        return std::ranges::any_of(rejected_.slots(), [&](Slot slot) { return arrival(slot) == arrived; });
-    }
     std::size_t capacity_;
     SlotColumns<Stamp> slots_;
-    SlotList vacant_;    // a stack
-    SlotList rejected_;  // since the last append
+    SlotList vacant_;              // a stack
+    OwnVector<Arrival> rejected_;  // of tokens that were evicted by name since the last append
     SlotList victims_;
     Counts counts_;
 };

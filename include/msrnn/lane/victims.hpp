@@ -15,21 +15,19 @@ namespace msrnn::inline MSRNN_ABI::detail {
 class VictimNames {
 public:
     /// `names` has room for the slots that may be filled.
-    VictimNames(std::span<Slot> victims, std::span<Slot> rejected, std::span<Slot> names)
-        : victims_(victims), rejected_(rejected), names_(names) {
+    VictimNames(std::span<Slot> victims, std::span<Slot> names) : victims_(victims), names_(names) {
         for (std::size_t slot = 0; slot < names_.size(); ++slot) names_[slot] = Slot(slot);
     }
     VictimNames(const VictimNames&) = delete;
     VictimNames& operator=(const VictimNames&) = delete;
     ~VictimNames() {
-        for (const std::span<Slot> gone : {victims_, rejected_})
-            for (Slot& slot : gone)
-                if (slot < names_.size()) slot = names_[slot];
+        for (Slot& victim : victims_)
+            if (victim < names_.size()) victim = names_[victim];
     }
     void follow(Move move) { names_[move.to] = move.from; }
 
 private:
-    std::span<Slot> victims_, rejected_, names_;
+    std::span<Slot> victims_, names_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI::detail
