@@ -40,8 +40,9 @@ test_of() { raw_test_of "$1" | sed 's/[],[\\"]/\\&/g; s/.*/&,& - */'; }
 # compile INCLUDE FILE PROGRAM: one file of tests against these headers, asserts on as in decide_tests.
 compile() {
     beside=$(dirname "$2")/failing.cpp
-    [ -f "$beside" ] || beside=
-    $cxx -std=c++20 -O0 -include first.hpp -I "$1" -I tests $eigen "$2" $beside $main -o "$3" >"$3.log" 2>&1
+    level=-O1  # for what takes long
+    [ -f "$beside" ] || beside= level=-O0
+    $cxx -std=c++20 $level -include first.hpp -I "$1" -I tests $eigen "$2" $beside $main -o "$3" >"$3.log" 2>&1
 }
 
 # ask SCRIPT INCLUDE: runs a script with the arguments that its second line names.

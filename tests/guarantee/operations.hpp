@@ -14,6 +14,13 @@ struct Operation {
     std::function<void(State&)> on;
 };
 
+/// A slot that holds a token: this one or the next.
+template <class Lane>
+msrnn::Slot live_slot(const Lane& lane, std::size_t from) {
+    while (!lane.live(msrnn::Slot(from))) ++from;
+    return msrnn::Slot(from);
+}
+
 /// Every public operation of a state that allocates or calls what may throw.
 template <class P, class S>
 std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
@@ -55,8 +62,8 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
          }},
         {"set_budget to less", [](Subject& state) { state.set_budget(1, 1, 6); }},
         {"set_budget to more", [](Subject& state) { state.set_budget(0, 0, 90); }},
-        {"evict by name", [](Subject& state) { state.evict(0, 1, Slot(2)); }},
-        {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, Slot(1))); }},
+        {"evict by name", [](Subject& state) { state.evict(0, 1, live_slot(state.lane(0, 1), 2)); }},
+        {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, live_slot(state.lane(1, 0), 1))); }},
         {"restore",
          [](Subject& state) {
              Subject other = state;
