@@ -14,18 +14,14 @@ struct Operation {
     std::function<void(State&)> on;
 };
 
-/// A slot that holds a token: this one or the next.
-template <class Lane>
-msrnn::Slot live_slot(const Lane& lane, std::size_t from) {
-    while (!lane.live(msrnn::Slot(from))) ++from;
-    return msrnn::Slot(from);
-}
-
-/// Every public operation of a state that allocates or calls what may throw.
+/// Every public operation of a state that allocates or calls what may throw. What they need beside it is made before.
 template <class P, class S>
-std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
+std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msrnn::State<P, S>& before) {
     using namespace msrnn;
     using Subject = State<P, S>;
+    Subject later = before, grown = before;
+    steps(later, 3, 600);
+    steps(grown, 70, 601);
     const SnapKV snap{.window = 3, .scope = scope_of(policy)};
     return {
         {"step", [](Subject& state) { steps(state, 1, 500); }},
@@ -62,29 +58,20 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
          }},
         {"set_budget to less", [](Subject& state) { state.set_budget(1, 1, 6); }},
         {"set_budget to more", [](Subject& state) { state.set_budget(0, 0, 90); }},
-        {"evict by name", [](Subject& state) { state.evict(0, 1, live_slot(state.lane(0, 1), 2)); }},
-        {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, live_slot(state.lane(1, 0), 1))); }},
+        {"evict by name", [](Subject& state) { state.evict(0, 1, Slot(state.lane(0, 1).live(Slot(2)) ? 2 : 3)); }},
+        {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, Slot(1))); }},
         {"restore",
-         [](Subject& state) {
-             Subject other = state;
-             steps(other, 3, 600);
+         [later](Subject& state) {
              std::vector<LaneRecord> records;
-             for (const auto& lane : other.lanes()) records.push_back(lane.record());
-             std::vector<HeadRows<S>> rows(other.rows().begin(), other.rows().end());
+             for (const auto& lane : later.lanes()) records.push_back(lane.record());
+             std::vector<HeadRows<S>> rows(later.rows().begin(), later.rows().end());
              state.restore(records, std::move(rows));
          }},
         {"copy", [](Subject& state) { Subject copy(state); }},
-        {"assignment",
-         [](Subject& state) {
-             Subject other = state;
-             steps(other, 70, 601);
-             state = other;
-         }},
+        {"assignment", [grown](Subject& state) { state = grown; }},
         {"reorder",
-         [](Subject& state) {
-             std::vector<Subject> beams(3, state);
-             steps(beams[1], 70, 602);
-             steps(beams[2], 2, 603);
+         [grown, later](Subject& state) {
+             std::vector<Subject> beams{later, grown, later};
              std::swap(beams[0], state);
              struct Back {  // whatever happens, the subject is the first beam
                  Subject &beam, &state;
@@ -93,11 +80,9 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy) {
              const std::size_t parents[] = {1, 1, 0};
              reorder(beams, parents);
          }},
-        {"reorder, the beam of which another beam is made",
-         [](Subject& state) {
-             std::vector<Subject> beams(3, state);
-             steps(beams[0], 2, 604);
-             steps(beams[1], 70, 605);
+        {"reorder, the beam below another",
+         [grown, later](Subject& state) {
+             std::vector<Subject> beams{later, grown, later};
              std::swap(beams[2], state);
              struct Back {
                  Subject &beam, &state;

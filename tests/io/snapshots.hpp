@@ -97,7 +97,7 @@ Picture picture_of(const msrnn::State<P, Scalar>& state) {
             const msrnn::Slot slot(s);
             add(lane.position(slot).value());
             add(lane.live(slot) ? lane.arrival(slot) : msrnn::no_arrival);
-            add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
+            if (lane.live(slot)) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
             for (const bool is : {lane.live(slot), lane.pinned(slot), lane.candidate(slot)}) add(is);
         }
         for (const float number : record.columns) add(std::bit_cast<std::uint32_t>(number));

@@ -49,7 +49,7 @@ std::vector<std::uint64_t> picture_of(const Lane& lane) {
         const Slot slot(s);
         add(lane.position(slot).value());
         add(lane.live(slot) ? lane.arrival(slot) : no_arrival);
-        add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
+        if (lane.live(slot)) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
         for (const bool is : {lane.live(slot), lane.pinned(slot), lane.candidate(slot)}) add(is);
     }
     return picture;

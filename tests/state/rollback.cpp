@@ -51,8 +51,11 @@ std::string difference(const State<P, S>& a, const State<P, S>& b) {
             const Lane<P>&one = a.lane(layer, h), &other = b.lane(layer, h);
             if (!same_record(one.record(), other.record())) return "record()";
             if (one.evictions() != other.evictions()) return "evictions()";
-            if (one.victims().size() != other.victims().size()) return "the number of victims";
-            if (!std::ranges::equal(one.victims(), other.victims())) return "victims()";
+            // What a smaller budget or a prompt evicted is forgotten with the next step, also when that is undone.
+            const bool forgotten = one.victims().empty() && std::ranges::any_of(other.victims(), [&](Slot victim) {
+                                       return victim >= other.extent();
+                                   });
+            if (!forgotten && !std::ranges::equal(one.victims(), other.victims())) return "victims()";
             if (one.next() != other.next()) return "next()";
             for (std::size_t slot = 0; slot < one.extent(); ++slot)
                 if (one.candidate(Slot(slot)) != other.candidate(Slot(slot))) return "candidate()";
@@ -526,7 +529,7 @@ TEST_CASE("what is refused does not cut the history") {
     keeps([&] { CHECK_THROWS_AS(state.set_budget(1, 1, 2), std::invalid_argument); });
     keeps([&] { CHECK_THROWS_AS(state.prefill(0, 20, two, keys, keys, out, {.chunk = 0}), std::invalid_argument); });
     keeps([&] {
-        CHECK_THROWS_AS(state.prefill(0, 20, two, keys, keys, out, Prefill::one_shot(), Window{}),
+        CHECK_THROWS_AS(state.prefill(0, 20, two, keys, keys, out, Prefill::one_shot(), SnapKV{.window = 1000}),
                         std::invalid_argument);
     });
     keeps([&] { state.prefill(0, 20, none, none, none, no_out); });
@@ -652,7 +655,7 @@ TEMPLATE_TEST_CASE("a depth costs so many copies of the ratings and of one token
         const State<AnyPolicy, TestType> without = with(0);
         const std::size_t one = bytes_of_one_entry(without);
         CAPTURE(name);
-        const std::size_t bookkeeping = 128 * without.lanes().size();
+        const std::size_t bookkeeping = 160 * without.lanes().size();
         const std::size_t seven = with(9).bytes() - with(2).bytes();
         CHECK(seven > 7 * one);
         CHECK(seven <= 7 * (one + bookkeeping));

@@ -151,6 +151,7 @@ public:
             --counts_.seen;
             --counts_.evictions;
         }
+        std::erase_if(rejected_, [this](Arrival gone) { return gone >= counts_.seen; });
         counts_.youngest_gone = (std::min)(counts_.youngest_gone, counts_.seen);
         for (std::size_t at = 0; at < counts_.extent; ++at)
             if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);

@@ -16,7 +16,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// The undo buffer of one lane: for each of the last `depth` steps, the ratings and columns before it and the key and
 /// value rows that its token overwrote. A ring; a step allocates nothing, unless the lane grows.
 ///
-/// bytes() = (depth + 1) * (slots * (1 + columns) floats + heads of the lane * 2 rows + 128). A step copies one such
+/// bytes() = (depth + 1) * (slots * (1 + columns) floats + heads of the lane * 2 rows + 160). A step copies one such
 /// entry.
 template <class P, StoredScalar Scalar>
 class History {

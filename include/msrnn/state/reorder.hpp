@@ -31,7 +31,7 @@ struct Reordering {
         for (std::size_t child = 0; child < beams.size(); ++child) {
             if (parent[child] != beam || on_cycle(child)) continue;
             fill_below(child);
-            if (spare[child].empty())
+            if (spare.empty() || spare[child].empty())
                 beams[child].assign(beams[beam]);
             else
                 std::swap(beams[child], spare[child].front());
@@ -44,8 +44,10 @@ struct Reordering {
             if (on_cycle(child)) continue;
             if (beams[child].is_like(taken))
                 beams[child].make_room_for(taken);
-            else
+            else {
+                spare.resize(beams.size());
                 spare[child].push_back(taken);
+            }
         }
     }
     void rotate(std::size_t first) {
@@ -77,7 +79,6 @@ void reorder(std::span<State<P, Scalar>> beams, std::span<const std::size_t> par
             detail::refuse("msrnn: a beam's parent is " + detail::text(p) + " of " + detail::text(beams.size()) +
                            " beams; they are counted from 0");
     detail::Reordering<State<P, Scalar>> reordering{beams, parent};
-    reordering.spare.resize(beams.size());
     reordering.make_room();
     for (std::size_t beam = 0; beam < beams.size(); ++beam)
         if (reordering.on_cycle(beam)) reordering.fill_below(beam);
