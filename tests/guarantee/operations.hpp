@@ -80,6 +80,17 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msr
              const std::size_t parents[] = {1, 1, 0};
              reorder(beams, parents);
          }},
+        {"reorder, the beam below another",
+         [grown, later](Subject& state) {
+             std::vector<Subject> beams{later, grown, later};
+             std::swap(beams[2], state);
+             struct Back {
+                 Subject &beam, &state;
+                 ~Back() { std::swap(beam, state); }
+             } back{beams[2], state};
+             const std::size_t parents[] = {1, 1, 0};
+             reorder(beams, parents);
+         }},
         {"rollback", [](Subject& state) { static_cast<void>(state.rollback(state.reversible())); }},
         {"reset", [](Subject& state) { state.reset(); }},
     };

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/policies.hpp"
 #include "support/random.hpp"
+#include "support/same_record.hpp"
 
 using namespace msrnn;
 
@@ -27,6 +28,23 @@ void step(Lane& lane, std::int64_t position, Random& random) {
 
 struct Final final {
     void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
+};
+
+/// Throws in the middle of a hook when it is told to.
+struct Nervous {
+    static inline bool throws = false;
+
+    std::size_t columns() const { return 1; }
+    void observe(const Attention& seen, Ratings rating) const {
+        seen.sum_into(rating.column(0), 1);
+        if (throws) throw std::runtime_error("observe() throws");
+    }
+    void rate(Ratings rating) const {
+        for (std::size_t slot = 0; slot < rating.size(); ++slot) {
+            rating[slot] = rating.column(0)[slot]++;
+            if (throws && slot == 2) throw std::runtime_error("rate() throws");
+        }
+    }
 };
 
 }  // namespace
@@ -222,5 +240,29 @@ TEST_CASE("a move that throws leaves a valid lane, and compact goes on") {
         REQUIRE(lane.extent() == lane.size());
         REQUIRE(by_arrival::kept(lane) == kept);
         agree();
+    }
+}
+
+TEST_CASE("a hook that throws leaves the lane as it was") {
+    Random random{4};
+    Lane<Nervous> lane(6);
+    for (int t = 0; t < 40; ++t) {
+        lane.append(t);
+        std::vector<float> weights(lane.extent());
+        for (float& weight : weights) weight = random.unit();
+        const LaneRecord came = lane.record();
+        Nervous::throws = true;
+        CHECK_THROWS_AS(lane.observe(weights), std::runtime_error);
+        REQUIRE(same_record(lane.record(), came));
+        Nervous::throws = false;
+        lane.observe(weights);
+        if (lane.size() > 6) {
+            const LaneRecord observed = lane.record();
+            Nervous::throws = true;
+            CHECK_THROWS_AS(lane.evict(), std::runtime_error);
+            REQUIRE(same_record(lane.record(), observed));
+            Nervous::throws = false;
+        }
+        lane.evict();
     }
 }

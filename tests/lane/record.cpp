@@ -409,3 +409,17 @@ TEST_CASE("a lane restored after two thousand million tokens, or 2^53, decides a
     ancient += go_far(Protect<Tova>{.policy = {}, .extra = {.sinks = 2, .recent = 3}});
     CHECK(ancient > 100);
 }
+
+TEST_CASE("a restored lane's recent window counts live tokens") {
+    Lane<Protect<Window>> lane({.budget = 8, .capacity = 12}, {.policy = {}, .extra = {.recent = 4}});
+    for (int t = 0; t < 20; ++t) {
+        lane.append(t);
+        lane.evict();
+    }
+    for (const std::int64_t position : {18, 16}) lane.evict(by_arrival::slot_at(lane, position));
+    Lane<Protect<Window>> fresh({.budget = 8, .capacity = 12}, lane.policy());
+    fresh.restore(lane.record());
+    for (const Slot slot : by_arrival::slots(lane)) CHECK(fresh.candidate(slot) == lane.candidate(slot));
+    CHECK(fresh.candidate(by_arrival::slot_at(fresh, 13)));
+    CHECK_FALSE(fresh.candidate(by_arrival::slot_at(fresh, 14)));
+}

@@ -48,6 +48,13 @@ struct Refusal {
     }
 };
 
+/// Writes down how many rows it observed for each choice.
+struct Attentive {
+    static inline std::vector<std::size_t> rows_at_choice = {};
+    void observe(const msrnn::Attention&, msrnn::Ratings) const {}
+    void rate(msrnn::Ratings rating) const { rows_at_choice.push_back(rating.rows); }
+};
+
 /// Says nothing at all.
 struct Silent {
     static constexpr const char* name = "silent";
@@ -154,4 +161,22 @@ TEST_CASE("a policy that says nothing protects the newest and drops the oldest")
     CHECK(kept(lane) == std::vector<std::int64_t>{11});
     CHECK_FALSE(lane.candidate(lane.append(12)));
     CHECK(msrnn::scope_of(Silent{}) == msrnn::Scope::kv_head);
+}
+
+TEST_CASE("a policy is told of the newest token that is left when a draft was rejected") {
+    msrnn::Lane<Refusal> lane({.budget = 2, .capacity = 4});
+    for (int t = 0; t < 4; ++t) lane.append(t);
+    lane.evict(msrnn::Slot(3));
+    lane.evict();
+    CHECK(kept(lane) == std::vector<std::int64_t>{0, 1});
+}
+
+TEST_CASE("a policy is told how many rows it observed since the last choice") {
+    msrnn::Lane<Attentive> lane(4);
+    for (int t = 0; t < 8; ++t) {
+        lane.append(t);
+        lane.observe(std::vector<float>(lane.extent(), 0.25f));
+        lane.evict();
+    }
+    CHECK(Attentive::rows_at_choice == std::vector<std::size_t>{5, 1, 1, 1});
 }

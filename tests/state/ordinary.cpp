@@ -290,3 +290,61 @@ TEST_CASE("a budget callable may give any integer, and a negative one is refused
               });
           }) == "the callable's own");
 }
+
+TEST_CASE("a prompt's window begins with the prompt, whatever was observed before") {
+    State<Counting> state({.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8}, {.budget = 12});
+    for (std::int64_t t = 0; t < 5; ++t) step(state, 0, t);
+    Text text(20);
+    Counting::rows_at_choice.clear();
+    state.prefill(0, 5, text.q, text.k, text.v, text.out);
+    CHECK(Counting::rows_at_choice == std::vector<std::size_t>{4});
+}
+
+TEST_CASE("layers that are several tokens ahead are taken back by all of them") {
+    const Shape deep{.layers = 3, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
+    State<H2O> state(deep, {.budget = 6}, {}, {.tokens = 4}), whole = state;
+    for (std::int64_t t = 0; t < 12; ++t)
+        for (std::size_t layer = 0; layer < 3; ++layer) step(state, layer, t), step(whole, layer, t);
+    for (std::int64_t t = 12; t < 15; ++t) step(state, 0, t);
+    step(state, 1, 12);
+    REQUIRE(state.realign());
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+        CHECK(state.tokens(layer) == 12);
+        CHECK(by_arrival::kept(state.lane(layer, 0)) == by_arrival::kept(whole.lane(layer, 0)));
+    }
+}
+
+TEST_CASE("a turn that throws leaves the state as it was") {
+    const Shape flat{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
+    State<H2O> state(flat, {.budget = 4}, {}, {.tokens = 3}), calm = state;
+    const auto same = [&](std::int64_t t) {
+        Text one(1, static_cast<std::uint64_t>(t)), other = one;
+        state.step(0, t, one.q, one.k, one.v, one.out);
+        calm.step(0, t, other.q, other.k, other.v, other.out);
+        REQUIRE(one.out == other.out);
+    };
+    for (std::int64_t t = 0; t < 9; ++t) same(t);
+    Text lost(1, 100);
+    CHECK_THROWS_AS(state.step(0, 9, lost.q, lost.k, lost.v, lost.out,
+                               [](Slot slot, std::span<float>) {
+                                   if (slot == 3) throw std::runtime_error("the engine cannot turn a key");
+                               }),
+                    std::runtime_error);
+    CHECK(state.between_steps());
+    CHECK(state.reversible() == 3);
+    // The row that was written over belongs to a token that comes back.
+    REQUIRE(state.rollback(1));
+    REQUIRE(calm.rollback(1));
+    for (std::int64_t t = 8; t < 20; ++t) same(t);
+}
+
+TEST_CASE("a prompt whose q or v has another size is refused") {
+    State<Tova> state(small, {.budget = 4});
+    Text text(3);
+    std::vector<float> long_q(49), long_out(49), short_v(23);
+    CHECK(thrown_by([&] { state.prefill(0, 0, long_q, text.k, text.v, long_out); }) ==
+          "msrnn: q has 49 numbers; it is [tokens][query_heads][head_dim], here 48");
+    CHECK(thrown_by([&] { state.prefill(0, 0, text.q, text.k, short_v, text.out); }) ==
+          "msrnn: v has 23 numbers; it is [tokens][kv_heads][head_dim], here 24");
+    CHECK(state.lane(0, 0).seen() == 0);
+}
