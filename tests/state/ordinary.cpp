@@ -175,6 +175,7 @@ TEST_CASE("a pass that was cancelled is seen, not saved over, and taken back") {
         for (std::size_t layer = 0; layer < 5; ++layer) step(state, layer, t), step(whole, layer, t);
     CHECK(state.between_steps());
     for (std::size_t layer = 0; layer < 3; ++layer) step(state, layer, 12);
+    CHECK_FALSE(state.between_steps());
     Text half(1, 5, deep);
     state.attend(3, 0, half.q, half.k, half.v, half.out);
     CHECK_FALSE(state.between_steps());
@@ -347,4 +348,16 @@ TEST_CASE("a prompt whose q or v has another size is refused") {
     CHECK(thrown_by([&] { state.prefill(0, 0, text.q, text.k, short_v, text.out); }) ==
           "msrnn: v has 23 numbers; it is [tokens][kv_heads][head_dim], here 24");
     CHECK(state.lane(0, 0).seen() == 0);
+}
+
+TEST_CASE("a selector knows nothing of what the state's own policy rated") {
+    Text first(16, 1), second(30, 2);
+    State<H2O> by_weights(small, {.budget = 24});
+    State<KeyNorm> by_keys(small, {.budget = 24});
+    const auto prompts = [&](auto& state) {
+        state.prefill(0, 0, first.q, first.k, first.v, first.out);
+        state.prefill(0, 16, second.q, second.k, second.v, second.out, Prefill::one_shot(), H2O{});
+        return by_arrival::kept(state.lane(0, 0));
+    };
+    CHECK(prompts(by_weights) == prompts(by_keys));
 }
