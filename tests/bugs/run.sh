@@ -77,7 +77,7 @@ in_streams() {
     streams=
 }
 
-# Catch2 and the standard library are parsed once: they are most of a small file of tests.
+# Catch2, Eigen, JSON and the standard library are parsed once: they are most of a small file of tests.
 prepare() {
     cat >first.hpp <<'END'
 #define CATCH_CONFIG_RUNTIME_STATIC_REQUIRE
@@ -85,8 +85,10 @@ prepare() {
 #define MSRNN_TEST_DATA_DIR "tests/data"
 #include "support/assert_throws.hpp"
 #include "support/catch.hpp"
+#include <Eigen/Core>
+#include <nlohmann/json.hpp>
 END
-    $cxx -std=c++20 -O0 -I tests -x c++-header first.hpp -o first.hpp.gch
+    $cxx -std=c++20 -O0 -I tests $eigen -x c++-header first.hpp -o first.hpp.gch
     main='-lCatch2Main -lCatch2'
     if ! echo '#include <catch2/catch_test_macros.hpp>' | $cxx -E -x c++ - >/dev/null 2>&1; then
         printf '#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\n' >main.cpp

@@ -266,3 +266,16 @@ TEST_CASE("a hook that throws leaves the lane as it was") {
         lane.evict();
     }
 }
+
+TEST_CASE("what is kept of many victims is given back with the next choice") {
+    Lane<Window> lane({.budget = 8, .capacity = 1000});
+    const Lane<Window> fresh(8);
+    for (int t = 0; t < 1000; ++t) lane.append(t);
+    lane.evict();
+    lane.compact([](Move) {});
+    lane.set_capacity(9);
+    CHECK(lane.bytes() > 992 * (sizeof(Position) + sizeof(Arrival)));
+    lane.append(1000);
+    lane.evict();
+    CHECK(lane.bytes() == fresh.bytes());
+}

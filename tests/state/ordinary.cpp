@@ -175,6 +175,7 @@ TEST_CASE("a pass that was cancelled is seen, not saved over, and taken back") {
         for (std::size_t layer = 0; layer < 5; ++layer) step(state, layer, t), step(whole, layer, t);
     CHECK(state.between_steps());
     for (std::size_t layer = 0; layer < 3; ++layer) step(state, layer, 12);
+    CHECK_FALSE(state.between_steps());
     Text half(1, 5, deep);
     state.attend(3, 0, half.q, half.k, half.v, half.out);
     CHECK_FALSE(state.between_steps());
@@ -347,4 +348,43 @@ TEST_CASE("a prompt whose q or v has another size is refused") {
     CHECK(thrown_by([&] { state.prefill(0, 0, text.q, text.k, short_v, text.out); }) ==
           "msrnn: v has 23 numbers; it is [tokens][kv_heads][head_dim], here 24");
     CHECK(state.lane(0, 0).seen() == 0);
+}
+
+TEST_CASE("a selector knows nothing of what the state's own policy rated") {
+    Text first(16, 1), second(30, 2);
+    State<H2O> by_weights(small, {.budget = 24});
+    State<KeyNorm> by_keys(small, {.budget = 24});
+    const auto prompts = [&](auto& state) {
+        state.prefill(0, 0, first.q, first.k, first.v, first.out);
+        state.prefill(0, 16, second.q, second.k, second.v, second.out, Prefill::one_shot(), H2O{});
+        return by_arrival::kept(state.lane(0, 0));
+    };
+    CHECK(prompts(by_weights) == prompts(by_keys));
+}
+
+TEST_CASE("a selector that leaves no candidate beside the pins is refused in advance") {
+    State<Window> state(small, {.budget = 12});
+    for (std::int64_t t = 0; t < 12; ++t) step(state, 0, t);
+    for (std::size_t slot = 0; slot < 7; ++slot) REQUIRE(state.pin(0, 0, Slot(slot)));
+    const SnapKV fits{.window = 5, .scope = Scope::layer}, fills{.window = 6, .scope = Scope::layer};
+    CHECK(state.misfit(0, fits).empty());
+    CHECK(state.misfit(0, fills) ==
+          "msrnn: budget 12 is smaller than what is protected (sinks 0, recent 6, pinned 7); give a larger budget or "
+          "protect less");
+    Text text(20);
+    const auto prompt = [&] { state.prefill(0, 12, text.q, text.k, text.v, text.out, Prefill::one_shot(), fills); };
+    CHECK(thrown_by(prompt) == state.misfit(0, fills));
+}
+
+TEST_CASE("the victims of a selector's choice are all listed, and none of them is a rejected draft") {
+    State<Window> state(small, {.budget = 12});
+    Text text(40);
+    const SnapKV snap{.window = 4, .scope = Scope::layer};
+    state.prefill(0, 0, text.q, text.k, text.v, text.out, Prefill::one_shot(), snap);
+    std::set<std::int64_t> all;
+    for (const std::int64_t kept : by_arrival::kept(state.lane(0, 0))) all.insert(kept);
+    for (const Slot victim : state.lane(0, 0).victims()) all.insert(state.lane(0, 0).position(victim).value());
+    CHECK(state.lane(0, 0).victims().size() == 28);
+    CHECK(all.size() == 40);
+    CHECK(state.lane(0, 0).seen() == 40);
 }
