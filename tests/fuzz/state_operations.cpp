@@ -17,7 +17,7 @@ bool take(std::string_view bytes) {
                    : differential::run_one_state<float>(random, most, pace, outcome);
 }
 
-std::vector<std::string> seeds() { return fuzz::tapes(160); }
+std::vector<std::string> seeds() { return fuzz::tapes(128); }
 
 const fuzz::Enter entered({"state_operations", seeds, 1200, nullptr, take});
 

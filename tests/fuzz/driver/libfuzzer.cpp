@@ -14,8 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
 
-/// Half of the time goes into stack traces of allocations and into memory that waits to be used again; a file that shows
-/// a fault is run with ASAN_OPTIONS of your own. libFuzzer frees by an operator delete of ours what it has from another.
+/// Half of the time goes into stack traces of allocations and into memory that waits to be used again; a file that
+/// shows a fault is run with ASAN_OPTIONS of your own. libFuzzer frees by an operator delete of ours what it has from
+/// another.
 extern "C" const char* __asan_default_options() {
     return "malloc_context_size=2:quarantine_size_mb=8:alloc_dealloc_mismatch=0";
 }
