@@ -121,7 +121,8 @@ void selectors_are_asked_for_first() {
     check_refusal(state.misfit(0, SnapKV{.window = 50}), [&] { prefill(state, SnapKV{.window = 50}); });
     check_refusal(state.misfit(0, SnapKV{.kernel = 2}), [&] { prefill(state, SnapKV{.kernel = 2}); });
     check_refusal(state.misfit(0, Tova{}), [&] { prefill(state, Tova{}); });
-    check_refusal(used.misfit(0, SnapKV{.window = 4}), [&] { prefill(used, SnapKV{.window = 4}); });
+    check(used.misfit(0, SnapKV{.window = 4}).empty(), "SnapKV chooses in a later turn");
+    check_refusal(used.misfit(0, SnapKV{.window = 50}), [&] { prefill(used, SnapKV{.window = 50}); });
     check(last_words([&] { state.prefill(0, 0, q, k, k, out, Prefill::chunked(0)); }).find("chunks of 0 tokens") !=
               std::string::npos,
           "chunks of no tokens end with a sentence");
