@@ -90,3 +90,17 @@ TEMPLATE_TEST_CASE("whichever call of a hook throws, the state is as it was, and
     WARN(tried.operations << " operations, " << tried.failures << " hooks that threw in them");
     CHECK(tried.failures > 5 * tried.operations);
 }
+
+TEST_CASE("a step that throws leaves the victims of a smaller budget listed") {
+    State<Moody> state = made<Moody, float>(Moody{}, 8, 0, 12);
+    state.set_budget(0, 0, 4);
+    const State<Moody> before = state;
+    REQUIRE(before.lane(0, 0).victims().size() == 4);
+    Tokens token(1, 5);
+    for (std::size_t calm = 0; calm < 4; ++calm) {
+        Moody::calm = calm;
+        CHECK_THROWS_AS(state.step(0, 40, token.q, token.k, token.v, token.out), Moody::Mood);
+        REQUIRE(same(state, before));
+    }
+    Moody::calm = static_cast<std::size_t>(-1);
+}

@@ -267,7 +267,7 @@ TEST_CASE("a hook that throws leaves the lane as it was") {
     }
 }
 
-TEST_CASE("what is kept of many victims is given back with the next choice") {
+TEST_CASE("what is kept of many victims is given back one step after the next choice") {
     Lane<Window> lane({.budget = 8, .capacity = 1000});
     const Lane<Window> fresh(8);
     for (int t = 0; t < 1000; ++t) lane.append(t);
@@ -275,7 +275,23 @@ TEST_CASE("what is kept of many victims is given back with the next choice") {
     lane.compact([](Move) {});
     lane.set_capacity(9);
     CHECK(lane.bytes() > 992 * (sizeof(Position) + sizeof(Arrival)));
-    lane.append(1000);
-    lane.evict();
+    for (int t = 1000; t < 1002; ++t) {
+        lane.append(t);
+        lane.evict();
+    }
     CHECK(lane.bytes() == fresh.bytes());
+}
+
+TEST_CASE("a lane that was moved from in a prompt is in no prompt") {
+    Lane<Tova> lane(4);
+    lane.prompt(10);
+    lane.append(0);
+    REQUIRE_FALSE(lane.observes());
+    Lane<Tova> taken(std::move(lane)), assigned(4);
+    assigned = std::move(taken);
+    CHECK_FALSE(assigned.observes());
+    for (auto* empty : {&lane, &taken}) {
+        empty->append(0);
+        CHECK(empty->observes());
+    }
 }

@@ -170,7 +170,7 @@ TEST_CASE("chunks never hold more than budget + chunk rows, and one shot no more
         prefill(state, text, mode);
         const std::size_t victims = 2 * state.lane(0, 0).victims().size();
         CHECK(state.bytes() <= before + 2 * victims * (sizeof(Slot) + sizeof(Arrival) + sizeof(Position)));
-        steps(state, Text(1));
+        steps(state, Text(2));
         CHECK(state.bytes() == before);
         CHECK(state.bytes() <= most(16 + 10));
     }

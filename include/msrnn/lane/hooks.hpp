@@ -51,6 +51,16 @@ void run_hook(Table& table, Hook hook) {
 
 /// What a lane's policy was shown, and what it still is to be shown.
 struct Observation {
+    explicit Observation(Needs of_policy) : needs(of_policy) {}
+    Observation(const Observation&) = default;
+    Observation(Observation&& other) noexcept : Observation(std::as_const(other)) { other.go_on({}, 0, 0); }
+    Observation& operator=(const Observation&) = default;
+    Observation& operator=(Observation&& other) noexcept {
+        const Observation taken = other;
+        other.go_on({}, 0, 0);
+        return *this = taken;
+    }
+
     Needs needs;             ///< of the policy
     Needs shown = {};        ///< since the newest token came
     bool counted = false;    ///< the newest token is one of `rows`

@@ -56,7 +56,7 @@ public:
         : Tokens({accepted(policy, limits), columns_of(policy)}),
           policy_(std::move(policy)),
           id_(id),
-          observed_{.needs = msrnn::needs(policy_)},
+          observed_(msrnn::needs(policy_)),
           budget_(limits.budget) {
         table_.protect(protection_of(policy_, budget_));
     }
@@ -225,7 +225,7 @@ public:
     /// A new sequence: no tokens, counters at 0. Budget and capacity stay.
     void reset() {
         table_.reset();
-        observed_ = {.needs = observed_.needs};
+        observed_.go_on({}, 0, 0);
     }
 
     // to be kept elsewhere ///////////////////////////////////////////////////////////////////////////////////////////

@@ -27,10 +27,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// Slots [0, extent()) have been given out; `size()` of them are live, the others are vacancies that wait for the next
 /// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: the arrival
 /// itself as long as it fits; the largest stamp marks slots that are vacant or pinned. In a lane that has seen more
-/// tokens than a stamp can count (2^31) the scan reads arrivals: 1.6 us in place of 0.2 for 512 slots.
-///
-/// Memory grows with the slots that are used, by doubling up to the capacity. Whatever may throw comes first: a call
-/// that throws has changed nothing.
+/// tokens than a stamp can count (2^31) the scan reads arrivals: 1.6 us in place of 0.2 for 512 slots. Memory grows by
+/// doubling, up to the capacity. What may throw comes first: a call that throws has changed nothing.
 template <class Stamp>
 class TokenTable {
 public:
@@ -54,7 +52,6 @@ public:
         counts_ = other.counts_;
         return *this;
     }
-    ~TokenTable() = default;
     /// After this, assigning the other one allocates nothing.
     void make_room_for(const TokenTable& other) {
         slots_.make_room_for(other.slots_);
@@ -95,12 +92,7 @@ public:
         vacant_.shrink(capacity);
         victims_.shrink(capacity);
     }
-    /// The victims of the choice before are listed no more; what was kept of many is given back.
-    void forget_victims() {
-        victims_.clear();
-        slots_.cut_records(slots_.room());
-        victims_.shrink(slots_.room());
-    }
+    void forget_victims() { victims_.clear(); }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -110,6 +102,7 @@ public:
     Slot append(Position position) {
         const Slot slot = next();
         reserve(slot + std::size_t{1});
+        give_back_records();
         counts_.step = {.slot = slot,
                         .fresh = vacant_.size() == 0,
                         .position = slots_.positions[slot],
@@ -244,6 +237,7 @@ public:
 
     void reset() {
         forget_victims();
+        give_back_records();
         vacant_.clear();
         rejected_.clear();
         counts_.reset();
@@ -286,6 +280,15 @@ public:
 
 protected:
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
+
+    /// What was kept of many victims, one step after their list ended: that step may still be undone.
+    void give_back_records() {
+        const std::size_t room = slots_.room();
+        const auto kept = [=](Slot victim) { return victim >= room; };
+        if (slots_.positions.size() == room || std::ranges::any_of(victims(), kept)) return;
+        slots_.cut_records(room);
+        victims_.shrink(room);
+    }
 
     std::size_t capacity_;
     SlotColumns<Stamp> slots_;
