@@ -423,3 +423,24 @@ TEST_CASE("a restored lane's recent window counts live tokens") {
     CHECK(fresh.candidate(by_arrival::slot_at(fresh, 13)));
     CHECK_FALSE(fresh.candidate(by_arrival::slot_at(fresh, 14)));
 }
+
+TEST_CASE("drafts that are rejected before and after a record have never come") {
+    Lane<Window> lane({.budget = 8, .capacity = 12}), fresh = lane;
+    for (int t = 0; t < 10; ++t) lane.append(t);
+    lane.evict(by_arrival::slot_at(lane, 8));
+    fresh.restore(lane.record());
+    for (auto* each : {&lane, &fresh}) {
+        each->evict(by_arrival::slot_at(*each, 9));
+        CHECK(each->seen() == 8);
+    }
+}
+
+TEST_CASE("a record whose rejected tokens are live or have not come is refused") {
+    Lane<Window> lane({.budget = 8, .capacity = 12});
+    for (int t = 0; t < 6; ++t) lane.append(t);
+    LaneRecord record = lane.record();
+    for (const Arrival wrong : {3u, 6u, 9u}) {
+        record.rejected.assign(1, wrong);
+        CHECK(lane.misfit(record, 12).find("has rejected arrival " + std::to_string(wrong)) != std::string::npos);
+    }
+}

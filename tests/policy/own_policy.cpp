@@ -180,3 +180,14 @@ TEST_CASE("a policy is told how many rows it observed since the last choice") {
     }
     CHECK(Attentive::rows_at_choice == std::vector<std::size_t>{5, 1, 1, 1});
 }
+
+TEST_CASE("columns stay with their tokens while memory grows") {
+    msrnn::Lane<LongestWatched> grows({.budget = 2000}), reserved = grows;
+    reserved.reserve(2001);
+    for (auto* lane : {&grows, &reserved})
+        for (int t = 0; t < 300; ++t) {
+            lane->append(t);
+            if (t == 60) lane->observe(std::vector<float>(lane->extent(), 0.5f));
+        }
+    CHECK(grows.record().columns == reserved.record().columns);
+}

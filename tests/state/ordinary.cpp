@@ -54,6 +54,15 @@ struct Counting {
     }
 };
 
+/// Throws instead of its choice number `calm`.
+struct Moody {
+    static inline std::size_t calm = 1000;
+    void observe(const Attention&, Ratings) const {}
+    void rate(Ratings) const {
+        if (calm-- == 0) throw std::runtime_error("rate() throws");
+    }
+};
+
 }  // namespace
 
 TEST_CASE("a choice sees the window of its own prompt or chunks, and nothing of the choice before") {
@@ -388,4 +397,20 @@ TEST_CASE("the victims of a selector's choice are all listed, and none of them i
     CHECK(state.lane(0, 0).victims().size() == 28);
     CHECK(all.size() == 40);
     CHECK(state.lane(0, 0).seen() == 40);
+}
+
+TEST_CASE("a prompt in chunks that throws at its second choice leaves the rows as they were") {
+    const Shape flat{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
+    State<Moody> state(flat, {.budget = 4}), calm = state;
+    for (std::int64_t t = 0; t < 4; ++t) step(state, 0, t), step(calm, 0, t);  // no eviction yet, so no vacancy
+    Text text(12);
+    Moody::calm = 1;
+    CHECK_THROWS_AS(state.prefill(0, 4, text.q, text.k, text.v, text.out, Prefill::chunked(4)), std::runtime_error);
+    Moody::calm = 1000;
+    for (std::int64_t t = 4; t < 12; ++t) {
+        Text one(1, static_cast<std::uint64_t>(t)), same = one;
+        state.step(0, t, one.q, one.k, one.v, one.out);
+        calm.step(0, t, same.q, same.k, same.v, same.out);
+        REQUIRE(one.out == same.out);
+    }
 }
