@@ -57,7 +57,7 @@ struct Attentive {
 
 /// Says nothing at all.
 struct Silent {
-    static constexpr const char* name = "silent";
+    [[maybe_unused]] static constexpr const char* name = "silent";
     void rate(msrnn::Ratings) const {}
 };
 
