@@ -223,7 +223,9 @@ inline Pack tanh(Pack x) {
     for (const float coefficient : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
         p = p * square + all(coefficient);
     const Pack within = p * square * x + x;
-    return magnitude < all(0.625f) ? within : bits<Pack>(bits<BitPack>(beyond) | (bits<BitPack>(x) & 0x80000000u));
+    const Pack far_out = bits<Pack>(bits<BitPack>(beyond) | (bits<BitPack>(x) & 0x80000000u));
+    const Pack number = magnitude < all(0.625f) ? within : far_out;
+    return x == x ? number : x;
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail
