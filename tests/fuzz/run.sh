@@ -34,6 +34,7 @@ for target in $targets; do
     case $target in
         *_operations) length=256 comparisons=-fno-sanitize-coverage=trace-cmp counting=-entropic=0 ;;
     esac
+    [ "$target" != state_operations ] || length=128
     # shellcheck disable=SC2086 # the flags are a list
     $cxx -std=c++20 -g -O1 -D_GLIBCXX_ASSERTIONS -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $comparisons \
         -I "$root/examples" -I "$root/include" -I "$root/tests" $eigen \
