@@ -39,7 +39,7 @@ inline bool level(const Score& score, const Score& best) {
 
 }  // namespace detail
 
-/// Costs are the perplexity above the full cache. Empty where nothing can be told.
+/// Costs are the perplexity above the full cache. Empty if there is nothing to compare.
 inline std::string answer(const std::vector<Cell>& cells, std::size_t window, const std::string& plus_minus = "+-") {
     const Score* full = full_score(cells);
     const std::size_t budget = detail::budget_to_tell_of(cells, window);

@@ -1,4 +1,4 @@
-// Which score belongs to what, and who is best.
+// Which score belongs to which memory, and which is best.
 #pragma once
 
 #include <algorithm>
