@@ -27,8 +27,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// Slots [0, extent()) have been given out; `size()` of them are live, the others are vacancies that wait for the next
 /// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: the arrival
 /// itself as long as it fits; the largest stamp marks slots that are vacant or pinned. In a lane that has seen more
-/// tokens than a stamp can count (2^31) the scan reads arrivals, which takes longer. Memory grows by doubling, up to the
-/// capacity. What may throw comes first.
+/// tokens than a stamp can count (2^31) the scan reads arrivals. Memory grows by doubling; what may throw comes first.
 template <class Stamp>
 class TokenTable {
 public:
