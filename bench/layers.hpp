@@ -6,7 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <msrnn/state/attend.hpp>
+#include <msrnn/attention/attend.hpp>
 #include <span>
 #include <vector>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <msrnn/core/pack.hpp>
+#include <msrnn/simd/pack.hpp>
 #include <span>
 #include <string>
 #include <vector>

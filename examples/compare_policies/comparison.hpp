@@ -65,7 +65,7 @@ inline std::vector<Cell> plan(Choice choice, std::size_t window, std::uint64_t s
             throw std::invalid_argument("A budget of " + std::to_string(budget) + " is more than the window of " +
                                         std::to_string(window) + " tokens: nothing would ever be evicted.");
         for (const std::string& policy : choice.policies) {
-            const std::string why = msrnn::validate(policy_named(policy, seed), msrnn::Limits{.budget = budget});
+            const std::string why = msrnn::problem(policy_named(policy, seed), msrnn::Limits{.budget = budget});
             if (both_named && !why.empty()) throw cannot_take(policy, budget, why);
             cells.push_back({.policy = policy, .budget = budget, .refusal = why});
         }

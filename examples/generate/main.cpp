@@ -20,7 +20,7 @@ msrnn::AnyPolicy policy_for(const Options& options) {
 
     const msrnn::AnyPolicy policy = policy_named(options.policy, options.seed);
     if (!bounded) return policy;
-    const std::string why = msrnn::validate(policy, msrnn::Limits{.budget = options.budget});
+    const std::string why = msrnn::problem(policy, msrnn::Limits{.budget = options.budget});
     if (!why.empty()) throw cannot_take(options.policy, options.budget, why);
     return policy;
 }

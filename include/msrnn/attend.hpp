@@ -6,9 +6,9 @@
 ///     msrnn::attend_prompt(keys, values, first, tokens, settings, q, w, out);      // many tokens, causally
 #pragma once
 
-#include "state/attend.hpp"
-#include "state/attend_prompt.hpp"
-#include "state/attention_settings.hpp"
-#include "state/rows.hpp"
-#include "state/scalar.hpp"
-#include "state/sixteen_bits.hpp"
+#include "attention/attend.hpp"
+#include "attention/attend_prompt.hpp"
+#include "attention/settings.hpp"
+#include "rows/rows.hpp"
+#include "rows/scalar.hpp"
+#include "rows/sixteen_bits.hpp"

@@ -2,18 +2,17 @@
 /// Door 1, for engines that own their K/V memory: policies and the lane they decide in. Standard library only.
 #pragma once
 
+#include "base/own_vector.hpp"
+#include "base/refuse.hpp"
+#include "base/text.hpp"
 #include "config.hpp"
 #include "core/evidence.hpp"
-#include "core/own_vector.hpp"
-#include "core/pack.hpp"
 #include "core/parts.hpp"
 #include "core/position.hpp"
 #include "core/protection.hpp"
 #include "core/ratings.hpp"
-#include "core/refuse.hpp"
 #include "core/selection.hpp"
 #include "core/slot.hpp"
-#include "core/text.hpp"
 #include "lane/counts.hpp"
 #include "lane/hooks.hpp"
 #include "lane/lane.hpp"
@@ -37,3 +36,4 @@
 #include "policy/snap_kv.hpp"
 #include "policy/tova.hpp"
 #include "policy/window.hpp"
+#include "simd/pack.hpp"

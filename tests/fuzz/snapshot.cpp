@@ -104,7 +104,7 @@ private:
             if (lane.size() > lane.budget() || lane.extent() > lane.size() + 1 || lane.size() >= lane.capacity())
                 throw fuzz::Found("a lane has more tokens than it may");
         }
-        if (const std::string fault = loading_.misfit(records); !fault.empty())
+        if (const std::string fault = loading_.problem(records); !fault.empty())
             throw fuzz::Found("the state does not fit itself: " + fault);
         check_numbers(loaded, bytes_of(state));
         if (state.reversible() != 0) throw fuzz::Found("what was before the snapshot can be taken back");

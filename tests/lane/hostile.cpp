@@ -156,13 +156,13 @@ TEST_CASE("a budget of one serves a thousand steps, or a sentence says what is i
         ++served;
     });
     CHECK(served == 8);
-    CHECK(validate(SinkWindow{.sinks = 1}, {.budget = 1}) ==
+    CHECK(problem(SinkWindow{.sinks = 1}, {.budget = 1}) ==
           "msrnn: budget 1 leaves no slot behind 1 sinks; give a larger budget or fewer sinks");
-    CHECK(validate(H2O{.recent = 2}, {.budget = 1}) ==
+    CHECK(problem(H2O{.recent = 2}, {.budget = 1}) ==
           "msrnn: budget 1 is smaller than what is protected (sinks 0, recent 2, pinned 0); give a larger budget or "
           "protect less");
-    CHECK(validate(Protect<Tova>{.extra = {.sinks = 1}}, {.budget = 1}) ==
-          validate(SinkWindow{.sinks = 1}, {.budget = 1}));
+    CHECK(problem(Protect<Tova>{.extra = {.sinks = 1}}, {.budget = 1}) ==
+          problem(SinkWindow{.sinks = 1}, {.budget = 1}));
 }
 
 TEST_CASE("pins are granted until no candidate would be left, and whoever is left still leaves") {
@@ -263,20 +263,20 @@ TEST_CASE("keys without numbers are all equally short: the first that came leave
 }
 
 TEST_CASE("settings at the end of what a number holds are refused in a sentence, or mean what they say") {
-    CHECK_FALSE(validate(SinkWindow{.sinks = most}, {.budget = 8}).empty());
-    CHECK_FALSE(validate(H2O{.recent = most - 1}, {.budget = 8}).empty());
-    CHECK_FALSE(validate(KeyNorm{.recent = most - 1}, {.budget = 8}).empty());
-    CHECK_FALSE(validate(Protect<Tova>{.extra = {.sinks = most, .recent = most}}, {.budget = 8}).empty());
-    CHECK_FALSE(validate(Protect<Tova>{.extra = {.sinks = 7, .recent = most}}, {.budget = 8}).empty());
-    CHECK_FALSE(validate(Window{}, {.budget = most - 1, .capacity = 8}).empty());
-    CHECK(validate(Protect<Tova>{.extra = {.sinks = 7, .recent = 1}}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(SinkWindow{.sinks = most}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(H2O{.recent = most - 1}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(KeyNorm{.recent = most - 1}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(Protect<Tova>{.extra = {.sinks = most, .recent = most}}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = most}}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(Window{}, {.budget = most - 1, .capacity = 8}).empty());
+    CHECK(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = 1}}, {.budget = 8}).empty());
 }
 
-TEST_CASE("validate says of too many rows what the constructor of a lane throws") {
+TEST_CASE("problem() says of too many rows what the constructor of a lane throws") {
     for (const Limits limits : {Limits{.budget = most - 1}, Limits{.budget = unbounded, .capacity = most},
                                 Limits{.budget = 8, .capacity = most}, Limits{.budget = std::size_t{1} << 40}}) {
         CAPTURE(limits.budget, limits.capacity);
-        CHECK(thrown_by([&] { Lane<Window> lane(limits); }) == validate(Window{}, limits));
+        CHECK(thrown_by([&] { Lane<Window> lane(limits); }) == problem(Window{}, limits));
     }
 }
 

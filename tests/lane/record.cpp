@@ -90,7 +90,7 @@ void operate(Lane& lane, Random random) {
         lane.compact([](Move) {});
     } else if (dice == 18) {
         const std::size_t budget = 6 + random.below(10);
-        if (lane.misfit(budget, lane.capacity()).empty()) lane.set_budget(budget);
+        if (lane.problem(budget, lane.capacity()).empty()) lane.set_budget(budget);
     }
 }
 
@@ -118,7 +118,7 @@ void shadow(const P& policy, std::uint64_t seed, Counted& counted) {
         if (i % 10 == 0) {
             const LaneRecord record = lane.record();
             counted.add(record);
-            REQUIRE(other.misfit(record, other.capacity()) == "");
+            REQUIRE(other.problem(record, other.capacity()) == "");
             other.restore(record);
             REQUIRE(other.victims().empty());
             REQUIRE(other.capacity() == 24);
@@ -156,7 +156,7 @@ template <class P>
 void require_refused(const Lane<P>& lane, const LaneRecord& record, const std::string& words) {
     Lane<P> target = lane;
     const auto before = picture_of(target);
-    const std::string sentence = target.misfit(record, target.capacity());
+    const std::string sentence = target.problem(record, target.capacity());
     INFO(sentence);
     REQUIRE(sentence.find("msrnn: ") == 0);
     REQUIRE(sentence.find(words) != std::string::npos);
@@ -226,7 +226,7 @@ TEST_CASE("a record without bound is taken by a lane with as many rows") {
 TEST_CASE("a record that no lane can have left is refused, and nothing is changed") {
     const Lane<TwoColumns> lane = used();
     const LaneRecord good = lane.record();
-    REQUIRE(lane.misfit(good, lane.capacity()) == "");
+    REQUIRE(lane.problem(good, lane.capacity()) == "");
     REQUIRE(good.extent() == 9);
     REQUIRE(good.size() == 7);  // of two vacancies the last one left is -1
     const auto slot_of = [&](std::int64_t arrival) {
@@ -441,6 +441,6 @@ TEST_CASE("a record whose rejected tokens are live or have not come is refused")
     LaneRecord record = lane.record();
     for (const Arrival wrong : {3u, 6u, 9u}) {
         record.rejected.assign(1, wrong);
-        CHECK(lane.misfit(record, 12).find("has rejected arrival " + std::to_string(wrong)) != std::string::npos);
+        CHECK(lane.problem(record, 12).find("has rejected arrival " + std::to_string(wrong)) != std::string::npos);
     }
 }

@@ -33,16 +33,16 @@ Lane<P> after_steps(int tokens, Limits limits, P policy = {}) {
 
 void settings_are_validated_first() {
     for (const AnyPolicy& policy : AnyPolicy::known()) {
-        check(validate(policy, {.budget = 8}).empty(), "a budget of 8 serves every policy");
+        check(problem(policy, {.budget = 8}).empty(), "a budget of 8 serves every policy");
         check(after_steps(30, {.budget = 8}, policy).evictions() == 22, "every policy decides");
         for (const Limits wrong : {Limits{}, Limits{.budget = unbounded}, Limits{.budget = 8, .capacity = 8}})
-            check_refusal(validate(policy, wrong), [&] { Lane<AnyPolicy> lane(wrong, policy); });
+            check_refusal(problem(policy, wrong), [&] { Lane<AnyPolicy> lane(wrong, policy); });
     }
     const AnyPolicy too_many_sinks = SinkWindow{.sinks = 8}, too_recent = H2O{.recent = 9},
                     grows = DecayedAttention{.decay = 2};
     for (const AnyPolicy& policy : {too_many_sinks, too_recent, grows})
-        check_refusal(validate(policy, {.budget = 8}), [&] { Lane<AnyPolicy> lane({.budget = 8}, policy); });
-    check_refusal(validate(SnapKV{.kernel = 4}, {.budget = 64}),
+        check_refusal(problem(policy, {.budget = 8}), [&] { Lane<AnyPolicy> lane({.budget = 8}, policy); });
+    check_refusal(problem(SnapKV{.kernel = 4}, {.budget = 64}),
                   [] { Lane<SnapKV> lane({.budget = 64}, {.kernel = 4}); });
 }
 
@@ -58,9 +58,9 @@ void budgets_are_asked_for_first() {
     Lane<SinkWindow> lane = after_steps(20, {.budget = 8, .capacity = 12}, SinkWindow{.sinks = 2});
     const LaneRecord before = lane.record();
     for (const std::size_t wrong : {std::size_t{0}, std::size_t{2}, std::size_t{12}, std::size_t{100}})
-        check_refusal(lane.misfit(wrong, lane.capacity()), [&] { lane.set_budget(wrong); });
+        check_refusal(lane.problem(wrong, lane.capacity()), [&] { lane.set_budget(wrong); });
     check(same_record(lane.record(), before) && lane.protection().sinks == 2, "a refused budget changes nothing");
-    check(lane.misfit(5, lane.capacity()).empty(), "a smaller budget fits");
+    check(lane.problem(5, lane.capacity()).empty(), "a smaller budget fits");
     lane.set_budget(5);
     lane.evict();
     check(lane.size() == 5, "and is kept to");
@@ -72,7 +72,7 @@ void pins_are_refused_by_value() {
     const LaneRecord before = lane.record();
     check(!lane.pin(Slot(3)), "a pin that leaves no candidate is refused");
     check(same_record(lane.record(), before), "and changes nothing");
-    check_refusal(lane.misfit(3, lane.capacity()), [&] { lane.set_budget(3); });
+    check_refusal(lane.problem(3, lane.capacity()), [&] { lane.set_budget(3); });
 }
 
 /// A record that no lane can have left, or not this one.
@@ -83,7 +83,7 @@ void broken_record(const Lane<H2O>& lane, Change change, int line = __builtin_LI
     LaneRecord record = lane.record();
     change(record);
     check_refusal(
-        other.misfit(record, other.capacity()), [&] { other.restore(record); }, line);
+        other.problem(record, other.capacity()), [&] { other.restore(record); }, line);
     check(same_record(other.record(), before), "a refused record changes nothing", line);
 }
 void records_are_asked_for_first() {
@@ -102,8 +102,8 @@ void records_are_asked_for_first() {
     broken_record(lane, [](LaneRecord& r) { r.budget = 9; });
 
     Lane<H2O> small({.budget = 6}), alike({.budget = 8});
-    check_refusal(small.misfit(lane.record(), small.capacity()), [&] { small.restore(lane.record()); });
-    check(alike.misfit(lane.record(), alike.capacity()).empty(), "a lane's record fits a lane made alike");
+    check_refusal(small.problem(lane.record(), small.capacity()), [&] { small.restore(lane.record()); });
+    check(alike.problem(lane.record(), alike.capacity()).empty(), "a lane's record fits a lane made alike");
     alike.restore(lane.record());
     check(same_record(alike.record(), lane.record()), "and comes out as it went in");
     Random one{1}, other{1};

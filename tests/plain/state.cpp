@@ -66,14 +66,14 @@ Shape with(auto change) {
 }
 void shapes_are_validated_first() {
     constexpr Limits limits{.budget = 8};
-    check(validate(shape, limits, AnyPolicy()).empty(), "a shape that makes sense is accepted");
+    check(problem(shape, limits, AnyPolicy()).empty(), "a shape that makes sense is accepted");
     for (const Shape& wrong :
          {Shape{}, with([](Shape& s) { s.kv_heads = 3; }), with([](Shape& s) { s.head_dim = 0; }),
           with([](Shape& s) { s.scale = HUGE_VALF; }), with([](Shape& s) { s.head_dim = std::size_t{1} << 60; })})
-        check_refusal(validate(wrong, limits, AnyPolicy()), [&] { AnyState state(wrong, limits); });
+        check_refusal(problem(wrong, limits, AnyPolicy()), [&] { AnyState state(wrong, limits); });
     for (const Limits wrong : {Limits{}, Limits{.budget = 8, .capacity = 3}, Limits{.budget = std::size_t{1} << 40}})
-        check_refusal(validate(shape, wrong, AnyPolicy()), [&] { AnyState state(shape, wrong); });
-    check_refusal(validate(shape, Limits{.budget = 4}, AnyPolicy(SinkWindow{})), [] {
+        check_refusal(problem(shape, wrong, AnyPolicy()), [&] { AnyState state(shape, wrong); });
+    check_refusal(problem(shape, Limits{.budget = 4}, AnyPolicy(SinkWindow{})), [] {
         AnyState state(
             shape, [](std::size_t layer, std::size_t) { return 9 - 5 * layer; }, SinkWindow{});
     });
@@ -88,7 +88,7 @@ void records_are_asked_for_first() {
         change(records);
         const auto rows = std::vector(from.rows().begin(), from.rows().end());
         check_refusal(
-            state.misfit(records), [&] { state.restore(records, rows); }, line);
+            state.problem(records), [&] { state.restore(records, rows); }, line);
         check(unchanged(state, before), "refused records change nothing", line);
     };
     refused([](auto& records) { records.pop_back(); });
@@ -100,7 +100,7 @@ void records_are_asked_for_first() {
     refused([](auto& records) { records[0].budget = 5; });
     refused([](auto& records) { records[0].pinned.assign(records[0].extent(), 1); });
 
-    check(state.misfit(records_of(from)).empty(), "records fit a state made alike");
+    check(state.problem(records_of(from)).empty(), "records fit a state made alike");
     state.restore(records_of(from), {from.rows().begin(), from.rows().end()});
     check(state.reversible() == 0 && alike(state, from), "and it is as the other was");
     AnyState onwards = from;
@@ -112,17 +112,17 @@ void records_are_asked_for_first() {
 void selectors_are_asked_for_first() {
     AnyState state(shape, {.budget = 40}, H2O{});
     const AnyState used = after_steps(3, H2O{});
-    check(state.misfit(0, SnapKV{}).empty(), "SnapKV chooses for an empty layer");
+    check(state.problem(0, SnapKV{}).empty(), "SnapKV chooses for an empty layer");
     const std::vector<float> q(4 * 4 * 20), k(4 * 2 * 20);
     std::vector<float> out(q.size());
     const auto prefill = [&](AnyState to, const auto& selector) {
         to.prefill(0, 0, q, k, k, out, Prefill::one_shot(), selector);
     };
-    check_refusal(state.misfit(0, SnapKV{.window = 50}), [&] { prefill(state, SnapKV{.window = 50}); });
-    check_refusal(state.misfit(0, SnapKV{.kernel = 2}), [&] { prefill(state, SnapKV{.kernel = 2}); });
-    check_refusal(state.misfit(0, Tova{}), [&] { prefill(state, Tova{}); });
-    check(used.misfit(0, SnapKV{.window = 4}).empty(), "SnapKV chooses in a later turn");
-    check_refusal(used.misfit(0, SnapKV{.window = 50}), [&] { prefill(used, SnapKV{.window = 50}); });
+    check_refusal(state.problem(0, SnapKV{.window = 50}), [&] { prefill(state, SnapKV{.window = 50}); });
+    check_refusal(state.problem(0, SnapKV{.kernel = 2}), [&] { prefill(state, SnapKV{.kernel = 2}); });
+    check_refusal(state.problem(0, Tova{}), [&] { prefill(state, Tova{}); });
+    check(used.problem(0, SnapKV{.window = 4}).empty(), "SnapKV chooses in a later turn");
+    check_refusal(used.problem(0, SnapKV{.window = 50}), [&] { prefill(used, SnapKV{.window = 50}); });
     check(last_words([&] { state.prefill(0, 0, q, k, k, out, Prefill::chunked(0)); }).find("chunks of 0 tokens") !=
               std::string::npos,
           "chunks of no tokens end with a sentence");
@@ -152,9 +152,9 @@ void pins_and_budgets_are_asked_for_first() {
     for (std::size_t slot = 0; slot < 8; ++slot)
         if (!state.lane(1, 1).pinned(Slot(slot))) check(!state.pin(1, 1, Slot(slot)), "again and again");
     for (const std::size_t wrong : {std::size_t{0}, std::size_t{2}, std::size_t{5}})
-        check_refusal(state.lane(1, 1).misfit(wrong, wrong + 1), [&] { state.set_budget(1, 1, wrong); });
+        check_refusal(state.lane(1, 1).problem(wrong, wrong + 1), [&] { state.set_budget(1, 1, wrong); });
     check(unchanged(state, before), "what is refused changes nothing");
-    check(state.lane(0, 1).misfit(5, 6).empty(), "a smaller budget fits where nothing is pinned");
+    check(state.lane(0, 1).problem(5, 6).empty(), "a smaller budget fits where nothing is pinned");
     state.set_budget(0, 1, 5);
     check(state.lane(0, 1).size() == 5, "and is kept to at once");
 }

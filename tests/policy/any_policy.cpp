@@ -54,7 +54,7 @@ TEST_CASE("any policy answers for the policy it holds") {
 
 TEST_CASE("any policy passes on what is wrong with the settings") {
     const AnyPolicy decayed = msrnn::DecayedAttention{.decay = 1.5f};
-    CHECK(msrnn::validate(decayed, {.budget = 8}) == "msrnn: decay is 1.5; it must lie between 0 and 1");
+    CHECK(msrnn::problem(decayed, {.budget = 8}) == "msrnn: decay is 1.5; it must lie between 0 and 1");
 }
 
 TEST_CASE("any policy is made from policies only") {

@@ -52,9 +52,9 @@ for word in colums collumns; do
     refused "$good std::size_t $word() const { return 1; }" "a hook of this policy is misspelt; its name is columns()"
 done
 for word in validates Validate is_valid; do
-    refused "$good std::string $word() const { return {}; }" "a hook of this policy is misspelt; its name is validate()"
+    refused "$good std::string $word() const { return {}; }" "a hook of this policy is misspelt; its name is problem()"
 done
-refused "$good std::string validate() { return {}; }" "this policy's validate() must be"
+refused "$good std::string problem() { return {}; }" "this policy's problem() must be"
 refused "$good static constexpr int scope = 1;" "this policy's scope must be a member of type Scope"
 refused "$good Needs needs() { return {}; }" "this policy's needs() must be"
 refused 'void observe(const Attention&, Ratings) const {} const char* rows() const { return ""; }' \

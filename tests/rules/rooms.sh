@@ -1,5 +1,5 @@
 #!/bin/sh
-# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, intrinsics in state/scalar.hpp, JSON
+# rooms.sh INCLUDE: every room includes only the rooms it may, Eigen stays in state/, intrinsics in rows/scalar.hpp, JSON
 # in io/, the operating system in io/file.hpp, and the rest is the C++ library.
 # The doors on top of the rooms may include any room; config.hpp is open to all.
 set -eu
@@ -7,13 +7,16 @@ cd "$1"
 
 find msrnn -name '*.hpp' | sort | xargs awk '
     BEGIN {
-        may["core"]   = "core"
-        may["policy"] = "core policy"
-        may["lane"]   = "core policy lane"
-        may["rope"]   = "core rope"
-        may["trace"]  = "core lane trace"
-        may["state"]  = "core policy lane rope trace state"
-        may["io"]     = "core lane state trace io"
+        may["base"]      = "base"
+        may["core"]      = "base core simd"
+        may["policy"]    = "base core policy"
+        may["lane"]      = "base core policy lane"
+        may["simd"]      = "simd"
+        may["rows"]      = "base simd rows"
+        may["attention"] = "base simd rows attention"
+        may["rope"]      = "base rope"
+        may["state"]     = "base core policy lane simd rows attention rope state"
+        may["io"]        = "base core lane rows state io"
     }
     function refuse(why) { print FILENAME ":" FNR ": " why; bad = 1 }
     # The file meant by a quoted name, as seen from the include folder.
@@ -46,7 +49,7 @@ find msrnn -name '*.hpp' | sort | xargs awk '
             if (FILENAME != "msrnn/io/file.hpp") refuse("the operating system belongs in io/file.hpp alone")
         }
         else if (name == "immintrin.h") {
-            if (FILENAME != "msrnn/state/scalar.hpp") refuse("intrinsics belong in state/scalar.hpp alone")
+            if (FILENAME != "msrnn/rows/scalar.hpp") refuse("intrinsics belong in rows/scalar.hpp alone")
         }
         else if (name !~ /^[a-z_]+$/) refuse(name " is neither ours nor of the C++ library")
     }

@@ -80,7 +80,7 @@ struct Text {
         for (std::size_t h = 0; h < small.kv_heads; ++h) {
             const Lane<Any>& lane = state.lane(0, h);
             if (lane.size() > budget || lane.seen() + rejected[h] != tokens.size()) return false;
-            if (!lane.misfit(lane.record(), lane.capacity()).empty()) return false;
+            if (!lane.problem(lane.record(), lane.capacity()).empty()) return false;
             for (std::size_t slot = 0; slot < lane.extent(); ++slot) {
                 if (!lane.live(Slot(slot))) continue;
                 const Token& token = tokens[static_cast<std::size_t>(lane.position(Slot(slot)).value())];
@@ -234,10 +234,10 @@ TEST_CASE("a query that is NaN spoils its own output and the ratings of those pr
     }
 }
 
-TEST_CASE("a budget of one serves every policy, or the constructor says the sentence of validate") {
+TEST_CASE("a budget of one serves every policy, or the constructor says the sentence of problem()") {
     for (const AnyPolicy& policy : AnyPolicy::known()) {
         CAPTURE(policy.name());
-        const std::string wrong = validate(small, {.budget = 1}, Any(policy));
+        const std::string wrong = problem(small, {.budget = 1}, Any(policy));
         CHECK(wrong.empty() == (policy.name() != "sink-window"));
         if (!wrong.empty()) {
             CHECK(thrown_by([&] { State<Any> state(small, {.budget = 1}, policy); }) == wrong);
@@ -318,11 +318,11 @@ TEST_CASE("the positions of a prompt reach either end of 64 bits, and count on f
     }
 }
 
-TEST_CASE("of shapes and limits that no memory holds validate says what the constructor throws") {
+TEST_CASE("of shapes and limits that no memory holds problem() says what the constructor throws") {
     constexpr std::size_t huge = std::size_t{1} << 40;
     std::size_t refused = 0;
     const auto refuses = [&](const Shape& shape, Limits limits) {
-        const std::string wrong = validate(shape, limits, Any(Tova{}));
+        const std::string wrong = problem(shape, limits, Any(Tova{}));
         CAPTURE(shape.layers, shape.query_heads, shape.kv_heads, shape.head_dim, limits.budget, limits.capacity);
         CHECK_FALSE(wrong.empty());
         CHECK(thrown_by([&] { State<Any> state(shape, limits, Any(Tova{})); }) == wrong);
@@ -350,10 +350,10 @@ TEST_CASE("of shapes and limits that no memory holds validate says what the cons
 TEST_CASE("limits are refused before memory for the layers is asked for") {
     const Shape shape{.layers = std::size_t{1} << 45, .query_heads = 1, .kv_heads = 1, .head_dim = 1};
     CHECK(thrown_by([&] { State<Any> state(shape, {.budget = 0}, Any(Tova{})); }) ==
-          validate(shape, Limits{.budget = 0}, Any(Tova{})));
+          problem(shape, Limits{.budget = 0}, Any(Tova{})));
 }
 
-TEST_CASE("a selector that does not fit is told why by misfit, and prefill throws the same and changes nothing") {
+TEST_CASE("a selector that does not fit is told why by problem, and prefill throws the same and changes nothing") {
     State<Any> empty(small, {.budget = 8}, Any(H2O{})), of_layers(small, {.budget = 8}, Any(Tova{}));
     State<Any> used = empty;
     Random random{8};
@@ -362,7 +362,7 @@ TEST_CASE("a selector that does not fit is told why by misfit, and prefill throw
     std::size_t refused = 0;
     const auto refuses = [&](State<Any>& state, const auto& selector, const std::string& part) {
         const Arrival seen = state.lane(0, 0).seen();
-        const std::string wrong = state.misfit(0, selector);
+        const std::string wrong = state.problem(0, selector);
         CHECK(wrong.find(part) != std::string::npos);
         std::vector<float> out(token.out.size(), 7.0f);
         const auto prefill = [&] {
@@ -382,7 +382,7 @@ TEST_CASE("a selector that does not fit is told why by misfit, and prefill throw
     refuses(of_layers, Any(H2O{}), "differ in scope");
     refuses(used, SnapKV{}, "budget 8 is smaller");
     CHECK(refused == 8);
-    CHECK(empty.misfit(0, SnapKV{.window = 4}).empty());
+    CHECK(empty.problem(0, SnapKV{.window = 4}).empty());
     CHECK(thrown_by([&] {
               empty.prefill(0, 5, token.q, token.k, token.v, token.out, Prefill::chunked(0), SnapKV{.window = 4});
           }) == "msrnn: a prefill in chunks of 0 tokens; give at least 1");

@@ -25,24 +25,24 @@ Shape with(auto change) {
 }  // namespace
 
 TEST_CASE("a shape that makes no sense is refused in a sentence") {
-    CHECK(validate(good).empty());
-    CHECK(validate(with([](Shape& s) { s.layers = 0; })) == "msrnn: layers is 0; give the model's own number");
-    CHECK(validate(with([](Shape& s) { s.query_heads = 0; })) ==
+    CHECK(problem(good).empty());
+    CHECK(problem(with([](Shape& s) { s.layers = 0; })) == "msrnn: layers is 0; give the model's own number");
+    CHECK(problem(with([](Shape& s) { s.query_heads = 0; })) ==
           "msrnn: query_heads is 0; give the model's own number");
-    CHECK(validate(with([](Shape& s) { s.kv_heads = 0; })) == "msrnn: kv_heads is 0; give the model's own number");
-    CHECK(validate(with([](Shape& s) { s.head_dim = 0; })) == "msrnn: head_dim is 0; give the model's own number");
-    CHECK(validate(with([](Shape& s) { s.kv_heads = 4; })) ==
+    CHECK(problem(with([](Shape& s) { s.kv_heads = 0; })) == "msrnn: kv_heads is 0; give the model's own number");
+    CHECK(problem(with([](Shape& s) { s.head_dim = 0; })) == "msrnn: head_dim is 0; give the model's own number");
+    CHECK(problem(with([](Shape& s) { s.kv_heads = 4; })) ==
           "msrnn: query_heads 6 is not a multiple of kv_heads 4; every KV head serves equally many query heads");
-    CHECK(validate(with([](Shape& s) { s.scale = INFINITY; })) ==
+    CHECK(problem(with([](Shape& s) { s.scale = INFINITY; })) ==
           "msrnn: scale is inf; give a finite number, or 0 for 1/sqrt(head_dim)");
 }
 
 TEST_CASE("a state throws the sentence, of its shape, its policy or its limits") {
-    CHECK(thrown_by([] { State<Tova> state({}, {.budget = 8}); }) == validate(Shape{}));
-    CHECK(thrown_by([] { State<Tova> state(good, {}); }) == validate(Tova{}, Limits{}));
+    CHECK(thrown_by([] { State<Tova> state({}, {.budget = 8}); }) == problem(Shape{}));
+    CHECK(thrown_by([] { State<Tova> state(good, {}); }) == problem(Tova{}, Limits{}));
     CHECK(thrown_by([] {
               State<SinkWindow> state(good, [](std::size_t layer, std::size_t) { return 9 - 5 * layer; });
-          }) == validate(SinkWindow{}, {.budget = 4}));
+          }) == problem(SinkWindow{}, {.budget = 4}));
     CHECK(thrown_by([] { State<KeysOfALayer> state(good, {.budget = 8}); }) ==
           "msrnn: this policy reads keys or values, and a layer has a row of them for each of its 2 KV heads; set its "
           "scope to Scope::kv_head");

@@ -118,7 +118,7 @@ TEST_CASE("a selector chooses in a later turn, among all tokens, under the state
         step(state, 0, 100 * turn + 40);
         CHECK(kept_sinks() == 4);
     }
-    CHECK(state.misfit(0, SnapKV{.window = 21, .scope = Scope::layer}).find("budget 24 is smaller") !=
+    CHECK(state.problem(0, SnapKV{.window = 21, .scope = Scope::layer}).find("budget 24 is smaller") !=
           std::string::npos);
 }
 
@@ -377,13 +377,13 @@ TEST_CASE("a selector that leaves no candidate beside the pins is refused in adv
     for (std::int64_t t = 0; t < 12; ++t) step(state, 0, t);
     for (std::size_t slot = 0; slot < 7; ++slot) REQUIRE(state.pin(0, 0, Slot(slot)));
     const SnapKV fits{.window = 5, .scope = Scope::layer}, fills{.window = 6, .scope = Scope::layer};
-    CHECK(state.misfit(0, fits).empty());
-    CHECK(state.misfit(0, fills) ==
+    CHECK(state.problem(0, fits).empty());
+    CHECK(state.problem(0, fills) ==
           "msrnn: budget 12 is smaller than what is protected (sinks 0, recent 6, pinned 7); give a larger budget or "
           "protect less");
     Text text(20);
     const auto prompt = [&] { state.prefill(0, 12, text.q, text.k, text.v, text.out, Prefill::one_shot(), fills); };
-    CHECK(thrown_by(prompt) == state.misfit(0, fills));
+    CHECK(thrown_by(prompt) == state.problem(0, fills));
 }
 
 TEST_CASE("the victims of a selector's choice are all listed, and none of them is a rejected draft") {

@@ -193,7 +193,7 @@ private:
             case 3: {
                 const std::size_t budget = 5 + random_.below(5);
                 if (state_.lane(layer, head).budget() == unbounded) return;
-                if (!state_.lane(layer, head).misfit(budget, budget + 1).empty()) {
+                if (!state_.lane(layer, head).problem(budget, budget + 1).empty()) {
                     REQUIRE_THROWS_AS(state_.set_budget(layer, head, budget), std::invalid_argument);
                     return;
                 }

@@ -329,7 +329,7 @@ bool run_one(Random& random, std::uint64_t steps, const P& policy, const mirror:
     const msrnn::Limits limits{.budget = budget, .capacity = capacity};
     const msrnn::LaneId id{.layer = random.below(3), .kv_head = random.below(3)};
     const bool sensible = mirror::sensible(settings, budget, rows_of(limits));
-    same(msrnn::validate(policy, limits).empty() == sensible, "whether validate() has something to say");
+    same(msrnn::problem(policy, limits).empty() == sensible, "whether problem() has something to say");
     same(refused<msrnn::Lane<P, Stamp>>(limits, policy, id) != sensible, "whether a lane is refused");
     outcome.refusals += !sensible;
     if (!sensible) return false;

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <msrnn/state/attention_settings.hpp>
+#include <msrnn/attention/settings.hpp>
 #include <span>
 #include <vector>
 

@@ -88,7 +88,7 @@ protected:
         bool fits = true;
         for (std::size_t lane = layer * lanes(); lane < (layer + 1) * lanes(); ++lane)
             fits = fits && chooses(twins_[lane].lane, chooser).budget_fits(twins_[lane].lane.budget);
-        same(state_.misfit(layer, chooser).empty() == fits, "whether a selector fits the lanes");
+        same(state_.problem(layer, chooser).empty() == fits, "whether a selector fits the lanes");
         shown().clear();
         try {
             attempt([&] {

@@ -61,7 +61,7 @@ struct Rounded {
     msrnn::Needs needs() const { return policy.needs(); }
     msrnn::Protection protection(std::size_t budget) const { return policy.protection(budget); }
     std::size_t columns() const { return policy.columns(); }
-    std::string validate() const { return policy.validate(); }
+    std::string problem() const { return policy.problem(); }
     void rate(msrnn::Ratings rating) const { policy.rate(rating); }
     void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
         const std::vector<float> weights = Shown::keep(*shown, seen, rating);

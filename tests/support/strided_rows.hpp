@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <msrnn/state/rows.hpp>
+#include <msrnn/rows/rows.hpp>
 #include <span>
 #include <tuple>
 #include <vector>

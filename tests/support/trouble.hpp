@@ -82,7 +82,7 @@ struct Moody {
     msrnn::Needs needs() const { return policy.needs(); }
     msrnn::Protection protection(std::size_t budget) const { return policy.protection(budget); }
     std::size_t columns() const { return policy.columns() + 1; }
-    std::string validate() const { return policy.validate(); }
+    std::string problem() const { return policy.problem(); }
     void rate(msrnn::Ratings rating) const {
         mark(rating);
         policy.rate(rating);

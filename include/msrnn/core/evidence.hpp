@@ -6,7 +6,7 @@
 #include <span>
 
 #include "../config.hpp"
-#include "pack.hpp"
+#include "../simd/pack.hpp"
 #include "slot.hpp"
 
 namespace msrnn::inline MSRNN_ABI {

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstring>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
 #include "evidence.hpp"
-#include "own_vector.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 

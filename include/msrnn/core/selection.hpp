@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "../config.hpp"
-#include "pack.hpp"
+#include "../simd/pack.hpp"
 #include "position.hpp"
 
 namespace msrnn::inline MSRNN_ABI {

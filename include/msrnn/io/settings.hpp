@@ -65,7 +65,8 @@ nlohmann::json settings_of(const Shape& shape, const char* scalar, const P& poli
 }
 
 /// The first setting that differs, in one sentence; empty where none does.
-inline std::string difference(const nlohmann::json& saved, const nlohmann::json& own, const std::string& within = "") {
+inline std::string settings_problem(const nlohmann::json& saved, const nlohmann::json& own,
+                                    const std::string& within = "") {
     const auto differs = [](const std::string& setting, const std::string& there, const std::string& here) {
         return setting + " is " + there + " in the snapshot and " + here +
                " here; make the state as that of the snapshot was made";
@@ -77,7 +78,7 @@ inline std::string difference(const nlohmann::json& saved, const nlohmann::json&
     for (const auto& [name, here] : own.items()) {
         const auto there = saved.find(name);
         if (there == saved.end()) return differs(path + name, "not set", safetensors::shown(here));
-        if (std::string wrong = difference(*there, here, path + name); !wrong.empty()) return wrong;
+        if (std::string wrong = settings_problem(*there, here, path + name); !wrong.empty()) return wrong;
     }
     for (const auto& [name, there] : saved.items())
         if (!own.contains(name))

@@ -75,7 +75,7 @@ std::string write(const State<P, Scalar>& state, Put put) {
 // Reading ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 /// What a snapshot's metadata says of the state that was saved, against the state here.
-inline std::string mismatch(const safetensors::Header& header, const nlohmann::json& own) {
+inline std::string header_problem(const safetensors::Header& header, const nlohmann::json& own) {
     const auto said = [&](const char* name) {
         const auto found = header.metadata.find(name);
         return found == header.metadata.end() ? std::string() : found->second;
@@ -87,7 +87,7 @@ inline std::string mismatch(const safetensors::Header& header, const nlohmann::j
     constexpr int deepest_settings = 16;
     const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
     if (!saved.is_object()) return "its settings are no JSON object";
-    return difference(saved, own);
+    return settings_problem(saved, own);
 }
 
 template <class Source>
@@ -99,7 +99,7 @@ public:
     template <class P, StoredScalar Scalar>
     std::string load(State<P, Scalar>& state) {
         if (std::string wrong = safetensors::read_header(source_, header_, data_); !wrong.empty()) return wrong;
-        if (std::string wrong = mismatch(header_, settings_of(state)); !wrong.empty()) return wrong;
+        if (std::string wrong = header_problem(header_, settings_of(state)); !wrong.empty()) return wrong;
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
@@ -117,11 +117,11 @@ public:
         }
 
         const Layout layout = layout_of(state, content.extents);
-        if (std::string wrong = misplaced(layout.of_slots()); !wrong.empty()) return wrong;
-        if (std::string wrong = misplaced(layout.of_rows()); !wrong.empty()) return wrong;
+        if (std::string wrong = place_problem(layout.of_slots()); !wrong.empty()) return wrong;
+        if (std::string wrong = place_problem(layout.of_rows()); !wrong.empty()) return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns);
         if (std::string wrong = read(layout.of_slots(), content); !wrong.empty()) return wrong;
-        if (std::string wrong = state.misfit(content.records); !wrong.empty()) return wrong;
+        if (std::string wrong = state.problem(content.records); !wrong.empty()) return wrong;
 
         content.heads = state.room_for(content.records);
         if (std::string wrong = read(layout.of_rows(), content); !wrong.empty()) return wrong;
@@ -131,7 +131,7 @@ public:
 
 private:
     /// Whether the file has these tensors, as they must be.
-    std::string misplaced(const Layout::Tensors& tensors) const {
+    std::string place_problem(const Layout::Tensors& tensors) const {
         for (const safetensors::Tensor& wanted : tensors) {
             const safetensors::Tensor* const found = header_.find(wanted.name);
             if (found == nullptr) return "it has no tensor " + wanted.name;
@@ -143,7 +143,7 @@ private:
     }
     template <class Heads>
     std::string read(const Layout::Tensors& tensors, Content<Heads>& content) const {
-        if (std::string wrong = misplaced(tensors); !wrong.empty()) return wrong;
+        if (std::string wrong = place_problem(tensors); !wrong.empty()) return wrong;
         for (const safetensors::Tensor& tensor : tensors) {
             std::uint64_t at = data_ + header_.find(tensor.name)->begin;
             std::string wrong;

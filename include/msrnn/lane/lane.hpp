@@ -7,10 +7,10 @@
 #include <string>
 #include <utility>
 
+#include "../base/text.hpp"
 #include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/protection.hpp"
-#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 #include "hooks.hpp"
 #include "limits.hpp"
@@ -49,7 +49,7 @@ class Lane : detail::CheckedPolicy<P>, public LaneTokens<Stamp> {
     using Tokens::table_;
 
 public:
-    /// Throws std::invalid_argument with the sentence of validate().
+    /// Throws std::invalid_argument with the sentence of problem().
     explicit Lane(std::size_t budget, P policy = {}, LaneId id = {})
         : Lane(Limits{.budget = budget}, std::move(policy), id) {}
     explicit Lane(Limits limits, P policy = {}, LaneId id = {})
@@ -182,17 +182,18 @@ public:
         table_.compact(carry);
     }
 
-    /// Takes effect at the next evict(). Throws std::invalid_argument and changes nothing where misfit() says why.
+    /// Takes effect at the next evict(). Throws std::invalid_argument and changes nothing where problem() says why.
     void set_budget(std::size_t budget) {
-        detail::refuse(misfit(budget, table_.capacity()));
+        detail::refuse(problem(budget, table_.capacity()));
         table_.protect(protection_of(policy_, budget));
         budget_ = budget;
     }
     /// Why this budget does not fit protection, pins or so many rows; empty where it does.
-    std::string misfit(std::size_t budget, std::size_t rows) const {
-        if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
+    std::string problem(std::size_t budget, std::size_t rows) const {
+        if (std::string wrong = detail::capacity_problem(rows, SlotTable<Stamp>::max_capacity); !wrong.empty())
+            return wrong;
         const Protection protection = protection_of(policy_, budget);
-        return detail::misfit(budget, rows, protection, table_.pinned_behind(protection.sinks));
+        return detail::budget_problem(budget, rows, protection, table_.pinned_behind(protection.sinks));
     }
 
     /// Keeps the token in this slot until unpin() or evict(slot). False, and nothing changed, where sinks, recent
@@ -202,7 +203,7 @@ public:
         if (table_.pinned(slot)) return true;
         const Protection held = table_.protection();
         const std::size_t pins = table_.pinned_behind(held.sinks) + (table_.arrival(slot) >= held.sinks);
-        if (!detail::misfit(budget_, table_.capacity(), held, pins).empty()) return false;
+        if (!detail::budget_problem(budget_, table_.capacity(), held, pins).empty()) return false;
         table_.pin(slot);
         return true;
     }
@@ -214,7 +215,7 @@ public:
     void set_capacity(std::size_t capacity) {
         MSRNN_ASSERT(capacity >= table_.extent(), "msrnn: set_capacity() below the rows in use; compact() first");
         MSRNN_ASSERT(capacity > budget_ || budget_ == unbounded, "msrnn: set_capacity() must exceed the budget");
-        detail::refuse(detail::too_large(capacity, SlotTable<Stamp>::max_capacity));
+        detail::refuse(detail::capacity_problem(capacity, SlotTable<Stamp>::max_capacity));
         table_.set_capacity(capacity);
     }
     /// Memory for so many rows in use: append() allocates nothing until there are more.
@@ -241,9 +242,9 @@ public:
         return record;
     }
     /// Goes on where the record was made, with its budget. Throws std::invalid_argument and changes nothing where
-    /// misfit() says why. The capacity stays.
+    /// problem() says why. The capacity stays.
     void restore(const LaneRecord& record) {
-        detail::refuse(misfit(record, table_.capacity()));
+        detail::refuse(problem(record, table_.capacity()));
         const Protection protection = protection_of(policy_, record.budget);
         table_.read(record);
         table_.protect(protection);
@@ -251,14 +252,15 @@ public:
         observed_.go_on(record.shown, record.rows, record.prompt > 0 ? table_.seen() + record.prompt : 0);
     }
     /// Why this lane cannot go on from the record with so many rows, in one sentence; empty where it can.
-    std::string misfit(const LaneRecord& record, std::size_t rows) const {
-        if (std::string wrong = detail::broken(record, columns_of(policy_)); !wrong.empty()) return wrong;
-        if (std::string wrong = detail::too_large(rows, SlotTable<Stamp>::max_capacity); !wrong.empty()) return wrong;
+    std::string problem(const LaneRecord& record, std::size_t rows) const {
+        if (std::string wrong = detail::record_problem(record, columns_of(policy_)); !wrong.empty()) return wrong;
+        if (std::string wrong = detail::capacity_problem(rows, SlotTable<Stamp>::max_capacity); !wrong.empty())
+            return wrong;
         if (record.extent() > rows)
             return "msrnn: a lane's record has " + detail::text(record.extent()) + " slots and capacity is " +
                    detail::text(rows) + "; give at least as much capacity as the lane had that left it";
         const Protection protection = protection_of(policy_, record.budget);
-        return detail::misfit(record.budget, rows, protection, record.pinned_behind(protection.sinks));
+        return detail::budget_problem(record.budget, rows, protection, record.pinned_behind(protection.sinks));
     }
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
@@ -269,8 +271,8 @@ public:
 
 private:
     static std::size_t accepted(const P& policy, Limits limits) {
-        detail::refuse(validate(policy, limits));
-        detail::refuse(detail::too_large(limits.rows(), SlotTable<Stamp>::max_capacity));
+        detail::refuse(msrnn::problem(policy, limits));
+        detail::refuse(detail::capacity_problem(limits.rows(), SlotTable<Stamp>::max_capacity));
         return limits.rows();
     }
 

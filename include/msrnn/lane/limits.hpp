@@ -6,9 +6,9 @@
 #include <limits>
 #include <string>
 
+#include "../base/refuse.hpp"
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/refuse.hpp"
-#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -24,7 +24,7 @@ struct Limits {
 namespace detail {
 
 /// Why a budget does not fit; empty where it does.
-inline std::string misfit(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0) {
+inline std::string budget_problem(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0) {
     const auto text = [](std::size_t number) { return detail::text(number); };
     const auto [sinks, recent] = protection;
     if (budget == 0) return "msrnn: budget is 0; give at least 1 slot";
@@ -46,7 +46,7 @@ constexpr std::size_t rows_at_once(std::size_t capacity) { return capacity <= 10
 
 inline constexpr std::size_t most_rows = (std::numeric_limits<std::int32_t>::max)() / 2;
 
-inline std::string too_large(std::size_t rows, std::size_t most = most_rows) {
+inline std::string capacity_problem(std::size_t rows, std::size_t most = most_rows) {
     if (rows <= most) return {};
     return "msrnn: capacity " + detail::text(rows) + " is more than the " + detail::text(most) +
            " rows a lane can number; give a smaller budget or capacity";
@@ -57,13 +57,13 @@ inline std::string too_large(std::size_t rows, std::size_t most = most_rows) {
 /// What is wrong with these settings, in one sentence that names the setting, its value and the remedy; empty where
 /// nothing is. Constructors throw the same sentence as std::invalid_argument.
 template <class P>
-std::string validate(const P& policy, Limits limits) {
-    if constexpr (Validates<P>)
-        if (const std::string wrong = policy.validate(); !wrong.empty()) return "msrnn: " + wrong;
+std::string problem(const P& policy, Limits limits) {
+    if constexpr (TellsProblem<P>)
+        if (const std::string wrong = policy.problem(); !wrong.empty()) return "msrnn: " + wrong;
     if (limits.budget == unbounded && limits.capacity == 0)
         return "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist";
-    if (std::string wrong = detail::too_large(limits.rows()); !wrong.empty()) return wrong;
-    return detail::misfit(limits.budget, limits.rows(), protection_of(policy, limits.budget));
+    if (std::string wrong = detail::capacity_problem(limits.rows()); !wrong.empty()) return wrong;
+    return detail::budget_problem(limits.budget, limits.rows(), protection_of(policy, limits.budget));
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <string>
 
+#include "../base/own_vector.hpp"
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../core/position.hpp"
-#include "../core/text.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -49,7 +49,7 @@ namespace detail {
 
 /// Why no lane can have left this record, in one sentence; empty where one can. A template: who restores compiles it.
 template <class Record>
-std::string broken(const Record& record, std::size_t columns) {
+std::string record_problem(const Record& record, std::size_t columns) {
     const std::size_t extent = record.extent();
     const auto text = [](auto number) { return detail::text(number); };
     if (record.positions.size() != extent || record.pinned.size() != extent || record.ratings.size() != extent ||

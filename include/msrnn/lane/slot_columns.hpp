@@ -7,8 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../core/position.hpp"
 #include "record.hpp"
 

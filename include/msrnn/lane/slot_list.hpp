@@ -6,8 +6,8 @@
 #include <span>
 #include <utility>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../core/slot.hpp"
 
 namespace msrnn::inline MSRNN_ABI {

@@ -251,7 +251,7 @@ public:
         for (std::size_t i = 0; i < holes.size(); ++i)
             record.arrivals[holes[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(holes.size());
     }
-    /// The record fits, see Lane::misfit().
+    /// The record fits, see Lane::problem().
     void read(const LaneRecord& record) {
         const std::size_t vacancies = record.extent() - record.size();
         reserve(record.extent());

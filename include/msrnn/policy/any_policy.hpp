@@ -8,8 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "../base/refuse.hpp"
 #include "../config.hpp"
-#include "../core/refuse.hpp"
 #include "decayed_attention.hpp"
 #include "h2o.hpp"
 #include "key_norm.hpp"
@@ -79,11 +79,11 @@ public:
     std::size_t columns() const {
         return std::visit([](const auto& policy) { return columns_of(policy); }, held_);
     }
-    std::string validate() const {
+    std::string problem() const {
         return std::visit(
             []<class P>(const P& policy) -> std::string {
-                if constexpr (Validates<P>)
-                    return policy.validate();
+                if constexpr (TellsProblem<P>)
+                    return policy.problem();
                 else
                     return {};
             },

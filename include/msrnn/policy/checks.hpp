@@ -32,7 +32,7 @@ MSRNN_SAYS(protection)
 MSRNN_SAYS(columns)
 MSRNN_SAYS(rows)
 MSRNN_SAYS(settings)
-MSRNN_SAYS(validate)
+MSRNN_SAYS(problem)
 MSRNN_SAYS(scope)
 MSRNN_SAYS(needs)
 // What people write in their place. A word that a policy may need for something else does not stand here.
@@ -51,6 +51,7 @@ MSRNN_SAYS(protected_tokens)
 MSRNN_SAYS(protecton)
 MSRNN_SAYS(colums)
 MSRNN_SAYS(collumns)
+MSRNN_SAYS(validate)
 MSRNN_SAYS(validates)
 MSRNN_SAYS(Validate)
 MSRNN_SAYS(is_valid)
@@ -82,8 +83,8 @@ struct CheckedPolicy {
     static_assert(!says_settings<P>() || TellsSettings<P>,
                   "msrnn: this policy's settings() must be `template <class Tell> void settings(Tell tell) const` and "
                   "call tell(name, value).");
-    static_assert(!says_validate<P>() || Validates<P>,
-                  "msrnn: this policy's validate() must be `std::string validate() const`.");
+    static_assert(!says_problem<P>() || TellsProblem<P>,
+                  "msrnn: this policy's problem() must be `std::string problem() const`.");
     static_assert(!says_scope<P>() || HasScope<P>, "msrnn: this policy's scope must be a member of type Scope.");
     static_assert(!says_needs<P>() || StatesNeeds<P>, "msrnn: this policy's needs() must be `Needs needs() const`.");
 
@@ -93,8 +94,8 @@ struct CheckedPolicy {
                   "msrnn: a hook of this policy is misspelt; its name is protection().");
     static_assert(!says_colums<P>() && !says_collumns<P>(),
                   "msrnn: a hook of this policy is misspelt; its name is columns().");
-    static_assert(!says_validates<P>() && !says_Validate<P>() && !says_is_valid<P>(),
-                  "msrnn: a hook of this policy is misspelt; its name is validate().");
+    static_assert(!says_validate<P>() && !says_validates<P>() && !says_Validate<P>() && !says_is_valid<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is problem().");
 
     static_assert(Policy<P> || says_observe<P>() || says_rate<P>() || misspells_observe<P>() || misspells_rate<P>(),
                   "msrnn: a policy is copyable and has observe() or rate(). One that evicts in order of arrival says "

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/text.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -32,7 +32,7 @@ struct DecayedAttention {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
     void observe(const Attention& seen, Ratings rating) const noexcept { seen.mean_into(rating.rating, decay); }
-    std::string validate() const {
+    std::string problem() const {
         if (decay >= 0 && decay <= 1) return {};
         return "decay is " + detail::text(decay) + "; it must lie between 0 and 1";
     }

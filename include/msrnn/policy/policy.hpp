@@ -22,7 +22,7 @@
 ///     Protection protection(std::size_t budget) const;    // without it the newest token is protected
 ///     std::size_t columns() const;                        // floats per slot that the lane keeps for the policy
 ///     std::size_t rows() const;                           // it observes only so many of a prompt's last tokens
-///     std::string validate() const;                       // empty, or what is wrong with the settings
+///     std::string problem() const;                       // empty, or what is wrong with the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
@@ -91,8 +91,8 @@ concept CountsRows = requires(const P& p) {
     { p.rows() } -> std::convertible_to<std::size_t>;
 };
 template <class P>
-concept Validates = requires(const P& p) {
-    { p.validate() } -> std::convertible_to<std::string>;
+concept TellsProblem = requires(const P& p) {
+    { p.problem() } -> std::convertible_to<std::string>;
 };
 template <class P>
 concept TellsSettings = requires(const P& p) {

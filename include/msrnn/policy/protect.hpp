@@ -30,9 +30,9 @@ struct Protect {
     constexpr Needs needs() const { return msrnn::needs(policy); }
     constexpr Protection protection(std::size_t budget) const { return protection_of(policy, budget) | extra; }
     constexpr std::size_t columns() const { return columns_of(policy); }
-    std::string validate() const {
-        if constexpr (Validates<P>)
-            return policy.validate();
+    std::string problem() const {
+        if constexpr (TellsProblem<P>)
+            return policy.problem();
         else
             return {};
     }

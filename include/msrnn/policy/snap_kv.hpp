@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "../base/own_vector.hpp"
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
-#include "../core/text.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -40,7 +40,7 @@ struct SnapKV {
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
     constexpr std::size_t rows() const { return window; }
     constexpr std::size_t columns() const { return 1; }
-    std::string validate() const {
+    std::string problem() const {
         if (window == 0) return "window is 0; SnapKV chooses by at least one query";
         if (kernel % 2 == 1) return {};
         return "kernel is " + detail::text(kernel) +

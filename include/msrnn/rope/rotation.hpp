@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 

@@ -6,10 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
-#include "rows.hpp"
+#include "../rows/rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 

@@ -9,13 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "../attention/attend.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
-#include "attend.hpp"
+#include "../rows/rows.hpp"
 #include "floats.hpp"
 #include "layer_rows.hpp"
 #include "prompt.hpp"
-#include "rows.hpp"
 #include "shape.hpp"
 #include "undoing.hpp"
 #include "workspace.hpp"
@@ -123,7 +123,7 @@ public:
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
 
     void set_budget(std::size_t kv_head, std::size_t budget) {
-        detail::refuse(misfit(kv_head, budget));
+        detail::refuse(problem(kv_head, budget));
         const std::size_t i = lane_index(kv_head);
         const std::size_t capacity = rows_for(lanes_[i], budget);
         Lane<P> lane = lanes_[i];
@@ -141,8 +141,8 @@ public:
         std::ranges::move(rows, heads_of(i).begin());
         forget(i);
     }
-    std::string misfit(std::size_t kv_head, std::size_t budget) const {
-        return this->lane(kv_head).misfit(budget, rows_for(this->lane(kv_head), budget));
+    std::string problem(std::size_t kv_head, std::size_t budget) const {
+        return this->lane(kv_head).problem(budget, rows_for(this->lane(kv_head), budget));
     }
     void evict(std::size_t kv_head, Slot slot) {
         lanes_[lane_index(kv_head)].evict(slot);
@@ -188,10 +188,10 @@ private:
     void check_sizes(Floats<const float> q, Floats<const float> k, Floats<const float> v, Floats<float> out) const {
         const std::size_t queries = shape_.query_heads * shape_.head_dim, width = shape_.kv_heads * shape_.head_dim;
         if (q.size() == queries && out.size() == queries && k.size() == width && v.size() == width) return;
-        detail::refuse(wrong_size("q", q.size(), queries, "[query_heads][head_dim]"));
-        detail::refuse(wrong_size("out", out.size(), queries, "[query_heads][head_dim]"));
-        detail::refuse(wrong_size("k", k.size(), width, "[kv_heads][head_dim]"));
-        detail::refuse(wrong_size("v", v.size(), width, "[kv_heads][head_dim]"));
+        detail::refuse(size_problem("q", q.size(), queries, "[query_heads][head_dim]"));
+        detail::refuse(size_problem("out", out.size(), queries, "[query_heads][head_dim]"));
+        detail::refuse(size_problem("k", k.size(), width, "[kv_heads][head_dim]"));
+        detail::refuse(size_problem("v", v.size(), width, "[kv_heads][head_dim]"));
     }
     /// Writes the token's rows. What is returned puts back what was there, for the case that attention throws.
     auto store(std::size_t kv_head, Floats<const float> k, Floats<const float> v) {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
 #include "../policy/protect.hpp"
 #include "layer_cache.hpp"
@@ -59,12 +59,13 @@ public:
 
     /// Why the selector cannot choose for this lane, in one sentence; empty where it can.
     template <class Selector>
-    static std::string misfit(const Lane<P>& own, const Selector& selector) {
+    static std::string problem(const Lane<P>& own, const Selector& selector) {
         const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
         const Protect<Selector> both = with_protection(own, selector);
-        if (std::string wrong = validate(both, limits); !wrong.empty()) return wrong;
+        if (std::string wrong = msrnn::problem(both, limits); !wrong.empty()) return wrong;
         const Protection protection = protection_of(both, own.budget());
-        return detail::misfit(own.budget(), own.capacity(), protection, own.record().pinned_behind(protection.sinks));
+        return detail::budget_problem(own.budget(), own.capacity(), protection,
+                                      own.record().pinned_behind(protection.sinks));
     }
 
 private:

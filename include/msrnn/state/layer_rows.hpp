@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
 #include "../lane/lane.hpp"
+#include "../rows/rows.hpp"
 #include "history.hpp"
-#include "rows.hpp"
 #include "shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -28,7 +28,7 @@ public:
         heads_.reserve(shape.kv_heads);
         for (std::size_t i = 0; i < lanes; ++i) {
             const Limits limits = with_rows(limits_of(layer, i));
-            detail::refuse(validate(shape, limits, policy, rollback));
+            detail::refuse(msrnn::problem(shape, limits, policy, rollback));
             lanes_.emplace_back(limits, policy, LaneId{layer, i});
             const Rows<Scalar> rows(detail::rows_at_once(limits.rows()), shape.head_dim);
             heads_.insert(heads_.end(), shape.kv_heads / lanes, HeadRows<Scalar>{rows, rows});

@@ -7,10 +7,10 @@
 #include <span>
 #include <string>
 
+#include "../base/text.hpp"
 #include "../config.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
-#include "../core/text.hpp"
 #include "floats.hpp"
 #include "shape.hpp"
 
@@ -53,7 +53,7 @@ public:
 };
 
 /// Why a span of this size is wrong, in one sentence; empty where it is right.
-inline std::string wrong_size(const char* name, std::size_t size, std::size_t wanted, const char* meaning) {
+inline std::string size_problem(const char* name, std::size_t size, std::size_t wanted, const char* meaning) {
     if (size == wanted) return {};
     return "msrnn: " + std::string(name) + " has " + detail::text(size) + " numbers; it is " + meaning + ", here " +
            detail::text(wanted);
@@ -71,20 +71,21 @@ struct Prompt {
     std::size_t query_width() const { return shape.query_heads * shape.head_dim; }
     std::size_t width() const { return shape.kv_heads * shape.head_dim; }
     /// Which size is wrong, in one sentence; empty where none is.
-    std::string misfit() const {
+    std::string problem() const {
         if (!positions.fit(tokens()))
             return "msrnn: " + detail::text(positions.listed()) + " positions for " + detail::text(tokens()) +
                    " tokens; give one for each, or the first alone";
-        if (std::string wrong = wrong_size("q", q.size(), tokens() * query_width(), "[tokens][query_heads][head_dim]");
+        if (std::string wrong =
+                size_problem("q", q.size(), tokens() * query_width(), "[tokens][query_heads][head_dim]");
             !wrong.empty())
             return wrong;
-        if (std::string wrong = wrong_size("k", k.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
+        if (std::string wrong = size_problem("k", k.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
             !wrong.empty())
             return wrong;
-        if (std::string wrong = wrong_size("v", v.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
+        if (std::string wrong = size_problem("v", v.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
             !wrong.empty())
             return wrong;
-        return wrong_size("out", out.size(), q.size(), "as long as q");
+        return size_problem("out", out.size(), q.size(), "as long as q");
     }
     /// The row of one token and KV head in `rows`, which is k or v.
     std::span<const float> row(std::span<const float> rows, std::size_t token, std::size_t kv_head) const {

@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
+#include "../attention/attend_prompt.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
-#include "attend_prompt.hpp"
+#include "../rows/rows.hpp"
 #include "prompt.hpp"
-#include "rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/text.hpp"
 #include "state.hpp"
 
 namespace msrnn::inline MSRNN_ABI {

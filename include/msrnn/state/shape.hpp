@@ -8,8 +8,8 @@
 #include <string>
 #include <type_traits>
 
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/text.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
 
@@ -38,7 +38,7 @@ constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
 }  // namespace detail
 
 /// What is wrong with this shape, in one sentence; empty where nothing is.
-inline std::string validate(const Shape& shape) {
+inline std::string problem(const Shape& shape) {
     const auto is_zero = [](const char* setting) {
         return "msrnn: " + std::string(setting) + " is 0; give the model's own number";
     };
@@ -60,8 +60,8 @@ inline std::string validate(const Shape& shape) {
 
 /// The same for a policy on this shape.
 template <class P>
-std::string validate(const Shape& shape, const P& policy) {
-    if (std::string wrong = validate(shape); !wrong.empty()) return wrong;
+std::string problem(const Shape& shape, const P& policy) {
+    if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
     const Needs wanted = needs(policy);
     if ((wanted.keys || wanted.values) && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
         return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
@@ -93,11 +93,11 @@ struct Rollback {
 
 /// Everything that a State's constructor refuses.
 template <class P>
-std::string validate(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
+std::string problem(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
     limits = with_rows(limits);
     const std::size_t rows = limits.rows();
-    if (std::string wrong = validate(shape, policy); !wrong.empty()) return wrong;
-    if (std::string wrong = validate(policy, limits); !wrong.empty()) return wrong;
+    if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
+    if (std::string wrong = problem(policy, limits); !wrong.empty()) return wrong;
     if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
         return "msrnn: layers " + detail::text(shape.layers) + " x kv_heads " + detail::text(shape.kv_heads) + " x " +
                detail::text(rows) + " rows of " + detail::text(shape.head_dim) +

@@ -12,12 +12,12 @@
 
 #include "../config.hpp"
 #include "../lane/lane.hpp"
+#include "../rows/rows.hpp"
+#include "../rows/scalar.hpp"
 #include "floats.hpp"
 #include "layer_cache.hpp"
 #include "layer_prompt.hpp"
 #include "prompt.hpp"
-#include "rows.hpp"
-#include "scalar.hpp"
 #include "shape.hpp"
 #include "state_layers.hpp"
 #include "state_records.hpp"
@@ -63,7 +63,7 @@ class State : public StateLayers<P, Scalar> {
 
 public:
     /// One budget for every lane. Throws std::invalid_argument with the sentence of
-    /// validate(shape, limits, policy, rollback).
+    /// problem(shape, limits, policy, rollback).
     State(Shape shape, Limits limits, P policy = {}, Rollback rollback = {})
         : State(shape, policy, rollback, Exactly{}, [=](std::size_t, std::size_t) { return limits; }) {}
 
@@ -147,23 +147,23 @@ public:
     /// queries over all rows, those of earlier prompts and steps too, so nothing is unseen; what was observed before
     /// the prompt does not count. Sinks, recent window and pins of the state's own policy are protected beside its own.
     /// The state's policy observes the prompt all the same and goes on with ratings of its own. Throws
-    /// std::invalid_argument with the sentence of misfit() where the selector does not fit the lanes.
+    /// std::invalid_argument with the sentence of problem() where the selector does not fit the lanes.
     template <class Selector>
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
         const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
-        detail::refuse(misfit(layer, selector));
+        detail::refuse(problem(layer, selector));
         LayerPrompt<P, Scalar>(at(layer), prompt, mode.chunk, work_).take_chunks(selector);
     }
 
     /// Why this selector cannot choose for a layer, in one sentence; empty where it can.
     template <class Selector>
-    std::string misfit(std::size_t layer, const Selector& selector) const {
-        if (std::string wrong = validate(shape_, selector); !wrong.empty()) return wrong;
+    std::string problem(std::size_t layer, const Selector& selector) const {
+        if (std::string wrong = msrnn::problem(shape_, selector); !wrong.empty()) return wrong;
         if (scope_of(selector) != scope_of(this->lane(layer, 0).policy()))
             return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
         for (const Lane<P>& own : at(layer).lanes())
-            if (std::string wrong = LayerPrompt<P, Scalar>::misfit(own, selector); !wrong.empty()) return wrong;
+            if (std::string wrong = LayerPrompt<P, Scalar>::problem(own, selector); !wrong.empty()) return wrong;
         return {};
     }
 
@@ -206,8 +206,8 @@ public:
         work_.shrink(rows_with_room());
     }
     /// Why this budget does not fit protection or pins, in one sentence; empty where it does.
-    std::string misfit(std::size_t layer, std::size_t kv_head, std::size_t budget) const {
-        return at(layer).misfit(kv_head, budget);
+    std::string problem(std::size_t layer, std::size_t kv_head, std::size_t budget) const {
+        return at(layer).problem(kv_head, budget);
     }
     /// Evicts the token in this slot of the lane that decides for this KV head; another token may take the slot. See
     /// Lane::evict(slot).
@@ -236,10 +236,10 @@ public:
     }
     /// Goes on where another state of this shape and policy was: from what its lanes' record() said,
     /// [layers][lanes_per_layer], and its rows in room_for() them, of which [0, extent()) count. Throws
-    /// std::invalid_argument and changes nothing where misfit() says why. Budgets are those of the records; what could
+    /// std::invalid_argument and changes nothing where problem() says why. Budgets are those of the records; what could
     /// be undone before cannot any more.
     void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
-        detail::refuse(misfit(records));
+        detail::refuse(problem(records));
         MSRNN_ASSERT(rows.size() == this->rows().size(), "msrnn: rows are [layers][kv_heads]");
         std::vector<std::vector<Lane<P>>> lanes;
         for (std::size_t i = 0; i < layers_.size(); ++i)
@@ -257,7 +257,9 @@ public:
             layers_[i].adopt(lanes[i], std::span(rows).subspan(i * shape_.kv_heads, shape_.kv_heads), seen);
     }
     /// Why this state cannot go on from these records, in one sentence; empty where it can.
-    std::string misfit(std::span<const LaneRecord> records) const { return detail::misfit(records, this->lanes()); }
+    std::string problem(std::span<const LaneRecord> records) const {
+        return detail::records_problem(records, this->lanes());
+    }
 
 private:
     struct Exactly {};
@@ -272,11 +274,11 @@ private:
         work_.fit(rows_with_room());
     }
     static const Shape& accepted(const Shape& shape, const P& policy) {
-        detail::refuse(validate(shape, policy));
+        detail::refuse(msrnn::problem(shape, policy));
         return shape;
     }
     static Prompt checked(Prompt prompt, Prefill mode) {
-        detail::refuse(prompt.misfit());
+        detail::refuse(prompt.problem());
         if (mode.chunk == 0) detail::refuse("msrnn: a prefill in chunks of 0 tokens; give at least 1");
         return prompt;
     }

@@ -10,9 +10,9 @@
 
 #include "../config.hpp"
 #include "../lane/lane.hpp"
+#include "../rows/rows.hpp"
 #include "joined.hpp"
 #include "layer_cache.hpp"
-#include "rows.hpp"
 #include "shape.hpp"
 #include "workspace.hpp"
 

@@ -4,15 +4,15 @@
 #include <span>
 #include <string>
 
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/text.hpp"
 #include "../lane/record.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
 /// Why a state with these lanes cannot go on from these records, in one sentence; empty where it can.
 template <class Lanes>
-std::string misfit(std::span<const LaneRecord> records, const Lanes& all) {
+std::string records_problem(std::span<const LaneRecord> records, const Lanes& all) {
     if (records.size() != all.size())
         return "msrnn: " + detail::text(records.size()) + " records for " + detail::text(all.size()) +
                " lanes; give one for each";
@@ -27,7 +27,7 @@ std::string misfit(std::span<const LaneRecord> records, const Lanes& all) {
                    " rows; make the state with at least that budget";
         const std::size_t needed = record.budget == unbounded ? record.extent() + 1 : 0;
         const std::size_t rows = needed > all[i].capacity() ? needed : all[i].capacity();
-        if (std::string wrong = all[i].misfit(record, rows); !wrong.empty()) return wrong;
+        if (std::string wrong = all[i].problem(record, rows); !wrong.empty()) return wrong;
         if (record.size() > record.budget || record.extent() > record.size() + 1)
             return "msrnn: a lane's record has " + detail::text(record.size()) + " tokens in " +
                    detail::text(record.extent()) + " slots and a budget of " + detail::text(record.budget) +

@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
-#include "../core/own_vector.hpp"
-#include "rows.hpp"
+#include "../rows/rows.hpp"
 #include "shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI {

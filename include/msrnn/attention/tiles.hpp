@@ -6,10 +6,10 @@
 #include <type_traits>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
+#include "../rows/rows.hpp"
+#include "../rows/scalar.hpp"
+#include "../simd/pack.hpp"
 #include "blocks.hpp"
-#include "rows.hpp"
-#include "scalar.hpp"
 
 /// Products of many queries with many rows. A tile is a few query rows times one panel: two packs of columns, all of
 /// whose sums are in registers. Rows are packed into panels first, which widens them and turns keys; what is packed

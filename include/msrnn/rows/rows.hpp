@@ -10,10 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "../base/refuse.hpp"
+#include "../base/text.hpp"
 #include "../config.hpp"
-#include "../core/refuse.hpp"
-#include "../core/slot.hpp"
-#include "../core/text.hpp"
 #include "scalar.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -114,7 +113,7 @@ public:
             if constexpr (scaled) numbers[d] *= scales_[row];
         }
     }
-    void copy(const Rows& rows, Slot from, Slot to) {
+    void copy(const Rows& rows, std::size_t from, std::size_t to) {
         std::ranges::copy(rows[from], (*this)[to].begin());
         if constexpr (scaled) scales_[to] = rows.scales_[from];
     }
@@ -154,7 +153,7 @@ struct HeadRows {
         keys.make_room_for(other.keys);
         values.make_room_for(other.values);
     }
-    void copy(const HeadRows& rows, Slot from, Slot to) {
+    void copy(const HeadRows& rows, std::size_t from, std::size_t to) {
         keys.copy(rows.keys, from, to);
         values.copy(rows.values, from, to);
     }

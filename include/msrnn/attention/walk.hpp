@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "../config.hpp"
-#include "rows.hpp"
+#include "../rows/rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
 

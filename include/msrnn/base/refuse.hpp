@@ -11,7 +11,7 @@
 namespace msrnn::inline MSRNN_ABI::detail {
 
 /// Throws the sentence as std::invalid_argument, if there is one. Builds without exceptions print it and end: they ask
-/// first (validate(), misfit(), find()).
+/// first (problem(), problem(), find()).
 inline void refuse(const std::string& sentence) {
     if (sentence.empty()) return;
 #ifdef __cpp_exceptions

@@ -5,8 +5,8 @@
 #include <cstddef>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
-#include "scalar.hpp"
+#include "../rows/scalar.hpp"
+#include "../simd/pack.hpp"
 #include "walk.hpp"
 
 /// What up to four query heads want of a block of rows.

@@ -7,11 +7,11 @@
 #include <type_traits>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
-#include "attention_settings.hpp"
+#include "../rows/rows.hpp"
+#include "../rows/scalar.hpp"
+#include "../simd/pack.hpp"
 #include "blocks.hpp"
-#include "rows.hpp"
-#include "scalar.hpp"
+#include "settings.hpp"
 #include "softmax.hpp"
 #include "walk.hpp"
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <iterator>
 #include <limits>
-#include <msrnn/state/attend.hpp>
+#include <msrnn/attention/attend.hpp>
 #include <span>
 #include <tuple>
 #include <vector>

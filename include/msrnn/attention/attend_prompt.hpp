@@ -5,9 +5,9 @@
 #include <cstddef>
 
 #include "../config.hpp"
-#include "attention_settings.hpp"
-#include "rows.hpp"
-#include "scalar.hpp"
+#include "../rows/rows.hpp"
+#include "../rows/scalar.hpp"
+#include "settings.hpp"
 #include "softmax.hpp"
 #include "tiles.hpp"
 

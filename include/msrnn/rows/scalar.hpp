@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
+#include "../simd/pack.hpp"
 #include "sixteen_bits.hpp"
 #if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
 #include <immintrin.h>

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <msrnn/core/pack.hpp>
+#include <msrnn/simd/pack.hpp>
 #include <vector>
 
 #include "support/catch.hpp"

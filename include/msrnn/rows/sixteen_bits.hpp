@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
+#include "../simd/pack.hpp"
 
 namespace Eigen {
 struct bfloat16;

@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "../config.hpp"
-#include "../core/pack.hpp"
-#include "attention_settings.hpp"
+#include "../simd/pack.hpp"
+#include "settings.hpp"
 
 /// What stands between logits and weights, for steps and prompts alike.
 namespace msrnn::inline MSRNN_ABI::detail {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
-#include <msrnn/state/attend.hpp>
+#include <msrnn/attention/attend.hpp>
 #include <numeric>
 #include <vector>
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <msrnn/state/attend.hpp>
-#include <msrnn/state/attend_prompt.hpp>
+#include <msrnn/attention/attend.hpp>
+#include <msrnn/attention/attend_prompt.hpp>
 #include <vector>
 
 #include "support/catch.hpp"

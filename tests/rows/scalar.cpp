@@ -6,8 +6,8 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
-#include <msrnn/state/rows.hpp>
-#include <msrnn/state/scalar.hpp>
+#include <msrnn/rows/rows.hpp>
+#include <msrnn/rows/scalar.hpp>
 #include <numeric>
 #include <span>
 #include <tuple>
@@ -18,7 +18,6 @@
 #include "support/random.hpp"
 
 using msrnn::Rows;
-using msrnn::Slot;
 using msrnn::detail::bits;
 using msrnn::detail::lanes;
 
@@ -387,7 +386,7 @@ TEMPLATE_LIST_TEST_CASE("rows are copied with their scales, and growing keeps th
     rows.write(0, large);
     rows.write(1, small);
     const std::vector<float> stored_large = read(rows, 0), stored_small = read(rows, 1);
-    rows.copy(rows, Slot(0), Slot(2));
+    rows.copy(rows, 0, 2);
     CHECK(read(rows, 2) == stored_large);
     CHECK(read(rows, 1) == stored_small);
     CHECK(rows.bytes() == 3 * dim * sizeof(TestType) + (Rows<TestType>::scaled ? 3 * sizeof(float) : 0));
@@ -398,7 +397,7 @@ TEMPLATE_LIST_TEST_CASE("rows are copied with their scales, and growing keeps th
     CHECK(rows.bytes() == 200 * dim * sizeof(TestType) + (Rows<TestType>::scaled ? 200 * sizeof(float) : 0));
     rows.write(199, small);
     const Rows<TestType> fork = rows;
-    rows.copy(rows, Slot(1), Slot(0));
+    rows.copy(rows, 1, 0);
     for (const auto* all : std::initializer_list<const Rows<TestType>*>{&rows, &fork}) {
         CHECK(read(*all, 1) == stored_small);
         CHECK(read(*all, 2) == stored_large);
