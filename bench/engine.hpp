@@ -70,10 +70,9 @@ public:
         for (msrnn::Lane<P>& lane : of_layer(deciding)) {
             lane.observe(seen.data() + head * group_ * weight_stride, heads * group_, weight_stride);
             if constexpr (std::same_as<Scalar, float>)
-                lane.observe(msrnn::Keys{[&](msrnn::Slot slot) {
-                    return std::span<const float>(layers.rows(layer_, head, 0) + slot * layers.dim, layers.dim);
-                }});
-            lane.evict();
+                lane.evict(msrnn::Keys(layers.rows(layer_, head, 0), layers.dim, layers.dim));
+            else
+                lane.evict();
             head += heads;
         }
     }
@@ -115,11 +114,10 @@ bool drops_the_weakest(msrnn::Lane<P> lane, const float* weights, std::size_t qu
     lane.append(lane.seen());
     lane.observe(weights, query_heads, stride);
     const std::vector<float> row(largest_dim, 1.0f);
-    lane.observe(msrnn::Keys{[&](msrnn::Slot) { return std::span<const float>(row); }});
     std::vector<std::pair<std::size_t, msrnn::Arrival>> candidates;
     for (std::size_t s = 0; s < lane.extent(); ++s)
         if (lane.candidate(msrnn::Slot(s))) candidates.emplace_back(s, lane.arrival(msrnn::Slot(s)));
-    lane.evict();
+    lane.evict(msrnn::Keys(row.data(), 0, row.size()));
     std::pair<std::size_t, msrnn::Arrival> expected = candidates.at(0);
     for (const auto& [slot, arrival] : candidates)
         if (const float low = lane.ratings()[expected.first], rating = lane.ratings()[slot];

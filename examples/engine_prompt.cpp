@@ -26,7 +26,7 @@ int main() {
         lane.observe(weights.data(), /* query heads */ 1, /* stride */ lane.capacity());
     };
 
-    lane.prompt(prompt);  // of its tokens the policy looks at the last needs().rows: Tova at one, H2O at all
+    lane.prompt(prompt);  // of its tokens the policy observes the last few: Tova one, H2O all
     for (std::size_t t = 0; t < prompt; ++t) take(t);
     const std::size_t evicted = lane.evict().size();
     lane.compact([&](msrnn::Move move) {
@@ -37,7 +37,7 @@ int main() {
 
     std::printf("%zu of %zu prompt tokens evicted at once; %zu tokens kept\n", evicted, prompt, lane.size());
     bool right = evicted == prompt - budget && lane.size() == budget;
-    for (msrnn::Slot slot(0); slot < lane.extent(); slot = msrnn::Slot(slot + 1))  // each row is that of its token
-        right = right && (!lane.live(slot) || keys[slot * head_dim] == number(lane.position(slot)));
+    for (const msrnn::LaneToken token : lane.tokens())  // each row is that of its token
+        right = right && keys[token.slot * head_dim] == number(token.position);
     return right ? 0 : 1;
 }

@@ -23,15 +23,13 @@ int main() {
         const float length = position % 50 == 0 ? 0.1f : 1.0f + 0.5f * std::sin(static_cast<float>(position));
         for (std::size_t d = 0; d < head_dim; ++d) keys[slot * head_dim + d] = narrow(length);
         // fused_attention(query, keys, values, lane.extent(), out);
-        lane.observe(msrnn::Keys{[&](msrnn::Slot s) {
+        lane.evict(msrnn::Keys([&](msrnn::Slot s) {  // only rows that the policy asks for are widened
             for (std::size_t d = 0; d < head_dim; ++d) row[d] = widen(keys[s * head_dim + d]);
             return std::span<const float>(row);
-        }});
-        lane.evict();
+        }));
     }
     std::size_t short_keys = 0;  // one key in fifty; of the 32 kept, 16 are the newest whatever their keys
-    for (std::size_t s = 0; s < lane.extent(); ++s)
-        short_keys += lane.live(msrnn::Slot(s)) && lane.position(msrnn::Slot(s)).value() % 50 == 0;
+    for (const msrnn::LaneToken token : lane.tokens()) short_keys += token.position.value() % 50 == 0;
     std::printf("%zu of the %zu tokens that are kept have short keys\n", short_keys, lane.size());
     return short_keys == 16 ? 0 : 1;
 }

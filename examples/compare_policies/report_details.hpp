@@ -17,18 +17,14 @@ namespace compare {
 /// "decay 0.9, recent half of the budget, scope kv_head"
 inline std::string settings_of(const msrnn::AnyPolicy& policy) {
     std::string list;
-    const auto tell = [&](const char* name, const auto& value) {
+    policy.settings([&](const char* name, const msrnn::Setting& setting) {
+        const auto whole = static_cast<std::size_t>(setting.whole);
         list += (list.empty() ? "" : ", ") + std::string(name) + " ";
-        if constexpr (std::integral<std::decay_t<decltype(value)>>)
-            list += std::string_view(name) == "recent" && value == msrnn::half_of_budget ? "half of the budget"
-                                                                                         : std::to_string(value);
-        else if constexpr (std::floating_point<std::decay_t<decltype(value)>>)
-            list += format("%.6g", static_cast<double>(value));
-        else if constexpr (std::convertible_to<decltype(value), std::string>)
-            list += std::string(value);
-    };
-    policy.visit([&](const auto& held) {
-        if constexpr (requires { held.settings(tell); }) held.settings(tell);
+        if (setting.kind == msrnn::Setting::Kind::whole)
+            list += std::string_view(name) == "recent" && whole == msrnn::half_of_budget ? "half of the budget"
+                                                                                         : std::to_string(whole);
+        if (setting.kind == msrnn::Setting::Kind::real) list += format("%.6g", setting.real);
+        if (setting.kind == msrnn::Setting::Kind::text) list += setting.text;
     });
     return list.empty() ? "none" : list;
 }

@@ -69,8 +69,8 @@ struct WatchedSnapKV {
     Scope scope = policy.scope;
 
     Protection protection(std::size_t slots) const { return policy.protection(slots); }
-    std::size_t rows() const { return policy.rows(); }
-    std::size_t columns() const { return policy.columns(); }
+    std::size_t observation_window() const { return policy.observation_window(); }
+    Memory memory(const Shape& lane_shape) const { return policy.memory(lane_shape); }
     void observe(const Attention& seen, Ratings rating) const { policy.observe(seen, rating); }
     void rate(Ratings rating) const {
         policy.rate(rating);
@@ -156,7 +156,7 @@ private:
             dropped_[i].push_back(lane.position(lane.victims().front()).value());  // positions are arrivals here
             const double margin = margin_of(lane);
             ties_ += margin == never;
-            if (lane.needs().weights || lane.needs().keys) margin_ = std::min(margin_, margin);
+            if (lane.facts().needs != Needs{}) margin_ = std::min(margin_, margin);
         }
     }
 
@@ -181,7 +181,7 @@ struct Decisions {
 /// Layers of many slots, of a few, and of so few that no vector holds them.
 template <class Scalar, class P>
 void step_by_step(Decisions& decisions, const std::string& name, const P& policy, Trace& trace, std::size_t threads) {
-    const std::size_t few = protection_of(policy, 2).sinks + 2;
+    const std::size_t few = facts_of(policy, {}, 2).protection.sinks + 2;
     State<P, Scalar> state(
         shape, [=](std::size_t layer, std::size_t) { return layer == 0   ? 40
                                                             : layer == 1 ? 9

@@ -17,7 +17,7 @@ using namespace msrnn;
 /// Keeps two floats of its own for every slot.
 struct Counting {
     static constexpr const char* name = "counting";
-    std::size_t columns() const { return 2; }
+    Memory memory(const Shape&) const { return {.columns = 2}; }
     void observe(const Attention& seen, Ratings rating) const {
         const auto count = rating.column(0), last = rating.column(1);
         seen.sum([&](std::size_t slot, float weight) {
@@ -98,7 +98,7 @@ private:
         std::vector<LaneRecord> records;
         for (const Lane<P>& lane : state.lanes()) {
             records.push_back(lane.record());
-            if (const std::string fault = detail::broken(records.back(), columns_of(lane.policy())); !fault.empty())
+            if (const std::string fault = detail::record_problem(records.back(), lane.facts().memory); !fault.empty())
                 throw fuzz::Found("a lane is not whole: " + fault);
             check_arrivals(records.back());
             if (lane.size() > lane.budget() || lane.extent() > lane.size() + 1 || lane.size() >= lane.capacity())

@@ -54,7 +54,7 @@ struct Moody {
         tell("scope", msrnn::name_of(scope));
     }
     msrnn::Protection protection(std::size_t budget) const { return {.sinks = 1, .recent = budget / 4}; }
-    std::size_t columns() const { return 2; }
+    msrnn::Memory memory(const msrnn::Shape&) const { return {.columns = 2}; }
     void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
         seen.sum_into(rating.column(0), 1);
         sometimes();

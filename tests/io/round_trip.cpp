@@ -27,7 +27,7 @@ void prompt(Of& state, std::size_t tokens, Prefill mode, const Selector&... sele
 }
 
 /// How many states, and how often what is rare was there.
-struct Seen {
+struct SeenWeights {
     std::size_t states = 0, vacancies = 0, ragged = 0, pins = 0, grown = 0;
 
     template <class Of>
@@ -133,7 +133,7 @@ void require_it_goes_on(const Of& state, const Of& fresh) {
 }
 
 template <class Scalar, class P>
-void check_every_past(const P& policy, Seen& seen) {
+void check_every_past(const P& policy, SeenWeights& seen) {
     for_every_past<P, Scalar>(policy, [&](const auto& state, const auto& fresh) {
         seen.look(state, fresh);
         require_it_goes_on(state, fresh);
@@ -142,7 +142,7 @@ void check_every_past(const P& policy, Seen& seen) {
 
 template <class Scalar>
 void check_every_policy(std::size_t pasts = 10) {
-    Seen seen;
+    SeenWeights seen;
     for (const AnyPolicy& policy : AnyPolicy::known()) {
         INFO("policy " << policy.name());
         check_every_past<Scalar>(policy, seen);
@@ -164,7 +164,7 @@ TEST_CASE("so do those that store half") { check_every_policy<Eigen::half>(); }
 TEST_CASE("so do those that store int8, with its scales") { check_every_policy<std::int8_t>(); }
 
 TEST_CASE("policies with columns, wrapped ones and one's own go on too") {
-    Seen seen;
+    SeenWeights seen;
     check_every_past<float>(TwoColumns{}, seen);
     check_every_past<float>(Protect<H2O>{.extra = {.sinks = 1}}, seen);
     const auto loud = [](float share) { return State<KeepLoud>(small, {.budget = 5}, {.share = share}); };

@@ -28,7 +28,7 @@ constexpr msrnn::Shape small{.layers = 2, .query_heads = 6, .kv_heads = 2, .head
 /// A policy of one's own without settings that keeps two columns.
 struct TwoColumns {
     static constexpr const char* name = "two-columns";
-    std::size_t columns() const { return 2; }
+    msrnn::Memory memory(const msrnn::Shape&) const { return {.columns = 2}; }
     msrnn::Protection protection(std::size_t budget) const { return {.sinks = 1, .recent = budget / 2}; }
     void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
         const auto all = rating.column(0), late = rating.column(1);
@@ -91,13 +91,13 @@ Picture picture_of(const msrnn::State<P, Scalar>& state) {
         const auto [sinks, recent] = lane.protection();
         for (const std::size_t number : {lane.budget(), lane.size(), lane.extent(), sinks, recent}) add(number);
         for (const std::uint64_t number : {lane.seen(), lane.evictions()}) add(number);
-        for (const bool shown : {record.shown.weights, record.shown.keys, record.shown.values}) add(shown);
+        add(record.observed);
         if (lane.size() < lane.extent()) add(std::size_t{lane.next()});
         for (std::size_t s = 0; s < lane.extent(); ++s) {
             const msrnn::Slot slot(s);
             add(lane.position(slot).value());
             add(lane.live(slot) ? lane.arrival(slot) : msrnn::no_arrival);
-            if (lane.live(slot)) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
+            if (lane.live(slot) && !lane.facts().rates) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
             for (const bool is : {lane.live(slot), lane.pinned(slot), lane.candidate(slot)}) add(is);
         }
         for (const float number : record.columns) add(std::bit_cast<std::uint32_t>(number));

@@ -89,20 +89,19 @@ TEST_CASE("tokens that are taken back after a renumbering leave in the order in 
     lane.unpin(first);
     lane.unpin(second);
 
-    std::vector<msrnn::LaneStep> steps;
+    std::vector<msrnn::LaneCheckpoint> steps;
     const auto two_steps = [&] {
         std::vector<msrnn::Slot> victims;
         for (const int position : {300, 301}) {
+            steps.push_back(lane.checkpoint());
             lane.append(position);
             victims.push_back(lane.evict().front());
-            steps.push_back(lane.last_step());
         }
         return victims;
     };
     const std::vector<msrnn::Slot> victims{first, second};
-    const std::vector<float> memory(lane.memory_floats());
     CHECK(two_steps() == victims);
-    for (const std::size_t step : {1u, 0u}) lane.take_back(steps[step], memory);
+    for (const std::size_t step : {1u, 0u}) lane.restore(steps[step]);
     CHECK(two_steps() == victims);
 }
 

@@ -19,12 +19,12 @@ struct Engine {
         std::vector<float> weights(2 * lane.extent());
         for (float& w : weights) w = random.unit();
         lane.observe(weights);
-        lane.observe(Keys{[&](Slot s) { return std::span<const float>(&key[s], 1); }});
         return slot;
     }
+    std::span<const Slot> evict() { return lane.evict(Keys(key.data(), 1, 1)); }
     std::vector<Slot> step() {
         append();
-        const auto victims = lane.evict();
+        const auto victims = evict();
         return {victims.begin(), victims.end()};
     }
     /// (arrival, slot) of every live token.
@@ -68,7 +68,7 @@ TEMPLATE_LIST_TEST_CASE("the next token gets the victim's slot and no other row 
         const std::int64_t position = engine.lane.position(promised).value();
         REQUIRE(position == engine.position);
 
-        const auto victims = engine.lane.evict();
+        const auto victims = engine.evict();
         REQUIRE(victims.size() == 1);
         auto expected = before;
         std::erase_if(expected, [&](const auto& token) { return token.second == victims[0]; });
@@ -94,7 +94,7 @@ TEMPLATE_LIST_TEST_CASE("only candidates leave: no sink, nothing recent, nothing
             if (free) candidates.push_back(arrival);
         }
         const auto before = engine.held();
-        const Slot victim = engine.lane.evict()[0];
+        const Slot victim = engine.evict()[0];
         const auto gone =
             std::find_if(before.begin(), before.end(), [&](auto token) { return token.second == victim; });
         REQUIRE(std::count(candidates.begin(), candidates.end(), gone->first) == 1);
@@ -106,7 +106,7 @@ TEMPLATE_LIST_TEST_CASE("only candidates leave: no sink, nothing recent, nothing
 TEMPLATE_LIST_TEST_CASE("victims come weakest first, and their positions stay readable", "", EveryPolicy) {
     Engine<TestType> engine({.budget = 8, .capacity = 20});
     for (int t = 0; t < 20; ++t) engine.append();
-    const auto victims = engine.lane.evict();
+    const auto victims = engine.evict();
     REQUIRE(victims.size() == 12);
     CHECK(engine.lane.size() == 8);
     CHECK(engine.lane.extent() == 20);
@@ -121,7 +121,7 @@ TEMPLATE_LIST_TEST_CASE("victims come weakest first, and their positions stay re
 TEMPLATE_LIST_TEST_CASE("compact closes every gap with moves that are safe in any order", "", EveryPolicy) {
     Engine<TestType> engine({.budget = 8, .capacity = 20});
     for (int t = 0; t < 20; ++t) engine.append();
-    engine.lane.evict();
+    engine.evict();
     auto tokens = engine.held();
     engine.lane.compact([&](Move move) {
         CHECK(move.from >= 8);
@@ -202,7 +202,7 @@ TEMPLATE_LIST_TEST_CASE("evict by name drops what no rating would", "", EveryPol
     CHECK(engine.lane.victims()[0] == 5);
     CHECK_FALSE(engine.lane.live(Slot(5)));
     CHECK(engine.lane.size() == 7);
-    CHECK(engine.lane.evict().empty());
+    CHECK(engine.evict().empty());
     CHECK(engine.lane.victims().empty());
     engine.append();
     CHECK(engine.lane.live(Slot(5)));

@@ -21,8 +21,7 @@ void step(Lane& lane, std::int64_t position, Random& random) {
     std::vector<float> weights(lane.extent());
     for (float& weight : weights) weight = random.unit();
     lane.observe(weights);
-    lane.observe(Keys{[&](Slot slot) { return std::span<const float>(&weights[slot], 1); }});
-    lane.evict();
+    lane.evict(Keys(weights.data(), 1, 1));
     lane.compact([](Move) {});
 }
 
@@ -34,7 +33,7 @@ struct Final final {
 struct Nervous {
     static inline bool throws = false;
 
-    std::size_t columns() const { return 1; }
+    Memory memory(Shape) const { return {.columns = 1}; }
     void observe(const Attention& seen, Ratings rating) const {
         seen.sum_into(rating.column(0), 1);
         if (throws) throw std::runtime_error("observe() throws");

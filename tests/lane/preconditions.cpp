@@ -14,10 +14,9 @@ Lane<P> full_lane(std::size_t budget, P policy = {}) {
     for (std::size_t t = 0; t <= budget; ++t) lane.append(t);
     return lane;
 }
-const auto key = Keys{[](Slot) {
-    static const float one = 1;
-    return std::span<const float>(&one, 1);
-}};
+const float one = 1;
+const Keys key(&one, 0, 1);
+const Values value(&one, 0, 1);
 }  // namespace
 
 TEST_CASE("appending beyond the capacity is caught") {
@@ -30,26 +29,25 @@ TEST_CASE("appending beyond the capacity is caught") {
 TEST_CASE("dropping before the policy was shown what it reads is caught") {
     Lane<Tova> tova = full_lane<Tova>(3);
     CHECK_THROWS_AS(tova.evict(), msrnn_assertion_failed);
-    tova.observe(key);
-    CHECK_THROWS_AS(tova.evict(), msrnn_assertion_failed);
     tova.observe(std::vector<float>(4, 0.25f));
     CHECK_NOTHROW(tova.evict());
     tova.append(9);
     CHECK_THROWS_AS(tova.evict(), msrnn_assertion_failed);
 
     Lane<AnyPolicy> norm = full_lane<AnyPolicy>(4, KeyNorm{});
-    norm.observe(std::vector<float>(5, 0.2f));
     CHECK_THROWS_AS(norm.evict(), msrnn_assertion_failed);
-    norm.observe(key);
-    CHECK_NOTHROW(norm.evict());
+    CHECK_THROWS_AS(norm.evict(value), msrnn_assertion_failed);
+    CHECK_NOTHROW(norm.evict(key));
+
+    Lane<AnyPolicy> blind = full_lane<AnyPolicy>(4, H2O{});
+    CHECK_THROWS_AS(blind.observe(key), msrnn_assertion_failed);
 }
 
 TEST_CASE("showing a policy what it does not read is harmless") {
     Lane<SinkWindow> lane = full_lane<SinkWindow>(5);
-    lane.observe(std::vector<float>(6, 1.0f));
-    lane.observe(key);
-    lane.observe(Values{key.row_of});
-    REQUIRE(lane.evict().size() == 1);
+    const std::vector<float> weights(6, 1.0f);
+    lane.observe(Attention{.weights = weights.data(), .query_heads = 1, .slots = 6, .stride = 6}, key, value);
+    REQUIRE(lane.evict(key, value).size() == 1);
     CHECK(lane.position(lane.victims()[0]).value() == 4);
 }
 

@@ -23,7 +23,7 @@ namespace {
 /// A policy of one's own that keeps two columns, and rates by them late.
 struct TwoColumns {
     [[maybe_unused]] static constexpr const char* name = "two-columns";
-    std::size_t columns() const { return 2; }
+    Memory memory(Shape) const { return {.columns = 2}; }
     Protection protection(std::size_t budget) const { return {.sinks = 1, .recent = budget / 2}; }
     void observe(const Attention& seen, Ratings rating) const {
         const auto all = rating.column(0), late = rating.column(1);
@@ -49,23 +49,27 @@ std::vector<std::uint64_t> picture_of(const Lane& lane) {
         const Slot slot(s);
         add(lane.position(slot).value());
         add(lane.live(slot) ? lane.arrival(slot) : no_arrival);
-        if (lane.live(slot)) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
+        if (lane.live(slot) && !lane.facts().rates) add(std::bit_cast<std::uint32_t>(lane.rating(slot)));
         for (const bool is : {lane.live(slot), lane.pinned(slot), lane.candidate(slot)}) add(is);
     }
     return picture;
 }
 
-/// Weights for every slot; a token's key is told by its position.
+/// Weights for every slot.
 template <class Lane>
 void observe(Lane& lane, Random& random) {
-    std::vector<float> weights(2 * lane.extent()), key(3);
+    std::vector<float> weights(2 * lane.extent());
     for (float& weight : weights) weight = random.one_in(3) ? 0.25f : random.unit();
     lane.observe(weights);
-    lane.observe(Keys{[&](Slot slot) {
+}
+template <class Lane>
+void evict(Lane& lane) {
+    std::vector<float> key(3);
+    lane.evict(Keys([&](Slot slot) {
         Random of_key{static_cast<std::uint64_t>(lane.position(slot).value())};
         for (float& x : key) x = of_key.unit();
         return std::span<const float>(key);
-    }});
+    }));
 }
 
 /// One of the things that may happen to a lane; the same of all lanes that are alike.
@@ -76,10 +80,10 @@ void operate(Lane& lane, Random random) {
     if (dice < 12 && lane.size() < lane.capacity()) {
         lane.append(random.below(1'000'000));
         observe(lane, random);
-        if (!random.one_in(4)) lane.evict();
+        if (!random.one_in(4)) evict(lane);
     } else if (dice < 14) {
-        if (lane.size() > 0 && !lane.record().shown.weights) observe(lane, random);
-        lane.evict();
+        if (lane.size() > 0 && !lane.record().observed) observe(lane, random);
+        evict(lane);
     } else if (dice == 14 && lane.size() > 0) {
         static_cast<void>(lane.pin(any));
     } else if (dice == 15 && lane.size() > 0) {
@@ -127,7 +131,7 @@ void shadow(const P& policy, std::uint64_t seed, Counted& counted) {
         REQUIRE(lane.record().columns == other.record().columns);
         const std::uint64_t next = random.next();
         if (lane.size() == lane.capacity()) {
-            lane.evict(), other.evict();
+            evict(lane), evict(other);
             continue;
         }
         if (next % 20 == 18 && lane.budget() > 15) continue;
@@ -144,7 +148,7 @@ Lane<P> used(P policy = {}) {
     for (int t = 0; t < 30; ++t) {
         lane.append(t);
         observe(lane, random);
-        lane.evict();
+        evict(lane);
         if (t == 7) REQUIRE(lane.pin(Slot(3)));
     }
     lane.evict(by_arrival::slots(lane).back());
@@ -198,8 +202,8 @@ TEST_CASE("a record remembers what the policy was shown since the newest token c
     fresh.restore(lane.record());
     CHECK_THROWS_AS(fresh.evict(), msrnn_assertion_failed);
     lane.observe(std::vector<float>(3, 0.25f));
-    CHECK(lane.record().shown.weights);
-    CHECK_FALSE(lane.record().shown.keys);
+    CHECK(lane.record().observed);
+    CHECK_FALSE(fresh.record().observed);
     fresh.restore(lane.record());
     CHECK(fresh.evict().size() == 1);
 }
@@ -322,14 +326,14 @@ struct Beside {
             for (float& x : key) x = numbers.one_in(3) ? 0.5f : numbers.unit();
             return std::span<const float>(key);
         };
-        lane.observe(Keys{[&](Slot slot) { return key_of(lane.position(slot).value()); }});
         for (std::size_t t = 0; t < slots.size(); ++t) {
             const auto numbers = key_of(mirror.tokens[t].position);
             keys[t].assign(numbers.begin(), numbers.end());
         }
         mirror.observe_keys(keys);
         const auto gone = mirror.evict();
-        const auto victims = by_arrival::positions(lane, lane.evict());
+        const auto victims = by_arrival::positions(
+            lane, lane.evict(Keys([&](Slot slot) { return key_of(lane.position(slot).value()); })));
         REQUIRE(victims.size() == gone.size());
         for (std::size_t i = 0; i < gone.size(); ++i) REQUIRE(victims[i] == gone[i].position);
         compare();

@@ -18,10 +18,10 @@ void step(Lane<P>& lane, int position, Random& random) {
     std::vector<float> weights(2 * lane.extent());
     for (float& weight : weights) weight = random.unit();
     const std::vector<float> key(4, random.unit());
-    lane.observe(weights);
-    lane.observe(Keys{[&](Slot) { return std::span<const float>(key); }});
-    lane.observe(Values{[&](Slot) { return std::span<const float>(key); }});
-    lane.evict();
+    const Keys keys(key.data(), 0, key.size());
+    lane.observe(
+        Attention{.weights = weights.data(), .query_heads = 2, .slots = lane.extent(), .stride = lane.extent()}, keys);
+    lane.evict(keys);
 }
 template <class P>
 Lane<P> after_steps(int tokens, Limits limits, P policy = {}) {

@@ -35,21 +35,19 @@ TEST_CASE("any policy answers for the policy it holds") {
     const AnyPolicy tova_head = msrnn::Tova{.scope = msrnn::Scope::kv_head};
     CHECK(tova_head.name() == "tova-head");
     CHECK(tova_head.scope == msrnn::Scope::kv_head);
-    CHECK(tova_head.needs().weights);
-    CHECK_FALSE(tova_head.needs().keys);
-    CHECK(tova_head.protection(10).recent == 0);
+    CHECK(tova_head.facts({}, 10).needs == msrnn::Needs{.at_observe = msrnn::Attention::bit});
+    CHECK(tova_head.facts({}, 10).protection.recent == 0);
 
     const AnyPolicy norm = msrnn::KeyNorm{.recent = 3};
-    CHECK(norm.needs().keys);
-    CHECK_FALSE(norm.needs().weights);
-    CHECK(norm.protection(10).recent == 3);
+    CHECK(norm.facts({}, 10).needs == msrnn::Needs{.at_choice = msrnn::Keys::bit});
+    CHECK(norm.facts({}, 10).protection.recent == 3);
     REQUIRE(norm.get<msrnn::KeyNorm>() != nullptr);
     CHECK(norm.get<msrnn::Tova>() == nullptr);
 
     const AnyPolicy window;
     CHECK(window.name() == "window");
     CHECK(window.scope == msrnn::Scope::layer);
-    CHECK(window.protection(10).recent == 1);
+    CHECK(window.facts({}, 10).protection.recent == 1);
 }
 
 TEST_CASE("any policy passes on what is wrong with the settings") {
@@ -60,6 +58,6 @@ TEST_CASE("any policy passes on what is wrong with the settings") {
 TEST_CASE("any policy is made from policies only") {
     STATIC_REQUIRE(std::is_convertible_v<msrnn::H2O, AnyPolicy>);
     STATIC_REQUIRE_FALSE(std::is_constructible_v<AnyPolicy, int>);
-    STATIC_REQUIRE_FALSE(std::is_constructible_v<AnyPolicy, msrnn::Protect<msrnn::Tova>>);
+    STATIC_REQUIRE(std::is_convertible_v<msrnn::Protect<msrnn::Tova>, AnyPolicy>);
     STATIC_REQUIRE(msrnn::Policy<AnyPolicy>);
 }

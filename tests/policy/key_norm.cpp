@@ -17,10 +17,12 @@ struct Rows {
     msrnn::Lane<msrnn::KeyNorm> lane;
     std::vector<std::array<float, 2>> keys = std::vector<std::array<float, 2>>(16);
 
+    msrnn::Keys shown() const {
+        return msrnn::Keys([this](msrnn::Slot slot) { return std::span<const float>(keys[slot]); });
+    }
     Positions step(std::int64_t position, std::array<float, 2> key) {
         keys[lane.append(position)] = key;
-        lane.observe(msrnn::Keys{[this](msrnn::Slot slot) { return std::span<const float>(keys[slot]); }});
-        return by_arrival::positions(lane, lane.evict());
+        return by_arrival::positions(lane, lane.evict(shown()));
     }
 };
 
@@ -40,6 +42,7 @@ TEST_CASE("KeyNorm drops the largest norm: small norms stay") {
 TEST_CASE("KeyNorm rates a slot by the negative length of its key") {
     Rows rows{msrnn::Lane<msrnn::KeyNorm>(4)};
     rows.step(0, {3, -4});
+    rows.lane.rate(rows.shown());
     CHECK(rows.lane.rating(by_arrival::slot_at(rows.lane, 0)) == -5.0f);
 }
 
@@ -68,6 +71,6 @@ TEST_CASE("KeyNorm's ties go to the token that came first") {
 }
 
 TEST_CASE("KeyNorm needs keys and no weights") {
-    CHECK(msrnn::needs(msrnn::KeyNorm{}).keys);
-    CHECK_FALSE(msrnn::needs(msrnn::KeyNorm{}).weights);
+    CHECK(msrnn::needs_of<msrnn::KeyNorm>().at_choice == msrnn::Keys::bit);
+    CHECK(msrnn::needs_of<msrnn::KeyNorm>().at_observe == 0);
 }

@@ -16,12 +16,12 @@ struct KeepLoud {
 
 /// Counts in a column of its own how often a slot was observed; rates by another column just before the choice.
 struct LongestWatched {
-    std::size_t columns() const { return 2; }
-    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
+    msrnn::Memory memory(msrnn::Shape) const { return {.columns = 2}; }
+    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const noexcept {
         const auto count = rating.column(0), last = rating.column(1);
         seen.sum([&](std::size_t slot, float weight) { count[slot] += 1, last[slot] = weight; });
     }
-    void rate(msrnn::Ratings rating) const {
+    void rate(msrnn::Ratings rating) const noexcept {
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             rating[slot] = rating.column(0)[slot] + 0.001f * rating.column(1)[slot];
     }
@@ -29,14 +29,12 @@ struct LongestWatched {
 
 /// Weighs attention by the length of the value row, as several methods do.
 struct LoudValues {
-    std::size_t columns() const { return 1; }
+    msrnn::Memory memory(msrnn::Shape) const { return {.columns = 1}; }
     void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
         seen.sum([&](std::size_t slot, float weight) { rating.column(0)[slot] += weight; });
     }
-    template <class RowOf>
-    void observe(const msrnn::Values<RowOf>& value, msrnn::Ratings rating) const {
-        for (std::size_t slot = 0; slot < rating.size(); ++slot)
-            if (rating.live(slot)) rating[slot] = rating.column(0)[slot] * value(msrnn::Slot(slot))[0];
+    void rate(const msrnn::Values& value, msrnn::Ratings rating) const {
+        rating.each([&](std::size_t slot) { rating[slot] = rating.column(0)[slot] * value(slot)[0]; });
     }
 };
 
@@ -145,10 +143,9 @@ TEST_CASE("a policy may read values") {
     for (int t = 0; t < 3; ++t) {
         lane.append(t);
         lane.observe(std::vector<float>(lane.extent(), 1.0f));
-        lane.observe(msrnn::Values{[&](msrnn::Slot slot) { return std::span<const float>(&values[slot], 1); }});
     }
     // sums of weights are 3, 2, 1: times the values 3, 20, 2; the newest is protected by silence
-    REQUIRE(lane.evict().size() == 1);
+    REQUIRE(lane.evict(msrnn::Values(values.data(), 1, 1)).size() == 1);
     CHECK(lane.position(lane.victims()[0]).value() == 0);
 }
 

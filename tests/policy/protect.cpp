@@ -56,8 +56,7 @@ TEST_CASE("Protect shows keys to a policy that reads them") {
     std::array<float, 4> keys{};
     for (const std::int64_t t : {0, 1, 2, 3}) {
         keys[lane.append(t)] = 10.0f - static_cast<float>(t);
-        lane.observe(msrnn::Keys{[&](msrnn::Slot slot) { return std::span<const float>(&keys[slot], 1); }});
-        const auto victims = by_arrival::positions(lane, lane.evict());
+        const auto victims = by_arrival::positions(lane, lane.evict(msrnn::Keys(keys.data(), 1, 1)));
         CHECK(victims == (t < 3 ? Positions{} : Positions{1}));
     }
 }
@@ -67,8 +66,8 @@ TEST_CASE("Protect passes on what its policy needs and decides for") {
     CHECK(msrnn::scope_of(msrnn::Protect<msrnn::Tova>{.policy = {.scope = msrnn::Scope::kv_head}, .extra = {}}) ==
           msrnn::Scope::kv_head);
     CHECK(msrnn::scope_of(msrnn::Protect<msrnn::H2O>{}) == msrnn::Scope::kv_head);
-    CHECK(msrnn::needs(msrnn::Protect<msrnn::Tova>{}).weights);
-    CHECK_FALSE(msrnn::needs(msrnn::Protect<msrnn::Tova>{}).keys);
-    CHECK(msrnn::needs(msrnn::Protect<msrnn::KeyNorm>{}).keys);
-    CHECK_FALSE(msrnn::needs(msrnn::Protect<msrnn::Window>{}).weights);
+    CHECK(msrnn::needs_of<msrnn::Protect<msrnn::Tova>>() == msrnn::Needs{.at_observe = msrnn::Attention::bit});
+    CHECK(msrnn::needs_of<msrnn::Protect<msrnn::KeyNorm>>() == msrnn::Needs{.at_choice = msrnn::Keys::bit});
+    CHECK(msrnn::needs_of<msrnn::Protect<msrnn::Window>>() == msrnn::Needs{});
+    CHECK(msrnn::facts_of(msrnn::Protect<msrnn::Tova>{}, {}, 4).observation_window == 1);
 }

@@ -13,7 +13,7 @@ std::vector<std::int64_t> kept(const SnapKV& policy, std::size_t budget, const s
     Lane<SnapKV> lane({.budget = budget, .capacity = std::max(weights.size(), budget + 1)}, policy);
     for (std::size_t t = 0; t < weights.size(); ++t) {
         lane.append(t);
-        if (weights.size() - t <= policy.rows()) lane.observe(std::span(weights).first(t + 1));
+        if (weights.size() - t <= policy.observation_window()) lane.observe(std::span(weights).first(t + 1));
     }
     lane.evict();
     std::vector<std::int64_t> positions;
@@ -51,12 +51,12 @@ TEST_CASE("maximum pooling spreads a peak undiluted") {
 
 TEST_CASE("only the last `window` queries vote") {
     Lane<SnapKV> lane({.budget = 3, .capacity = 6}, {.window = 2, .kernel = 1});
-    CHECK(lane.needs().rows == 2);
+    CHECK(lane.facts().observation_window == 2);
     for (std::size_t t = 0; t < 6; ++t) {
         lane.append(t);
         std::vector<float> weights(t + 1, 0.0f);
         weights[t < 4 ? 0 : 2] = 1;  // before the window everyone looks at 0, in it at 2
-        if (6 - t <= lane.needs().rows) lane.observe(weights);
+        if (6 - t <= lane.facts().observation_window) lane.observe(weights);
     }
     lane.evict();
     CHECK(lane.live(msrnn::Slot(2)));

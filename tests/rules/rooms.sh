@@ -16,7 +16,7 @@ find msrnn -name '*.hpp' | sort | xargs awk '
         may["attention"] = "base simd rows attention"
         may["rope"]      = "base rope"
         may["state"]     = "base core policy lane simd rows attention rope state"
-        may["io"]        = "base core lane rows state io"
+        may["io"]        = "base core policy lane rows state io"
     }
     function refuse(why) { print FILENAME ":" FNR ": " why; bad = 1 }
     # The file meant by a quoted name, as seen from the include folder.

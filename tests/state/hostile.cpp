@@ -33,8 +33,7 @@ struct Any : AnyPolicy {
 /// Reads keys and wants one lane for a whole layer, whose tokens have a key per KV head.
 struct KeysOfALayer {
     Scope scope = Scope::layer;
-    template <class RowOf>
-    void observe(const Keys<RowOf>&, Ratings) const {}
+    void rate(const Keys&, Ratings) const {}
 };
 
 constexpr Shape small{.layers = 1, .query_heads = 4, .kv_heads = 2, .head_dim = 4};

@@ -11,8 +11,7 @@ namespace {
 /// Reads keys and wants one lane for a whole layer, whose tokens have a key per KV head.
 struct KeysOfALayer {
     Scope scope = Scope::layer;
-    template <class RowOf>
-    void observe(const Keys<RowOf>&, Ratings) const {}
+    void rate(const Keys&, Ratings) const {}
 };
 
 constexpr Shape good{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 8};
@@ -27,8 +26,7 @@ Shape with(auto change) {
 TEST_CASE("a shape that makes no sense is refused in a sentence") {
     CHECK(problem(good).empty());
     CHECK(problem(with([](Shape& s) { s.layers = 0; })) == "msrnn: layers is 0; give the model's own number");
-    CHECK(problem(with([](Shape& s) { s.query_heads = 0; })) ==
-          "msrnn: query_heads is 0; give the model's own number");
+    CHECK(problem(with([](Shape& s) { s.query_heads = 0; })) == "msrnn: query_heads is 0; give the model's own number");
     CHECK(problem(with([](Shape& s) { s.kv_heads = 0; })) == "msrnn: kv_heads is 0; give the model's own number");
     CHECK(problem(with([](Shape& s) { s.head_dim = 0; })) == "msrnn: head_dim is 0; give the model's own number");
     CHECK(problem(with([](Shape& s) { s.kv_heads = 4; })) ==

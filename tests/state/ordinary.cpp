@@ -40,7 +40,7 @@ struct Counting {
     static inline std::size_t shown = 0;
     std::size_t window = 4;
 
-    std::size_t rows() const { return window; }
+    std::size_t observation_window() const { return window; }
     Protection protection(std::size_t) const { return {.recent = 1}; }
     void observe(const Attention&, Ratings rating) const {
         shown = rating.rows == 1 ? 1 : shown + 1;

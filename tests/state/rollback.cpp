@@ -27,7 +27,7 @@ constexpr Shape one_layer{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_di
 struct Watched {
     Scope scope = Scope::kv_head;
 
-    std::size_t columns() const { return 2; }
+    Memory memory(const Shape&) const { return {.columns = 2}; }
     void observe(const Attention& seen, Ratings rating) const {
         const auto count = rating.column(0), sum = rating.column(1);
         seen.sum([&](std::size_t slot, float weight) { count[slot] += 1, sum[slot] += weight; });
@@ -242,7 +242,7 @@ template <class P, class S>
 std::size_t bytes_of_one_entry(const State<P, S>& state) {
     std::size_t bytes = 0;
     for (const Lane<P>& lane : state.lanes())
-        bytes += lane.capacity() * (1 + columns_of(lane.policy())) * sizeof(float);
+        bytes += lane.capacity() * (!lane.facts().rates + lane.facts().memory.columns) * sizeof(float);
     const std::size_t scale = std::same_as<S, std::int8_t> ? sizeof(float) : 0;
     return bytes + state.rows().size() * 2 * (state.shape().head_dim * sizeof(S) + scale);
 }
@@ -324,38 +324,31 @@ TEST_CASE("the columns of a policy of one's own are taken back") {
 
 TEST_CASE("a lane whose stamps were renumbered meanwhile takes its steps back") {
     using Narrow = Lane<AnyPolicy, std::int8_t>;
-    struct Kept {
-        LaneStep step;
-        std::vector<float> memory;
-    };
     constexpr std::size_t depth = 6;
     std::size_t taken_back = 0, ancient = 0;
     for (const AnyPolicy& policy : AnyPolicy::known())
         for (const std::uint64_t seed : {1u, 2u}) {
             Narrow lane({.budget = 50}, policy);
             std::vector<Narrow> past{lane};
-            std::vector<Kept> kept;
+            std::vector<LaneCheckpoint> kept;
             Random random{seed};
             for (int operation = 0; operation < 3000; ++operation) {
                 CAPTURE(policy.name(), seed, operation);
                 if (!kept.empty() && random.one_in(4)) {
-                    lane.take_back(kept.back().step, kept.back().memory);
+                    lane.restore(kept.back());
                     kept.pop_back();
                     past.pop_back();
                     ++taken_back;
                 } else {
-                    kept.push_back({{}, std::vector<float>(lane.memory_floats())});
-                    lane.copy_memory(kept.back().memory);
+                    kept.push_back(lane.checkpoint());
                     past.push_back(past.back());
                     std::vector<float> weights;
                     for (std::size_t i = 0; i < 51; ++i) weights.push_back(random.one_in(20) ? 0.0f : 0.5f);
                     for (Narrow* one : {&lane, &past.back()}) {
                         one->append(operation);
                         one->observe(weights.data(), 1, one->extent());
-                        one->observe(Keys{[&](Slot slot) { return std::span<const float>(&weights[slot], 1); }});
-                        one->evict();
+                        one->evict(Keys(weights.data(), 1, 1));
                     }
-                    kept.back().step = lane.last_step();
                     if (kept.size() > depth) kept.erase(kept.begin());
                 }
                 REQUIRE(same_record(lane.record(), past.back().record()));

@@ -43,8 +43,7 @@ public:
                 }
             }
             lane.observe(weights);
-            lane.observe(Keys{[&](Slot s) { return std::span<const float>(key(i * lane_heads_, s), dim()); }});
-            lane.evict();
+            lane.evict(Keys([&](Slot s) { return std::span<const float>(key(i * lane_heads_, s), dim()); }));
         }
         return out;
     }

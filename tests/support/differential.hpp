@@ -27,7 +27,7 @@ template <class P, class Stamp>
 class Pair : LanePair<P, Stamp> {
     using Base = LanePair<P, Stamp>;
     using Base::append_, Base::observe_weights_, Base::evict_, Base::evict_by_name_, Base::compare_, Base::slots_,
-        Base::spared_, Base::attempt_;
+        Base::spared_, Base::attempt_, Base::take_over_ratings_;
     using Base::head_dim_, Base::first_budget_, Base::prompt_end_, Base::troubled_, Base::vacant, Base::nan;
     using Base::lane_, Base::mirror_, Base::plan_, Base::random_, Base::in_slot_, Base::keys_;
 
@@ -54,12 +54,11 @@ public:
 private:
     /// What undoes a step, and what was before it.
     struct Step {
-        std::vector<float> memory;
+        msrnn::LaneCheckpoint of_lane;
         msrnn::LaneRecord record;
         mirror::Lane mirror;
         std::vector<std::uint64_t> in_slot;
         std::vector<float> keys;
-        msrnn::LaneStep of_lane = {};
     };
     void operate_(Outcome& outcome) {
         troubled_ = plan_.troubles && random_.one_in(6);
@@ -90,23 +89,21 @@ private:
         std::vector<Step> steps;
         for (std::size_t tokens = 1 + random_.below(4); tokens > 0 && mirror_.tokens.size() <= mirror_.budget;
              --tokens) {
-            std::vector<float> memory(lane_.memory_floats());
-            lane_.copy_memory(memory);
-            steps.push_back({std::move(memory), lane_.record(), mirror_, in_slot_, keys_});
+            steps.push_back({lane_.checkpoint(), lane_.record(), mirror_, in_slot_, keys_});
             append_();
             observe_weights_();
             if (mirror_.tokens.size() > mirror_.budget || random_.one_in(2)) evict_(outcome);
-            steps.back().of_lane = lane_.last_step();
         }
         compare_();
         for (; !steps.empty(); steps.pop_back()) {
             const Step& step = steps.back();
-            lane_.take_back(step.of_lane, step.memory);
+            lane_.restore(step.of_lane);
             same(same_record(lane_.record(), step.record), "a lane is again what it was before a token came");
             mirror_ = step.mirror;
             mirror_.rejected.clear();
             in_slot_ = step.in_slot;
             keys_ = step.keys;
+            take_over_ratings_();
             ++outcome.taken_back;
         }
     }
@@ -278,7 +275,6 @@ private:
             msrnn::Lane<P, Stamp> taken(std::move(lane_));
             other.lane_ = std::move(taken);
         }
-        lane_.prompt(0);  // a lane that is moved from within a prompt has stayed in it
         forget_();
         compare_();
         plan_.forks = false;
@@ -313,7 +309,7 @@ private:
         if (!troubled_ || !Trouble::survived(random_, [&] { other.restore(record); })) other.restore(record);
         same(same_record(other.record(), record), "a lane that goes on from a record has that record");
         lane_ = other;
-        if (prompt_end_ <= mirror_.seen) prompt_end_ = 0;
+        take_over_ratings_();
         compare_();
         ++outcome.records;
         outcome.vacant_records += record.extent() > record.size() + 1;

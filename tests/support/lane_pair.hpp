@@ -93,7 +93,6 @@ protected:
         mirror_.append(position_);
         position_ += random_.one_of({1, 1, 1, 1, 0, 7, 1000, -3, -5000});
         write_key_(slot);
-        observe_keys_();
     }
 
     void write_key_(std::size_t slot) {
@@ -109,20 +108,21 @@ protected:
         return numbers.unit() - 0.5f;
     }
 
+    msrnn::Keys shown_keys_() const {
+        return msrnn::Keys([this](msrnn::Slot slot) { return key_(slot); });
+    }
+    msrnn::Values shown_values_() const {
+        return msrnn::Values([this](msrnn::Slot slot) { return key_(slot); });
+    }
     std::span<const float> key_(std::size_t slot) const {
         return std::span<const float>(keys_).subspan(slot * head_dim_, head_dim_);
     }
 
-    /// Shown to every policy: one that does not read keys or values must not mind.
-    void observe_keys_() {
-        attempt_([this] { lane_.observe(msrnn::Keys{[this](msrnn::Slot slot) { return key_(slot); }}); });
-        if (mirror_.settings.method == mirror::Method::key_norm && observes_()) {
-            std::vector<std::vector<float>> keys;
-            for (const std::size_t slot : slots_()) keys.emplace_back(key_(slot).begin(), key_(slot).end());
-            mirror_.observe_keys(keys);
-        }
-        if (random_.one_in(4))
-            attempt_([this] { lane_.observe(msrnn::Values{[this](msrnn::Slot slot) { return key_(slot); }}); });
+    /// What was rated for a choice is forgotten where a lane goes back or goes on from a record.
+    void take_over_ratings_() {
+        if (!lane_.facts().rates) return;
+        const auto slots = slots_();
+        for (std::size_t t = 0; t < slots.size(); ++t) mirror_.tokens[t].rating = lane_.rating(msrnn::Slot(slots[t]));
     }
 
     float weight_(Random& numbers) const {
@@ -156,7 +156,7 @@ protected:
     void show_(const std::vector<float>& weights, std::size_t stride) {
         const std::size_t extent = lane_.extent(), way = random_.below(3);
         if (way == 0 && stride == extent) return attempt_([&] { lane_.observe(std::span<const float>(weights)); });
-        if (way < 2) return attempt_([&] { lane_.observe(weights.data(), query_heads_, stride); });
+        if (way == 1) return attempt_([&] { lane_.observe(weights.data(), query_heads_, stride); });
         msrnn::Parts parts, few;
         parts.start(extent);
         for (std::size_t head = 0, heads; head < query_heads_; head += heads) {
@@ -168,15 +168,20 @@ protected:
             few.add(part);
             parts.add(plan_.exact && random_.one_in(2) ? few.whole() : part);
         }
-        attempt_([&] { lane_.observe(parts.whole()); });
+        attempt_([&] { lane_.observe(parts.whole(), shown_keys_(), shown_values_()); });
     }
     /// Whether the newest token is observed: in a prompt only the last ones are.
-    bool observes_() const { return prompt_end_ <= mirror_.seen || prompt_end_ - mirror_.seen < lane_.needs().rows; }
+    bool observes_() const {
+        return prompt_end_ <= mirror_.seen || prompt_end_ - mirror_.seen < lane_.facts().observation_window;
+    }
 
     void evict_(Outcome& outcome) {
         std::span<const msrnn::Slot> chosen;
-        attempt_([&] { chosen = lane_.evict(); });
+        attempt_([&] { chosen = lane_.evict(shown_keys_(), shown_values_()); });
         const std::vector<msrnn::Slot> victims(chosen.begin(), chosen.end());
+        std::vector<std::vector<float>> keys;
+        for (const std::size_t slot : slots_()) keys.emplace_back(key_(slot).begin(), key_(slot).end());
+        mirror_.observe_keys(keys);
         const auto expected = mirror_.evict();
         same(victims.size() == expected.size(), "the number of victims");
         for (std::size_t v = 0; v < victims.size(); ++v) {
@@ -200,7 +205,7 @@ protected:
         attempt_([&] { lane_.evict(msrnn::Slot(slot)); });
         const std::uint64_t seen = mirror_.seen;
         mirror_.reject(which);
-        if (mirror_.seen != seen && prompt_end_ <= seen) prompt_end_ = 0;
+        if (prompt_end_ <= seen) prompt_end_ = std::min(prompt_end_, mirror_.seen);
         in_slot_[slot] = vacant;
     }
 

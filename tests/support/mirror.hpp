@@ -27,6 +27,7 @@ struct Token {
     std::uint64_t arrival = 0;
     float rating = 0;
     bool pinned = false;
+    float length = 0;  // of its key
 };
 
 struct Protection {
@@ -79,7 +80,7 @@ struct Lane {
     std::vector<std::uint64_t> rejected = {};  // arrivals, since the last append
 
     void append(std::int64_t position) {
-        tokens.push_back({position, seen++, 0, false});
+        tokens.push_back({position, seen++, 0, false, 0});
         rejected.clear();
     }
 
@@ -102,7 +103,7 @@ struct Lane {
         for (std::size_t t = 0; t < tokens.size(); ++t) {
             float squares = 0;
             for (const float x : keys[t]) squares += x * x;
-            tokens[t].rating = -std::sqrt(squares);
+            tokens[t].length = std::sqrt(squares);
         }
     }
 
@@ -118,6 +119,8 @@ struct Lane {
         if (tokens.size() <= budget) return victims;
         if (settings.method == Method::random)
             for (Token& token : tokens) token.rating = draw(settings, seen, token.arrival);
+        if (settings.method == Method::key_norm)
+            for (Token& token : tokens) token.rating = -token.length;
         while (tokens.size() > budget) {
             std::size_t weakest = tokens.size();
             for (std::size_t t = 0; t < tokens.size(); ++t)

@@ -58,24 +58,19 @@ struct Rounded {
     void settings(Tell tell) const {
         tell("policy", policy);
     }
-    msrnn::Needs needs() const { return policy.needs(); }
-    msrnn::Protection protection(std::size_t budget) const { return policy.protection(budget); }
-    std::size_t columns() const { return policy.columns(); }
-    std::string problem() const { return policy.problem(); }
-    void rate(msrnn::Ratings rating) const { policy.rate(rating); }
-    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
-        const std::vector<float> weights = Shown::keep(*shown, seen, rating);
-        policy.observe(
-            {.weights = weights.data(), .query_heads = seen.query_heads, .slots = seen.slots, .stride = seen.slots},
-            rating);
+    msrnn::Facts facts(const msrnn::Shape& lane, std::size_t budget) const {
+        msrnn::Facts facts = msrnn::facts_of(policy, lane, budget);
+        facts.name = name;
+        return facts;
     }
-    template <class RowOf>
-    void observe(const msrnn::Keys<RowOf>& keys, msrnn::Ratings rating) const {
-        policy.observe(keys, rating);
-    }
-    template <class RowOf>
-    void observe(const msrnn::Values<RowOf>& values, msrnn::Ratings rating) const {
-        policy.observe(values, rating);
+    void rate(const msrnn::Swept& rows, msrnn::Ratings rating) const { policy.rate(rows, rating); }
+    void observe(const msrnn::Seen& seen, msrnn::Ratings rating) const {
+        const auto& given = seen.get<msrnn::Attention>();
+        const std::vector<float> weights = Shown::keep(*shown, given, rating);
+        msrnn::Seen rounded = seen;
+        static_cast<msrnn::Attention&>(rounded) = {
+            .weights = weights.data(), .query_heads = given.query_heads, .slots = given.slots, .stride = given.slots};
+        policy.observe(rounded, rating);
     }
 };
 
@@ -88,8 +83,8 @@ struct Chooser {
     std::shared_ptr<std::vector<Shown>> shown = std::make_shared<std::vector<Shown>>();
 
     msrnn::Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
-    std::size_t rows() const { return window; }
-    std::size_t columns() const { return 1; }
+    std::size_t observation_window() const { return window; }
+    msrnn::Memory memory(const msrnn::Shape&) const { return {.columns = 1}; }
     void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const {
         const std::vector<float> weights = Shown::keep(*shown, seen, rating);
         Trouble::perhaps();

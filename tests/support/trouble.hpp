@@ -79,35 +79,30 @@ struct Moody {
         tell("policy", policy);
         tell("scope", msrnn::name_of(scope));
     }
-    msrnn::Needs needs() const { return policy.needs(); }
-    msrnn::Protection protection(std::size_t budget) const { return policy.protection(budget); }
-    std::size_t columns() const { return policy.columns() + 1; }
-    std::string problem() const { return policy.problem(); }
-    void rate(msrnn::Ratings rating) const {
+    static constexpr msrnn::Needs needs = msrnn::needs_of<P>();
+    msrnn::Facts facts(const msrnn::Shape& lane, std::size_t budget) const {
+        msrnn::Facts facts = msrnn::facts_of(policy, lane, budget);
+        facts.name = name;
+        facts.scope = scope;
+        facts.observe_may_throw = facts.rate_may_throw = true;
+        ++facts.memory.columns;
+        return facts;
+    }
+    void observe(const msrnn::Seen& seen, msrnn::Ratings rating) const {
         mark(rating);
-        policy.rate(rating);
+        msrnn::observe_by(policy, seen, rating);
         Trouble::perhaps();
     }
-    template <class Evidence>
-    void show(const Evidence& seen, msrnn::Ratings rating) const {
+    void rate(const msrnn::Swept& rows, msrnn::Ratings rating) const {
         mark(rating);
-        policy.observe(seen, rating);
+        msrnn::rate_by(policy, rows, rating);
         Trouble::perhaps();
-    }
-    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const { show(seen, rating); }
-    template <class RowOf>
-    void observe(const msrnn::Keys<RowOf>& keys, msrnn::Ratings rating) const {
-        show(keys, rating);
-    }
-    template <class RowOf>
-    void observe(const msrnn::Values<RowOf>& values, msrnn::Ratings rating) const {
-        show(values, rating);
     }
 
 private:
     void mark(msrnn::Ratings rating) const {
         Trouble::perhaps();
-        const auto column = rating.column(policy.columns());
+        const auto column = rating.column(msrnn::facts_of(policy, msrnn::Shape{}, 1).memory.columns);
         for (std::size_t slot = 0; slot < column.size(); ++slot) {
             if (!rating.live(slot)) continue;
             const auto token = static_cast<float>(1 + rating.arrival[slot] % 4096);
@@ -123,7 +118,6 @@ const char* difference(const Lane& a, const Lane& b) {
     const msrnn::LaneRecord x = a.record(), y = b.record();
     if (!same_record(x, y)) return "record()";
     if (x.rows != y.rows) return "record().rows";
-    if (x.prompt != y.prompt) return "record().prompt";
     if (a.evictions() != b.evictions()) return "evictions()";
     if (a.protection().sinks != b.protection().sinks || a.protection().recent != b.protection().recent)
         return "protection()";

@@ -241,10 +241,10 @@ void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const Att
     float* const arranged = width > scratch_floats ? larger_scratch.data() : scratch;
     float* const sums = arranged + together * width;
 
-    const Memory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
+    const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        const Walk<Value> value_walk(values, n, value_dim, q + heads == query_heads ? following : Memory{});
+        const Walk<Value> value_walk(values, n, value_dim, q + heads == query_heads ? following : RowMemory{});
         const Walk<Key> key_walk(keys, n, head_dim, value_walk.memory());
         Attending<Key, Value> attending{.keys = key_walk,
                                         .values = value_walk,

@@ -34,7 +34,7 @@ struct TokensView {
 
 namespace detail {
 
-/// Memory for one call, not filled.
+/// RowMemory for one call, not filled.
 class Scratch {
 public:
     Scratch() = default;

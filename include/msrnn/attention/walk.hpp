@@ -16,7 +16,7 @@ inline constexpr std::size_t near_rows = 8;      // into the first-level cache
 inline constexpr std::size_t line_bytes = 64;
 
 /// A piece of memory in rows.
-struct Memory {
+struct RowMemory {
     const char* base = nullptr;
     std::size_t stride = 0;
     std::size_t row_bytes = 0;
@@ -25,7 +25,7 @@ struct Memory {
 /// Prefetches rows, four at a time and a line of each: one such step after every `pace` calls of tick().
 class Prefetch {
 public:
-    Prefetch(Memory rows, std::size_t pace)
+    Prefetch(RowMemory rows, std::size_t pace)
         : line_(rows.base), end_(rows.base + rows.row_bytes), rows_(rows), pace_(pace), left_(pace) {}
 
     bool first_pass = true;  ///< over the block: what is near needs to be prefetched once
@@ -46,7 +46,7 @@ public:
 private:
     const char* line_;
     const char* end_;
-    Memory rows_;
+    RowMemory rows_;
     std::size_t pace_;
     std::size_t left_;
 };
@@ -55,12 +55,12 @@ private:
 template <class Scalar>
 class Walk {
 public:
-    Walk(RowsView<Scalar> rows, std::size_t n, std::size_t head_dim, Memory next)
+    Walk(RowsView<Scalar> rows, std::size_t n, std::size_t head_dim, RowMemory next)
         : rows_(rows),
           n_(n),
           row_bytes_(head_dim * sizeof(Scalar)),
           distance_((std::max)(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
-          next_(next.base != nullptr ? next : Memory{at(n - 1), 0, row_bytes_}) {}
+          next_(next.base != nullptr ? next : RowMemory{at(n - 1), 0, row_bytes_}) {}
 
     const Scalar* row(std::size_t r) const { return rows_.base + r * rows_.stride; }
     std::size_t stride() const { return rows_.stride; }
@@ -76,7 +76,7 @@ public:
         if (r < n_) return {{at(r), rows_.stride * sizeof(Scalar), row_bytes_}, pace};
         return {{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes}, pace};
     }
-    Memory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
+    RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 
 private:
     const char* at(std::size_t r) const { return reinterpret_cast<const char*>(row(r)); }
@@ -85,7 +85,7 @@ private:
     std::size_t n_;
     std::size_t row_bytes_;
     std::size_t distance_;
-    Memory next_;
+    RowMemory next_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

@@ -17,12 +17,14 @@ namespace msrnn::inline MSRNN_ABI {
 /// Columns of vacant slots may hold anything. Rows that were summed over heads already are fewer than the query heads
 /// they stand for, see Parts.
 struct Attention {
+    static constexpr unsigned bit = 1;
     const float* weights = nullptr;
     std::size_t query_heads = 0;  ///< that the rows stand for
     std::size_t slots = 0;
     std::size_t stride = 0;
     std::size_t rows = query_heads;  ///< 1 where the heads are summed
 
+    bool shown() const { return weights != nullptr; }
     /// The weights of one row, one per slot.
     std::span<const float> row(std::size_t row) const { return {weights + row * stride, slots}; }
 
@@ -95,23 +97,29 @@ private:
     }
 };
 
-/// The keys of one KV head, wherever they lie: any callable from a `Slot` to its row as `std::span<const float>`.
-/// A row need only live until the next call, so the callable may convert 16-bit or quantised rows into scratch.
-template <class RowOf>
-struct Keys {
-    RowOf row_of;
-    std::span<const float> operator()(Slot slot) const noexcept(noexcept(row_of(slot))) { return row_of(slot); }
-};
-template <class RowOf>
-Keys(RowOf) -> Keys<RowOf>;
+/// The same weights for policies that look at each query head: a sum over heads does not do.
+struct Heads {
+    static constexpr unsigned bit = 2;
+    const float* weights = nullptr;
+    std::size_t query_heads = 0;
+    std::size_t slots = 0;
+    std::size_t stride = 0;
 
-/// The values of one KV head, in the same form as `Keys`.
-template <class RowOf>
-struct Values {
-    RowOf row_of;
-    std::span<const float> operator()(Slot slot) const noexcept(noexcept(row_of(slot))) { return row_of(slot); }
+    bool shown() const { return weights != nullptr; }
+    /// The weights of one query head, one per slot.
+    std::span<const float> operator()(std::size_t head) const { return {weights + head * stride, slots}; }
 };
-template <class RowOf>
-Values(RowOf) -> Values<RowOf>;
+
+/// The query of the newest token, head by head, as attention used it: rotated, not scaled.
+struct Query {
+    static constexpr unsigned bit = 4;
+    const float* first = nullptr;  ///< query head h lies at first + h * stride
+    std::size_t query_heads = 0;
+    std::size_t head_dim = 0;
+    std::size_t stride = head_dim;
+
+    bool shown() const { return first != nullptr; }
+    std::span<const float> operator()(std::size_t head) const { return {first + head * stride, head_dim}; }
+};
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -16,23 +17,53 @@ struct LaneId {
     std::size_t kv_head = 0;
 };
 
-/// What a lane remembers for its policy, one entry per slot: a view, handed to every hook.
+/// The query heads that share a lane, and their width; 0 where the lane's owner did not say.
+struct LaneShape {
+    std::size_t query_heads = 0;
+    std::size_t head_dim = 0;
+};
+
+/// What a lane remembers for its policy: a view, handed to every hook.
 ///
 /// A slot that is given out starts with rating 0 and columns 0. What stands in a vacant slot means nothing.
 struct Ratings {
-    std::span<float> rating;           ///< higher stays
-    std::span<const Arrival> arrival;  ///< `no_arrival` or more where the slot is vacant
-    float* columns = nullptr;          ///< the policy's own floats: columns() per slot, one column after the other
-    std::size_t column_stride = 0;     ///< floats from one column to the next
-    Slot newest;                       ///< slot of the newest token, if it has not left
-    Arrival seen = 0;                  ///< tokens that came into the lane so far, the newest included
+    std::span<float> rating;             ///< higher stays
+    std::span<const Arrival> arrival;    ///< `no_arrival` or more where the slot is vacant
+    std::span<const Position> position;  ///< in the text, as append() said
+    std::span<float> floats;             ///< the policy's own, of the lane: memory().floats
+    float* columns = nullptr;            ///< the policy's own, of each slot: memory().columns, one after the other
+    std::size_t column_stride = 0;       ///< floats from one column to the next
+    Slot* order = nullptr;               ///< room for in_order()
+    Slot newest;                         ///< slot of the newest token, unless it was evicted
+    Arrival seen = 0;                    ///< tokens appended to the lane so far, the newest included
+    Arrival prompt = 0;                  ///< the last prompt ends before this arrival
     std::size_t rows = 0;  ///< query tokens observed since the last choice or the start of a prompt, this one included
+    LaneShape shape;       ///< as Limits says
     LaneId lane;
 
     float& operator[](std::size_t slot) const { return rating[slot]; }
     std::size_t size() const { return rating.size(); }
     bool live(std::size_t slot) const { return arrival[slot] < no_arrival; }
+    /// 1 for the newest token, 2 for the one before it.
+    std::size_t age(std::size_t slot) const { return static_cast<std::size_t>(seen - arrival[slot]); }
+    /// Tokens since the last prompt; 0 inside one.
+    std::size_t generated() const { return seen > prompt ? static_cast<std::size_t>(seen - prompt) : 0; }
     std::span<float> column(std::size_t c) const { return {columns + c * column_stride, rating.size()}; }
+
+    /// use(slot) for every live slot.
+    template <class Use>
+    void each(Use use) const {
+        for (std::size_t slot = 0; slot < size(); ++slot)
+            if (live(slot)) use(slot);
+    }
+    /// The live slots in the order of their arrival, valid until the next call. Allocates nothing.
+    std::span<const Slot> in_order() const {
+        std::size_t count = 0;
+        each([&](std::size_t slot) { order[count++] = Slot(slot); });
+        const auto earlier = [this](Slot a, Slot b) { return arrival[a] < arrival[b]; };
+        if (!std::is_sorted(order, order + count, earlier)) std::sort(order, order + count, earlier);
+        return {order, count};
+    }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -47,13 +47,13 @@ struct Layout {
         if (with_rows) all.push_back({"lanes.rows", "I64", sizes});
         return all;
     }
-    Tensors of_slots() const {
+    Tensors of_slots(bool with_columns = true) const {
         const Sizes slots = sizes(lanes_per_layer);
         Tensors all{{"slots.position", "I64", slots},
                     {"slots.arrival", "I64", slots},
                     {"slots.rating", "F32", slots},
                     {"slots.pinned", "BOOL", slots}};
-        if (columns > 0) all.push_back({"slots.columns", "F32", sizes(lanes_per_layer, columns)});
+        if (columns > 0 && with_columns) all.push_back({"slots.columns", "F32", sizes(lanes_per_layer, columns)});
         return all;
     }
     Tensors of_rows() const {
@@ -83,7 +83,7 @@ private:
 template <class Heads>
 struct Content {
     std::vector<std::int64_t> budgets, extents, seen, observed;
-    std::vector<std::uint8_t> shown;  // weights, keys, values of each lane
+    std::vector<std::uint8_t> shown;  // of each lane three times whether the newest token was observed
     std::vector<LaneRecord> records;
     Heads heads;
 
@@ -97,7 +97,7 @@ struct Content {
         extents.push_back(static_cast<std::int64_t>(record.extent()));
         seen.push_back(static_cast<std::int64_t>(record.seen));
         observed.push_back(static_cast<std::int64_t>(record.rows));
-        for (const bool what : {record.shown.weights, record.shown.keys, record.shown.values}) shown.push_back(what);
+        shown.insert(shown.end(), 3, record.observed);
         records.push_back(std::move(record));
     }
     /// The next lane's record, from what was read of lanes, its slots to be read into.
@@ -109,7 +109,7 @@ struct Content {
         record.budget = static_cast<std::size_t>(budgets[lane]);
         record.seen = static_cast<Arrival>(seen[lane]);
         record.rows = static_cast<std::size_t>(observed[lane]);
-        record.shown = {.weights = was_shown[0] != 0, .keys = was_shown[1] != 0, .values = was_shown[2] != 0};
+        record.observed = (was_shown[0] | was_shown[1] | was_shown[2]) != 0;
         record.positions.resize(extent);
         record.arrivals.resize(extent);
         record.pinned.resize(extent);

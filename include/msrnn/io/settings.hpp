@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "../config.hpp"
+#include "../policy/setting.hpp"
 #include "../state/shape.hpp"
 #include "safetensors.hpp"
 
@@ -16,40 +17,51 @@ namespace msrnn::inline MSRNN_ABI::detail {
 
 /// A policy's name and settings as JSON: what must be the same where a state goes on. One chosen at run time is written
 /// as the policy it holds. Whole numbers are written as signed ones, so `unbounded` and `half_of_budget` are -1.
-template <class P>
-nlohmann::json settings_of(const P& policy);
-
-template <class Value>
-nlohmann::json setting_of(const Value& value) {
-    if constexpr (std::same_as<Value, bool>)
-        return value;
-    else if constexpr (std::integral<Value> || std::is_enum_v<Value>)
-        return static_cast<std::int64_t>(value);
-    else if constexpr (std::floating_point<Value>)
-        return std::isfinite(value) ? nlohmann::json(static_cast<double>(value))
-                                    : nlohmann::json(std::to_string(value));
-    else if constexpr (std::constructible_from<std::string, Value>)
-        return std::string(value);
-    else
-        return settings_of(value);
+inline nlohmann::json settings_of(const SettingsOfPolicy& policy) {
+    nlohmann::json settings = {{"name", policy.name()}};
+    policy.each([&](const char* name, const Setting& setting) {
+        switch (setting.kind) {
+            case Setting::Kind::flag:
+                settings[name] = setting.flag;
+                break;
+            case Setting::Kind::whole:
+                settings[name] = setting.whole;
+                break;
+            case Setting::Kind::real:
+                if (std::isfinite(setting.real))
+                    settings[name] = setting.real;
+                else
+                    settings[name] = std::to_string(setting.real);
+                break;
+            case Setting::Kind::text:
+                settings[name] = std::string(setting.text);
+                break;
+            case Setting::Kind::policy:
+                settings[name] = settings_of(*setting.policy);
+                break;
+        }
+    });
+    return settings;
 }
 
 template <class P>
 nlohmann::json settings_of(const P& policy) {
-    if constexpr (requires { policy.visit([](const auto&) {}); }) {
-        return policy.visit([](const auto& held) { return settings_of(held); });
-    } else {
-        constexpr bool named = requires { std::string(P::name); };
-        static_assert(named, "msrnn: a policy whose state is saved has a `static constexpr const char* name`.");
-        static_assert(
-            TellsSettings<P> || std::is_empty_v<P>,
-            "msrnn: a policy whose state is saved has `template <class Tell> void settings(Tell tell) const`, "
-            "so that a state of other settings is refused.");
-        nlohmann::json settings = {{"name", P::name}};
-        if constexpr (TellsSettings<P>)
-            policy.settings([&](const char* name, const auto& value) { settings[name] = setting_of(value); });
-        return settings;
-    }
+    constexpr bool named = StatesFacts<P> || requires { std::string(P::name); };
+    static_assert(named, "msrnn: a policy whose state is saved has a `static constexpr const char* name`.");
+    static_assert(TellsSettings<P> || std::is_empty_v<P>,
+                  "msrnn: a policy whose state is saved has `template <class Tell> void settings(Tell tell) const`, "
+                  "so that a state of other settings is refused.");
+    return settings_of(SettingsOfPolicy(policy));
+}
+/// Why a state of this policy, which was chosen at run time, cannot be saved; empty where it can.
+template <class P>
+std::string settings_problem(const P& policy) {
+    const SettingsOfPolicy settings(policy);
+    if (*settings.name() == 0) return "its policy has no name; give it a `static constexpr const char* name`";
+    if (!settings.known())
+        return "its policy " + std::string(settings.name()) +
+               " has settings and does not tell them; give it settings()";
+    return {};
 }
 
 template <class P>

@@ -29,7 +29,7 @@ inline constexpr const char* snapshot_version = "2";
 
 template <class P, StoredScalar Scalar>
 Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
-    return {state.shape(), state.lanes_per_layer(), columns_of(state.lanes().front().policy()), dtype_of<Scalar>(),
+    return {state.shape(), state.lanes_per_layer(), state.lanes().front().facts().memory.columns, dtype_of<Scalar>(),
             std::move(extents)};
 }
 template <class P, StoredScalar Scalar>
@@ -55,6 +55,7 @@ std::string unfinished(const State<P, Scalar>& state) {
 template <class P, StoredScalar Scalar, class Put>
 std::string write(const State<P, Scalar>& state, Put put) {
     if (std::string wrong = unfinished(state); !wrong.empty()) return wrong;
+    if (std::string wrong = settings_problem(state.lanes().front().policy()); !wrong.empty()) return wrong;
     Content<decltype(state.rows())> content(state.rows());
     for (const Lane<P>& lane : state.lanes()) content.add(lane.record());
 
@@ -117,10 +118,12 @@ public:
         }
 
         const Layout layout = layout_of(state, content.extents);
-        if (std::string wrong = place_problem(layout.of_slots()); !wrong.empty()) return wrong;
+        // Before version 0.2 KeyNorm kept no column; a column of zeros makes it read the keys again.
+        const bool has_columns = header_.find("slots.columns") != nullptr;
+        if (std::string wrong = place_problem(layout.of_slots(has_columns)); !wrong.empty()) return wrong;
         if (std::string wrong = place_problem(layout.of_rows()); !wrong.empty()) return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns);
-        if (std::string wrong = read(layout.of_slots(), content); !wrong.empty()) return wrong;
+        if (std::string wrong = read(layout.of_slots(has_columns), content); !wrong.empty()) return wrong;
         if (std::string wrong = state.problem(content.records); !wrong.empty()) return wrong;
 
         content.heads = state.room_for(content.records);

@@ -15,16 +15,24 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// How many tokens a lane keeps and how many rows it may use.
 struct Limits {
-    std::size_t budget = 0;    ///< slots that survive a step; `unbounded` for all, with a capacity
-    std::size_t capacity = 0;  ///< rows that exist; 0 for budget + 1. More for chunks and for evictions put off
+    std::size_t budget = 0;       ///< slots that survive a choice; `unbounded` for all, with a capacity
+    std::size_t capacity = 0;     ///< rows that exist; 0 for budget + slack + 1. More for chunks
+    std::size_t slack = 0;        ///< tokens that may pile up over the budget before they are evicted together
+    std::size_t query_heads = 0;  ///< that share the lane, and their width: for policies that keep floats for each
+    std::size_t head_dim = 0;
 
-    constexpr std::size_t rows() const { return capacity != 0 || budget == unbounded ? capacity : budget + 1; }
+    constexpr std::size_t rows() const {
+        if (capacity != 0 || budget == unbounded) return capacity;
+        return slack < unbounded - 1 - budget ? budget + slack + 1 : unbounded;
+    }
+    constexpr LaneShape shape() const { return {query_heads, head_dim}; }
 };
 
 namespace detail {
 
 /// Why a budget does not fit; empty where it does.
-inline std::string budget_problem(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0) {
+inline std::string budget_problem(std::size_t budget, std::size_t rows, Protection protection, std::size_t pins = 0,
+                                  std::size_t slack = 0) {
     const auto text = [](std::size_t number) { return detail::text(number); };
     const auto [sinks, recent] = protection;
     if (budget == 0) return "msrnn: budget is 0; give at least 1 slot";
@@ -38,6 +46,9 @@ inline std::string budget_problem(std::size_t budget, std::size_t rows, Protecti
     if (rows <= budget)
         return "msrnn: capacity " + text(rows) + " does not exceed budget " + text(budget) +
                "; a step needs one row more than the budget";
+    if (rows - budget <= slack)
+        return "msrnn: capacity " + text(rows) + " does not exceed budget " + text(budget) + " and slack " +
+               text(slack) + "; a step needs one row more than both";
     return {};
 }
 
@@ -58,12 +69,19 @@ inline std::string capacity_problem(std::size_t rows, std::size_t most = most_ro
 /// nothing is. Constructors throw the same sentence as std::invalid_argument.
 template <class P>
 std::string problem(const P& policy, Limits limits) {
-    if constexpr (TellsProblem<P>)
-        if (const std::string wrong = policy.problem(); !wrong.empty()) return "msrnn: " + wrong;
+    const Shape shape{.query_heads = limits.query_heads, .head_dim = limits.head_dim};
+    const Facts facts = facts_of(policy, shape, limits.budget);
+    if (!facts.problem.empty()) return "msrnn: " + facts.problem;
     if (limits.budget == unbounded && limits.capacity == 0)
         return "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist";
     if (std::string wrong = detail::capacity_problem(limits.rows()); !wrong.empty()) return wrong;
-    return detail::budget_problem(limits.budget, limits.rows(), protection_of(policy, limits.budget));
+    if (limits.query_heads == 0 || limits.head_dim == 0) {
+        const Shape one{.query_heads = 1, .head_dim = 1};
+        if (facts_of(policy, one, limits.budget).memory != facts_of(policy, Shape{}, limits.budget).memory)
+            return "msrnn: query_heads is " + detail::text(limits.query_heads) + " and head_dim " +
+                   detail::text(limits.head_dim) + ", and this policy keeps floats for them; set both in Limits";
+    }
+    return detail::budget_problem(limits.budget, limits.rows(), facts.protection, 0, limits.slack);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -9,8 +9,8 @@
 #include "../base/own_vector.hpp"
 #include "../base/text.hpp"
 #include "../config.hpp"
+#include "../core/memory.hpp"
 #include "../core/position.hpp"
-#include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -21,15 +21,16 @@ namespace msrnn::inline MSRNN_ABI {
 struct LaneRecord {
     std::size_t budget = 0;
     Arrival seen = 0;
-    Needs shown;                  ///< what the policy was shown since the newest token came
+    bool observed = false;        ///< the newest token was shown to the policy
     std::size_t rows = 0;         ///< query tokens observed since the last choice
-    std::size_t prompt = 0;       ///< tokens of a prompt that are still to come
+    Arrival prompt_end = 0;       ///< the last prompt ends before this arrival
     OwnVector<Arrival> rejected;  ///< of tokens evicted by name since the newest came
     OwnVector<Position> positions;
     OwnVector<std::int64_t> arrivals;  ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
     OwnVector<std::uint8_t> pinned;    ///< 1 where pinned
-    OwnVector<float> ratings;
-    OwnVector<float> columns;  ///< the policy's own: columns() of a slot, then those of the next
+    OwnVector<float> ratings;          ///< 0 where the policy rates anew for each choice
+    OwnVector<float> columns;          ///< the policy's own: memory().columns of a slot, then those of the next
+    OwnVector<float> floats;           ///< the policy's own, of the lane: memory().floats
 
     std::size_t extent() const { return arrivals.size(); }
     std::size_t size() const {
@@ -49,12 +50,15 @@ namespace detail {
 
 /// Why no lane can have left this record, in one sentence; empty where one can. A template: who restores compiles it.
 template <class Record>
-std::string record_problem(const Record& record, std::size_t columns) {
+std::string record_problem(const Record& record, Memory memory) {
     const std::size_t extent = record.extent();
     const auto text = [](auto number) { return detail::text(number); };
     if (record.positions.size() != extent || record.pinned.size() != extent || record.ratings.size() != extent ||
-        record.columns.size() != columns * extent)
+        record.columns.size() != memory.columns * extent)
         return "msrnn: a lane's record has columns of different lengths; each has one entry per slot";
+    if (record.floats.size() != memory.floats)
+        return "msrnn: a lane's record has " + text(record.floats.size()) + " floats of its policy, which keeps " +
+               text(memory.floats) + "; it is the record of another policy";
     if (record.seen >> 62 != 0)
         return "msrnn: a lane's record has seen " + text(record.seen) + " tokens, more than ever come; it is damaged";
 

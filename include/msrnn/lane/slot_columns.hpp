@@ -9,6 +9,7 @@
 
 #include "../base/own_vector.hpp"
 #include "../config.hpp"
+#include "../core/memory.hpp"
 #include "../core/position.hpp"
 #include "record.hpp"
 
@@ -18,10 +19,13 @@ namespace msrnn::inline MSRNN_ABI {
 /// arrivals may be longer while they tell of victims.
 template <class Stamp>
 struct SlotColumns {
-    std::size_t own_columns = 0;  ///< of the policy, beside the rating
+    Memory own_memory = {};        ///< of the policy, beside the rating
+    bool ratings_last = true;      ///< false where each choice makes them anew: then undo does not keep them
+    bool hooks_may_throw = false;  ///< then there is room for a copy
     OwnVector<float> ratings;
-    OwnVector<float> own;   // [own_columns][room]
-    OwnVector<float> kept;  // a copy of both for the case that a hook throws
+    OwnVector<float> own;     // [columns][room]
+    OwnVector<float> floats;  // of the policy, for the whole lane
+    OwnVector<float> kept;    // a copy of all three for the case that a hook throws
     OwnVector<Stamp> stamps;
     OwnVector<Arrival> arrivals;
     OwnVector<Position> positions;
@@ -34,6 +38,7 @@ struct SlotColumns {
     void make_room_for(const SlotColumns& other) {
         ratings.reserve(other.ratings.size());
         own.reserve(other.own.size());
+        floats.reserve(other.floats.size());
         kept.reserve(other.kept.size());
         stamps.reserve(other.stamps.size());
         arrivals.reserve(other.arrivals.size());
@@ -42,13 +47,15 @@ struct SlotColumns {
 
     /// More room. Throws before anything has changed.
     void grow(std::size_t slots, Stamp no_stamp) {
-        OwnVector<float> wider(own_columns * slots);
+        OwnVector<float> wider(own_memory.columns * slots);
+        floats.resize(own_memory.floats);
         ratings.reserve(slots);
         stamps.reserve(slots);
         arrivals.reserve(slots);
         positions.reserve(slots);
-        for (std::size_t c = 0; c < own_columns; ++c)
+        for (std::size_t c = 0; c < own_memory.columns; ++c)
             std::copy_n(own.data() + c * room(), room(), wider.data() + c * slots);
+        if (hooks_may_throw) kept.resize((1 + own_memory.columns) * slots + own_memory.floats);
         own.swap(wider);
         ratings.resize(slots);
         stamps.resize(slots, no_stamp);
@@ -57,10 +64,10 @@ struct SlotColumns {
     }
     /// Less room; the first `records` positions and arrivals stay.
     void shrink(std::size_t slots, std::size_t records) {
-        for (std::size_t c = 0; c < own_columns; ++c)
+        for (std::size_t c = 0; c < own_memory.columns; ++c)
             std::memmove(own.data() + c * slots, own.data() + c * room(), slots * sizeof(float));
-        cut(own, own_columns * slots);
-        cut(kept, 0);
+        cut(own, own_memory.columns * slots);
+        cut(kept, hooks_may_throw ? (1 + own_memory.columns) * slots + floats.size() : 0);
         cut(ratings, slots);
         cut(stamps, slots);
         cut_records((std::max)(slots, records));
@@ -76,25 +83,26 @@ struct SlotColumns {
         column.shrink_to_fit();
     }
 
-    /// Ratings and own columns of [0, extent), one after the other.
-    std::size_t memory_floats(std::size_t extent) const { return (1 + own_columns) * extent; }
+    /// What undo keeps: the ratings, where they last, and own columns of [0, extent), then the lane's floats.
+    std::size_t memory_floats(std::size_t extent) const {
+        return (ratings_last + own_memory.columns) * extent + floats.size();
+    }
     void copy_memory(std::size_t extent, float* to) const {
-        std::copy_n(ratings.data(), extent, to);
-        for (std::size_t c = 0; c < own_columns; ++c) std::copy_n(own.data() + c * room(), extent, to += extent);
+        if (ratings_last) to = std::copy_n(ratings.data(), extent, to);
+        copy_own(extent, to);
     }
     void put_memory(std::size_t extent, const float* from) {
-        std::copy_n(from, extent, ratings.data());
-        for (std::size_t c = 0; c < own_columns; ++c) std::copy_n(from += extent, extent, own.data() + c * room());
+        if (ratings_last) from = put(from, extent, ratings.data());
+        put_own(extent, from);
     }
-    void keep_memory(std::size_t extent) {
-        if (kept.size() < memory_floats(extent)) kept.resize(memory_floats(room()));
-        copy_memory(extent, kept.data());
-    }
+    /// All of it, for the case that a hook throws.
+    void keep(std::size_t extent) { copy_own(extent, std::copy_n(ratings.data(), extent, kept.data())); }
+    void put_back_kept(std::size_t extent) { put_own(extent, put(kept.data(), extent, ratings.data())); }
 
     /// Slot `to` gets what stands in `from`, and the other way round; the policy's columns are copied.
     void exchange(std::size_t from, std::size_t to) {
         std::swap(ratings[from], ratings[to]);
-        for (std::size_t c = 0; c < own_columns; ++c) own_column(c, to) = own_column(c, from);
+        for (std::size_t c = 0; c < own_memory.columns; ++c) own_column(c, to) = own_column(c, from);
         std::swap(stamps[from], stamps[to]);
         std::swap(arrivals[from], arrivals[to]);
         std::swap(positions[from], positions[to]);
@@ -104,22 +112,39 @@ struct SlotColumns {
         for (std::size_t slot = 0; slot < extent; ++slot) {
             record.positions.push_back(positions[slot]);
             record.arrivals.push_back(static_cast<std::int64_t>(arrivals[slot]));
-            record.ratings.push_back(ratings[slot]);
-            for (std::size_t c = 0; c < own_columns; ++c) record.columns.push_back(own_column(c, slot));
+            record.ratings.push_back(ratings_last ? ratings[slot] : 0);
+            for (std::size_t c = 0; c < own_memory.columns; ++c) record.columns.push_back(own_column(c, slot));
         }
+        record.floats = floats;
     }
     void read(const LaneRecord& record) {
         for (std::size_t slot = 0; slot < record.extent(); ++slot) {
             positions[slot] = record.positions[slot];
             arrivals[slot] = record.arrivals[slot] < 0 ? no_arrival : static_cast<Arrival>(record.arrivals[slot]);
             ratings[slot] = record.ratings[slot];
-            for (std::size_t c = 0; c < own_columns; ++c) own_column(c, slot) = record.columns[slot * own_columns + c];
+            for (std::size_t c = 0; c < own_memory.columns; ++c)
+                own_column(c, slot) = record.columns[slot * own_memory.columns + c];
         }
+        std::copy_n(record.floats.data(), floats.size(), floats.data());
     }
 
     std::size_t bytes() const {
-        return (ratings.size() + own.size() + kept.size()) * sizeof(float) + stamps.size() * sizeof(Stamp) +
-               arrivals.size() * sizeof(Arrival) + positions.size() * sizeof(Position);
+        return (ratings.size() + own.size() + floats.size() + kept.size()) * sizeof(float) +
+               stamps.size() * sizeof(Stamp) + arrivals.size() * sizeof(Arrival) + positions.size() * sizeof(Position);
+    }
+
+private:
+    static const float* put(const float* from, std::size_t count, float* to) {
+        std::copy_n(from, count, to);
+        return from + count;
+    }
+    void copy_own(std::size_t extent, float* to) const {
+        for (std::size_t c = 0; c < own_memory.columns; ++c) to = std::copy_n(own.data() + c * room(), extent, to);
+        std::copy_n(floats.data(), floats.size(), to);
+    }
+    void put_own(std::size_t extent, const float* from) {
+        for (std::size_t c = 0; c < own_memory.columns; ++c) from = put(from, extent, own.data() + c * room());
+        put(from, floats.size(), floats.data());
     }
 };
 

@@ -12,6 +12,7 @@
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
 #include "../core/slot.hpp"
+#include "../policy/facts.hpp"
 #include "counts.hpp"
 #include "limits.hpp"
 #include "record.hpp"
@@ -34,8 +35,10 @@ public:
     static constexpr Stamp no_stamp = (std::numeric_limits<Stamp>::max)();
     static constexpr std::size_t max_capacity = no_stamp / 2;
 
-    TokenTable(std::size_t capacity, std::size_t columns) : capacity_(capacity) {
-        slots_.own_columns = columns;
+    TokenTable(std::size_t capacity, const Facts& policy) : capacity_(capacity) {
+        slots_.own_memory = policy.memory;
+        slots_.ratings_last = !policy.rates;
+        slots_.hooks_may_throw = policy.observe_may_throw || policy.rate_may_throw;
         reserve(detail::rows_at_once(capacity));
     }
     TokenTable(const TokenTable&) = default;
@@ -69,6 +72,7 @@ public:
     Position position(Slot slot) const { return slots_.positions[slot]; }
     Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
     std::span<const float> ratings() const { return {slots_.ratings.data(), counts_.extent}; }
+    std::span<const float> floats() const { return slots_.floats; }
     std::span<const Slot> victims() const { return victims_.slots(); }
     // room ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -105,15 +109,13 @@ public:
         counts_.step = {.slot = slot,
                         .fresh = vacant_.size() == 0,
                         .position = slots_.positions[slot],
-                        .arrival = slots_.arrivals[slot],
-                        .newest = counts_.newest,
-                        .youngest_gone = counts_.youngest_gone};
+                        .arrival = slots_.arrivals[slot]};
         if (vacant_.size() > 0)
             vacant_.remove_last();
         else
             ++counts_.extent;
         slots_.ratings[slot] = 0;
-        for (std::size_t c = 0; c < slots_.own_columns; ++c) slots_.own_column(c, slot) = 0;
+        for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
         slots_.stamps[slot] = stamp_of(counts_.seen);
         slots_.arrivals[slot] = counts_.seen++;
         slots_.positions[slot] = position;
@@ -125,8 +127,6 @@ public:
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
     void drop(Slot slot) {
         ++counts_.step.dropped;
-        counts_.step.victim = slot;
-        counts_.step.victim_arrival = slots_.arrivals[slot];
         counts_.youngest_gone = (std::max)(counts_.youngest_gone, slots_.arrivals[slot] + 1);
         slots_.arrivals[slot] |= no_arrival;
         slots_.stamps[slot] = no_stamp;
@@ -149,26 +149,24 @@ public:
             if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);
     }
 
-    const TokenStep& last_step() const { return counts_.step; }
-    /// The token has never come. It is the newest, and with it one other was evicted at most.
-    void take_back(const TokenStep& step) {
+    const Counts& counts() const { return counts_; }
+    /// The newest token was never appended, and what was evicted since is live again. `before` are the counts then.
+    void take_back(const Counts& before) {
         victims_.clear();
-        if (step.dropped == 1) {
-            vacant_.remove_last();
-            --counts_.evictions;
-            slots_.arrivals[step.victim] = step.victim_arrival;
-            slots_.stamps[step.victim] = stamp_of(step.victim_arrival);
+        if (counts_.seen != before.seen) {
+            const TokenStep step = counts_.step;
+            for (std::size_t victim = 0; victim < step.dropped; ++victim) {
+                const Slot slot = vacant_.last();
+                vacant_.remove_last();
+                slots_.arrivals[slot] &= ~no_arrival;
+                slots_.stamps[slot] = stamp_of(slots_.arrivals[slot]);
+            }
+            slots_.arrivals[step.slot] = step.arrival;
+            slots_.stamps[step.slot] = no_stamp;
+            slots_.positions[step.slot] = step.position;
+            if (!step.fresh) vacant_.add(step.slot);
         }
-        slots_.arrivals[step.slot] = step.arrival;
-        slots_.stamps[step.slot] = no_stamp;
-        slots_.positions[step.slot] = step.position;
-        if (step.fresh)
-            --counts_.extent;
-        else
-            vacant_.add(step.slot);
-        counts_.newest = step.newest;
-        counts_.youngest_gone = step.youngest_gone;
-        --counts_.seen;
+        counts_ = before;
     }
     /// The victims of the choice before, of which single evictions since have overwritten the first alone. Where what
     /// was kept of them was given back, none.
@@ -180,24 +178,28 @@ public:
 
     // the policy's numbers ///////////////////////////////////////////////////////////////////////////////////////////
 
-    /// Ratings and columns of [0, extent()), one after the other; memory_room() bounds them until the room grows.
+    /// What undo keeps of them; memory_room() bounds it until the room grows.
     std::size_t memory_room() const { return slots_.memory_floats(slots_.room()); }
     void copy_memory(float* to) const { slots_.copy_memory(counts_.extent, to); }
     void put_memory(const float* from) { slots_.put_memory(counts_.extent, from); }
     /// A copy for the case that a hook throws.
-    void keep_memory() { slots_.keep_memory(counts_.extent); }
-    void put_back_kept() { put_memory(slots_.kept.data()); }
+    void keep_memory() { slots_.keep(counts_.extent); }
+    void put_back_kept() { slots_.put_back_kept(counts_.extent); }
     void clear_ratings() { std::fill_n(slots_.ratings.data(), counts_.extent, 0.0f); }
 
-    Ratings view(LaneId lane, std::size_t rows) noexcept {
+    /// What a hook sees; its owner adds what a table does not know.
+    Ratings view() noexcept {
         return {.rating = {slots_.ratings.data(), counts_.extent},
                 .arrival = {slots_.arrivals.data(), counts_.extent},
+                .position = {slots_.positions.data(), counts_.extent},
+                .floats = slots_.floats,
                 .columns = slots_.own.data(),
                 .column_stride = slots_.room(),
+                .order = vacant_.rest().data(),
                 .newest = counts_.newest,
                 .seen = counts_.seen,
-                .rows = rows,
-                .lane = lane};
+                .shape = {},
+                .lane = {}};
     }
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
@@ -239,6 +241,7 @@ public:
         give_back_records();
         vacant_.clear();
         rejected_.clear();
+        std::fill(slots_.floats.begin(), slots_.floats.end(), 0.0f);
         counts_.reset();
     }
 

@@ -8,6 +8,7 @@
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "../core/slot.hpp"
+#include "live_tokens.hpp"
 #include "slot_table.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -30,6 +31,8 @@ public:
     float rating(Slot slot) const { return table_.ratings()[slot]; }      ///< meaningless if vacant
     std::span<const float> ratings() const { return table_.ratings(); }   ///< of [0, extent())
 
+    /// The live tokens, for a loop: slot, position, arrival, rating.
+    LiveTokens<SlotTable<Stamp>> tokens() const { return LiveTokens<SlotTable<Stamp>>(table_); }
     /// The slot the next append() returns.
     Slot next() const { return table_.next(); }
     /// The tokens that the last evict() evicted, weakest first.

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include "../base/refuse.hpp"
 #include "../config.hpp"
@@ -15,25 +15,31 @@
 #include "key_norm.hpp"
 #include "policy.hpp"
 #include "random_eviction.hpp"
+#include "setting.hpp"
 #include "sink_window.hpp"
 #include "tova.hpp"
 #include "window.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// One of the published policies, chosen at run time: a value, made from any of them or by name.
+/// Any policy, chosen at run time, one of your own included: a value, made from it or by name.
 ///
 ///     State<AnyPolicy> state(shape, {.budget = 512}, AnyPolicy::named("tova"));
 ///
-/// It decides as the policy it holds, bit for bit. Cost: one dispatch per hook, not per slot.
+/// It decides as the policy it holds, bit for bit. Copies share the policy, which never changes. Cost: one call through
+/// a pointer per hook, not per slot. What the policy must be shown is known at run time only: Lane::facts().
 class AnyPolicy {
-    using Held = std::variant<Window, SinkWindow, Tova, H2O, DecayedAttention, KeyNorm, RandomEviction>;
-
 public:
-    constexpr AnyPolicy() = default;
+    AnyPolicy() : AnyPolicy(Window{}) {}
     template <class P>
-        requires(!std::same_as<P, AnyPolicy> && std::constructible_from<Held, std::in_place_type_t<P>, P>)
-    constexpr AnyPolicy(P policy) : scope(scope_of(policy)), held_(std::in_place_type<P>, std::move(policy)) {}
+        requires(!std::same_as<P, AnyPolicy> && Policy<P>)
+    AnyPolicy(P policy)
+        : scope(scope_of(policy)), held_(std::make_shared<const P>(std::move(policy))), calls_(&calls_of<P>) {}
+
+    // A copy is all that moving would do, and what was moved from decides as before.
+    AnyPolicy(const AnyPolicy&) = default;
+    AnyPolicy& operator=(const AnyPolicy&) = default;
+    ~AnyPolicy() = default;
 
     /// The policies that have a name, in the order of the README, with their default settings.
     static std::span<const AnyPolicy> known() {
@@ -55,87 +61,60 @@ public:
     }
     /// As the tables of the field name it: "tova-head" is `Tova` with one lane per KV head.
     std::string_view name() const {
-        return std::visit(
-            []<class P>(const P& policy) -> std::string_view {
-                if constexpr (std::same_as<P, Tova>)
-                    if (policy.scope == Scope::kv_head) return "tova-head";
-                return P::name;
-            },
-            held_);
+        if (const Tova* const tova = get<Tova>(); tova != nullptr && tova->scope == Scope::kv_head) return "tova-head";
+        return facts(Shape{}, 1).name;
     }
 
     /// The policy held, if it is a P.
     template <class P>
     const P* get() const {
-        return std::get_if<P>(&held_);
+        return calls_ == &calls_of<P> ? static_cast<const P*>(held_.get()) : nullptr;
     }
 
-    Needs needs() const {
-        return std::visit([](const auto& policy) { return msrnn::needs(policy); }, held_);
+    Facts facts(const Shape& lane, std::size_t budget) const {
+        Facts facts = calls_->facts(held_.get(), lane, budget);
+        facts.scope = scope;
+        return facts;
     }
-    Protection protection(std::size_t budget) const {
-        return std::visit([=](const auto& policy) { return protection_of(policy, budget); }, held_);
-    }
-    std::size_t columns() const {
-        return std::visit([](const auto& policy) { return columns_of(policy); }, held_);
-    }
-    std::string problem() const {
-        return std::visit(
-            []<class P>(const P& policy) -> std::string {
-                if constexpr (TellsProblem<P>)
-                    return policy.problem();
-                else
-                    return {};
-            },
-            held_);
-    }
-    void observe(const Attention& seen, Ratings rating) const noexcept {
-        std::visit(
-            [&]<class P>(const P& policy) {
-                if constexpr (ReadsWeights<P>) policy.observe(seen, rating);
-            },
-            held_);
-    }
-    template <class RowOf>
-    void observe(const Keys<RowOf>& keys, Ratings rating) const noexcept(noexcept(keys(Slot()))) {
-        std::visit(
-            [&]<class P>(const P& policy) {
-                if constexpr (ReadsKeys<P>) policy.observe(keys, rating);
-            },
-            held_);
-    }
-    template <class RowOf>
-    void observe(const Values<RowOf>& values, Ratings rating) const noexcept(noexcept(values(Slot()))) {
-        std::visit(
-            [&]<class P>(const P& policy) {
-                if constexpr (ReadsValues<P>) policy.observe(values, rating);
-            },
-            held_);
-    }
-    void rate(Ratings rating) const noexcept {
-        std::visit(
-            [&]<class P>(const P& policy) {
-                if constexpr (RatesLate<P>) policy.rate(rating);
-            },
-            held_);
-    }
+    void observe(const Seen& seen, Ratings rating) const { calls_->observe(held_.get(), seen, rating); }
+    void rate(const Swept& rows, Ratings rating) const { calls_->rate(held_.get(), rows, rating); }
 
-    /// use(policy) with the policy held, by its own type.
-    template <class Use>
-    decltype(auto) visit(Use use) const {
-        return std::visit(use, held_);
+    /// tell(name, const Setting&) for each setting of the policy held.
+    template <class Tell>
+    void settings(Tell tell) const {
+        calls_->settings(held_.get()).each(tell);
     }
+    /// False where the policy has settings and does not tell them: such a state cannot be saved.
+    bool settings_known() const { return calls_->settings(held_.get()).known(); }
 
-    Scope scope = scope_of(Window{});
+    Scope scope;
 
 private:
+    struct Calls {
+        Facts (*facts)(const void*, const Shape&, std::size_t);
+        void (*observe)(const void*, const Seen&, const Ratings&);
+        void (*rate)(const void*, const Swept&, const Ratings&);
+        SettingsOfPolicy (*settings)(const void*);
+    };
+    template <class P>
+    static const P& as(const void* policy) {
+        return *static_cast<const P*>(policy);
+    }
+    template <class P>
+    static constexpr Calls calls_of{
+        [](const void* policy, const Shape& lane, std::size_t budget) { return facts_of(as<P>(policy), lane, budget); },
+        [](const void* policy, const Seen& seen, const Ratings& rating) { observe_by(as<P>(policy), seen, rating); },
+        [](const void* policy, const Swept& rows, const Ratings& rating) { rate_by(as<P>(policy), rows, rating); },
+        [](const void* policy) { return SettingsOfPolicy(as<P>(policy)); }};
+
     static std::string unknown(std::string_view name) {
         std::string names;
         for (const AnyPolicy& policy : known()) names.append(names.empty() ? "" : ", ").append(policy.name());
         return "msrnn: no policy is called '" + std::string(name) + "'; known are " + names;
     }
 
-    Held held_;
+    std::shared_ptr<const void> held_;
+    const Calls* calls_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

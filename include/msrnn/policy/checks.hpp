@@ -29,12 +29,11 @@ struct Both : P, Name {};
 MSRNN_SAYS(observe)
 MSRNN_SAYS(rate)
 MSRNN_SAYS(protection)
-MSRNN_SAYS(columns)
-MSRNN_SAYS(rows)
+MSRNN_SAYS(memory)
+MSRNN_SAYS(observation_window)
 MSRNN_SAYS(settings)
 MSRNN_SAYS(problem)
 MSRNN_SAYS(scope)
-MSRNN_SAYS(needs)
 // What people write in their place. A word that a policy may need for something else does not stand here.
 MSRNN_SAYS(observes)
 MSRNN_SAYS(observed)
@@ -49,8 +48,9 @@ MSRNN_SAYS(protect)
 MSRNN_SAYS(protects)
 MSRNN_SAYS(protected_tokens)
 MSRNN_SAYS(protecton)
-MSRNN_SAYS(colums)
-MSRNN_SAYS(collumns)
+MSRNN_SAYS(memories)
+MSRNN_SAYS(memmory)
+MSRNN_SAYS(observe_window)
 MSRNN_SAYS(validate)
 MSRNN_SAYS(validates)
 MSRNN_SAYS(Validate)
@@ -67,33 +67,48 @@ constexpr bool misspells_rate() {
     return says_rates<P>() || says_rated<P>() || says_Rate<P>();
 }
 
+template <class P>
+concept HasColumnsOfOld = requires(const P& p) {
+    p.columns();
+};
+template <class P>
+concept HasRowsOfOld = requires(const P& p) {
+    p.rows();
+};
+
 /// A near miss is one sentence. Instantiated by whatever takes a policy.
 template <class P>
 struct CheckedPolicy {
-    static_assert(!says_observe<P>() || StatesNeeds<P> || ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P>,
-                  "msrnn: this policy's observe() must be const and take (const Attention&, Ratings), "
-                  "(const Keys<RowOf>&, Ratings) or (const Values<RowOf>&, Ratings).");
-    static_assert(!says_rate<P>() || StatesNeeds<P> || RatesLate<P>,
-                  "msrnn: this policy's rate() must be `void rate(Ratings) const`.");
+    static_assert(!says_observe<P>() || Observes<P>,
+                  "msrnn: this policy's observe() must be one function `void observe(evidence..., Ratings) const`; "
+                  "evidence is any of const Attention&, const Heads&, const Query&, const Keys&, const Values&.");
+    static_assert(
+        !says_rate<P>() || Rates<P>,
+        "msrnn: this policy's rate() must be one function `void rate(evidence..., Ratings) const`; evidence is "
+        "const Keys&, const Values& or nothing. Weights and queries are seen by observe().");
     static_assert(!says_protection<P>() || Protects<P>,
                   "msrnn: this policy's protection() must be `Protection protection(std::size_t budget) const`.");
-    static_assert(!says_columns<P>() || KeepsColumns<P>,
-                  "msrnn: this policy's columns() must be `std::size_t columns() const`.");
-    static_assert(!says_rows<P>() || CountsRows<P>, "msrnn: this policy's rows() must be `std::size_t rows() const`.");
+    static_assert(!says_memory<P>() || KeepsMemory<P>,
+                  "msrnn: this policy's memory() must be `Memory memory(Shape lane) const`.");
+    static_assert(!says_observation_window<P>() || LimitsObservation<P>,
+                  "msrnn: this policy's observation_window() must be `std::size_t observation_window() const`.");
     static_assert(!says_settings<P>() || TellsSettings<P>,
                   "msrnn: this policy's settings() must be `template <class Tell> void settings(Tell tell) const` and "
                   "call tell(name, value).");
     static_assert(!says_problem<P>() || TellsProblem<P>,
                   "msrnn: this policy's problem() must be `std::string problem() const`.");
     static_assert(!says_scope<P>() || HasScope<P>, "msrnn: this policy's scope must be a member of type Scope.");
-    static_assert(!says_needs<P>() || StatesNeeds<P>, "msrnn: this policy's needs() must be `Needs needs() const`.");
 
     static_assert(!misspells_observe<P>(), "msrnn: a hook of this policy is misspelt; its name is observe().");
     static_assert(!misspells_rate<P>(), "msrnn: a hook of this policy is misspelt; its name is rate().");
     static_assert(!says_protect<P>() && !says_protects<P>() && !says_protected_tokens<P>() && !says_protecton<P>(),
                   "msrnn: a hook of this policy is misspelt; its name is protection().");
-    static_assert(!says_colums<P>() && !says_collumns<P>(),
-                  "msrnn: a hook of this policy is misspelt; its name is columns().");
+    static_assert(!says_memories<P>() && !says_memmory<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is memory().");
+    static_assert(!says_observe_window<P>(),
+                  "msrnn: a hook of this policy is misspelt; its name is observation_window().");
+    static_assert(!HasColumnsOfOld<P>, "msrnn: columns() is now `Memory memory(Shape lane) const`, its columns.");
+    static_assert(!HasRowsOfOld<P>, "msrnn: rows() is now observation_window().");
     static_assert(!says_validate<P>() && !says_validates<P>() && !says_Validate<P>() && !says_is_valid<P>(),
                   "msrnn: a hook of this policy is misspelt; its name is problem().");
 

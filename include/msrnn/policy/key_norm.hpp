@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <cstddef>
+#include <span>
 
 #include "../config.hpp"
+#include "once.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
 /// Keeps the tokens whose keys are shortest: a short key predicts high attention, and no attention need be seen.
 ///
-/// rating[slot] = -||key||_2, computed once per token. RoPE does not change the norm, so rotated keys serve as well.
-/// The newest `recent` tokens are protected, half the budget unless given. One lane for a KV head. Needs keys, which
-/// may be shown after every token or once after many; empty rows are equally short. Cost: head_dim multiply-adds for a
-/// new token, two scans. Source: arXiv 2406.11430. Deviations: an absolute budget in place of a ratio applied again at
-/// every step, a recent window (the authors' code has none), no layers left out.
+/// rating[slot] = -||key||_2, computed once per token, at the first choice after it was appended. RoPE does not change
+/// the norm, so rotated keys serve as well. The newest `recent` tokens are protected, half the budget unless given. One
+/// lane for a KV head. Needs keys at a choice; empty rows are equally short. Cost of a choice: head_dim multiply-adds
+/// for each new token, two scans. Source: arXiv 2406.11430. Deviations: an absolute budget, where the authors apply a
+/// ratio again at every step; a recent window (their code has none); no layers left out.
 struct KeyNorm {
     static constexpr const char* name = "key-norm";
     static constexpr Scope scope = Scope::kv_head;
@@ -28,17 +30,10 @@ struct KeyNorm {
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
-    template <class RowOf>
-    void observe(const Keys<RowOf>& key, Ratings rating) const noexcept(noexcept(key(Slot()))) {
-        for (std::size_t slot = 0; slot < rating.size(); ++slot)
-            if (rating[slot] == 0 && rating.live(slot)) rating[slot] = -norm(key(Slot(slot)));
-    }
-
-private:
-    static float norm(std::span<const float> row) {
-        float sum = 0;
-        for (const float x : row) sum += x * x;
-        return std::sqrt(sum);
+    constexpr Memory memory(const Shape&) const { return {.columns = 1, .floats = 0}; }
+    void rate(const Keys& keys, Ratings rating) const {
+        const std::span<float> norms = rating.column(0);
+        rating.each([&](std::size_t slot) { rating[slot] = -once(norms, keys, slot, norm); });
     }
 };
 

@@ -7,25 +7,28 @@
 #include <type_traits>
 
 #include "../config.hpp"
-#include "../core/evidence.hpp"
-#include "../core/protection.hpp"
 #include "../core/ratings.hpp"
+#include "../core/seen.hpp"
+#include "facts.hpp"
+#include "hooks.hpp"
 
 /// A policy rates slots, while observing or just before a choice. The candidate with the lowest rating is evicted; ties
 /// go to the earliest arrival. A policy is a const value: what changes from step to step lies in the lane, so one
-/// policy object serves every lane and thread. It has observe() or rate(); all other hooks are optional; all are const:
+/// policy object serves every lane and thread. Two hooks act, and a policy has at least one of them; all others are
+/// optional. All are const, not overloaded, not templates:
 ///
-///     void observe(const Attention&, Ratings) const;      // once per query token, after its softmax
-///     void observe(const Keys<RowOf>&, Ratings) const;    // then, after its key is written (template over RowOf)
-///     void observe(const Values<RowOf>&, Ratings) const;  // then
-///     void rate(Ratings) const;                           // once per choice; every rating is 0 when it starts
+///     void observe(evidence..., Ratings) const;           // once per query token, after its softmax
+///     void rate(evidence..., Ratings) const;              // once per choice; every rating is 0 when it starts
 ///     Protection protection(std::size_t budget) const;    // without it the newest token is protected
-///     std::size_t columns() const;                        // floats per slot that the lane keeps for the policy
-///     std::size_t rows() const;                           // it observes only so many of a prompt's last tokens
-///     std::string problem() const;                       // empty, or what is wrong with the settings
+///     Memory memory(Shape lane) const;                    // floats per slot and per lane that the lane keeps for it
+///     std::size_t observation_window() const;             // it observes only so many of a prompt's last tokens
+///     std::string problem() const;                        // what is wrong with the settings, or empty
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
+///
+/// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const Keys&,
+/// const Values&, rate() the last two only; in any order. Keys and values are read row by row, when asked for.
 ///
 /// With a rate() the ratings are its output: a choice starts clean. Without one they belong to observe() and last. A
 /// policy that sums over a window starts anew where Ratings::rows is 1. One that evicts in order of arrival says so:
@@ -33,29 +36,7 @@
 /// before each call, unless the hook is noexcept.
 namespace msrnn::inline MSRNN_ABI {
 
-/// Which heads share one decision: all heads of a layer drop the same tokens, or each KV head drops its own.
-enum class Scope : unsigned char { layer, kv_head };
-
-constexpr const char* name_of(Scope scope) { return scope == Scope::layer ? "layer" : "kv_head"; }
-
-/// Every token of a prompt.
-inline constexpr std::size_t all_rows = unbounded;
-
-/// What a policy must be shown before it can choose. A value, because some policies know it only at run time.
-struct Needs {
-    bool weights = false;
-    bool keys = false;
-    bool values = false;
-    std::size_t rows = all_rows;  ///< of a prompt's tokens, so many of the last
-    bool rates = false;           ///< it rates once per choice: ratings are 0 before
-
-    constexpr bool any() const { return weights || keys || values; }
-};
-
 namespace detail {
-struct AnyRow {
-    std::span<const float> operator()(Slot) const noexcept { return {}; }
-};
 struct AnySetting {
     template <class Value>
     void operator()(const char*, const Value&) const {}
@@ -63,32 +44,26 @@ struct AnySetting {
 }  // namespace detail
 
 template <class P>
-concept ReadsWeights = requires(const P& p, const Attention& seen, Ratings r) {
-    p.observe(seen, r);
-};
+concept Observes = requires {
+    &P::observe;
+}
+&&detail::takes_evidence<Seen, detail::arguments_of<&P::observe>>;
 template <class P>
-concept ReadsKeys = requires(const P& p, const Keys<detail::AnyRow>& keys, Ratings r) {
-    p.observe(keys, r);
-};
-template <class P>
-concept ReadsValues = requires(const P& p, const Values<detail::AnyRow>& values, Ratings r) {
-    p.observe(values, r);
-};
-template <class P>
-concept RatesLate = requires(const P& p, Ratings r) {
-    p.rate(r);
-};
+concept Rates = requires {
+    &P::rate;
+}
+&&detail::takes_evidence<Swept, detail::arguments_of<&P::rate>>;
 template <class P>
 concept Protects = requires(const P& p, std::size_t budget) {
     { p.protection(budget) } -> std::same_as<Protection>;
 };
 template <class P>
-concept KeepsColumns = requires(const P& p) {
-    { p.columns() } -> std::convertible_to<std::size_t>;
+concept KeepsMemory = requires(const P& p, const Shape& lane) {
+    { p.memory(lane) } -> std::same_as<Memory>;
 };
 template <class P>
-concept CountsRows = requires(const P& p) {
-    { p.rows() } -> std::convertible_to<std::size_t>;
+concept LimitsObservation = requires(const P& p) {
+    { p.observation_window() } -> std::convertible_to<std::size_t>;
 };
 template <class P>
 concept TellsProblem = requires(const P& p) {
@@ -98,31 +73,57 @@ template <class P>
 concept TellsSettings = requires(const P& p) {
     p.settings(detail::AnySetting{});
 };
-/// Wrappers know their needs at run time, or by what they wrap.
-template <class P>
-concept StatesNeeds = requires(const P& p) {
-    { p.needs() } -> std::same_as<Needs>;
-};
-
-template <class P>
-concept Policy = std::copyable<P> &&
-    (ReadsWeights<P> || ReadsKeys<P> || ReadsValues<P> || RatesLate<P> || StatesNeeds<P>);
-
-template <class P>
-constexpr Needs needs(const P& policy) {
-    if constexpr (StatesNeeds<P>) {
-        return policy.needs();
-    } else {
-        Needs wanted{.weights = ReadsWeights<P>, .keys = ReadsKeys<P>, .values = ReadsValues<P>, .rates = RatesLate<P>};
-        if constexpr (CountsRows<P>) wanted.rows = policy.rows();
-        return wanted;
-    }
-}
-
 template <class P>
 concept HasScope = requires(const P& p) {
     requires std::same_as<std::remove_cvref_t<decltype(p.scope)>, Scope>;
 };
+/// A wrapper answers all questions itself, most of them with what the policy inside says.
+template <class P>
+concept StatesFacts = requires(const P& p, const Shape& lane, std::size_t budget) {
+    { p.facts(lane, budget) } -> std::same_as<Facts>;
+};
+
+template <class P>
+concept Policy = std::copyable<P> &&(Observes<P> || Rates<P>);
+
+/// What the type of a policy says must be shown. A wrapper says `static constexpr Needs needs` where it knows.
+template <class P>
+constexpr Needs needs_of() {
+    if constexpr (requires {
+                      { P::needs } -> std::convertible_to<Needs>;
+                  }) {
+        return P::needs;
+    } else {
+        Needs needs;
+        if constexpr (Observes<P>) needs.at_observe = detail::bits_of(detail::arguments_of<&P::observe>{});
+        if constexpr (Rates<P>) needs.at_choice = detail::bits_of(detail::arguments_of<&P::rate>{});
+        return needs;
+    }
+}
+template <class P>
+constexpr bool observe_may_throw() {
+    if constexpr (Observes<P>)
+        return detail::HookOf<decltype(&P::observe)>::may_throw;
+    else
+        return false;
+}
+template <class P>
+constexpr bool rate_may_throw() {
+    if constexpr (Rates<P>)
+        return detail::HookOf<decltype(&P::rate)>::may_throw;
+    else
+        return false;
+}
+
+/// Calls the hook, if there is one, with what it takes of the evidence.
+template <class P>
+void observe_by(const P& policy, const Seen& seen, const Ratings& rating) noexcept(!observe_may_throw<P>()) {
+    if constexpr (Observes<P>) detail::call(policy, &P::observe, seen, rating, detail::arguments_of<&P::observe>{});
+}
+template <class P>
+void rate_by(const P& policy, const Swept& rows, const Ratings& rating) noexcept(!rate_may_throw<P>()) {
+    if constexpr (Rates<P>) detail::call(policy, &P::rate, rows, rating, detail::arguments_of<&P::rate>{});
+}
 
 template <class P>
 constexpr Scope scope_of(const P& policy) {
@@ -132,20 +133,30 @@ constexpr Scope scope_of(const P& policy) {
         return Scope::kv_head;
 }
 
+/// The one place that asks a policy: a new question is a field of Facts and a line here.
 template <class P>
-constexpr Protection protection_of(const P& policy, std::size_t budget) {
-    if constexpr (Protects<P>)
-        return budget == 0 ? Protection{} : policy.protection(budget);
-    else
-        return {.sinks = 0, .recent = 1};
-}
-
-template <class P>
-constexpr std::size_t columns_of(const P& policy) {
-    if constexpr (KeepsColumns<P>)
-        return policy.columns();
-    else
-        return 0;
+Facts facts_of(const P& policy, const Shape& lane, std::size_t budget) {
+    Facts facts;
+    if constexpr (StatesFacts<P>) {
+        facts = policy.facts(lane, budget);
+    } else {
+        if constexpr (requires {
+                          { P::name } -> std::convertible_to<const char*>;
+                      })
+            facts.name = P::name;
+        facts.scope = scope_of(policy);
+        facts.needs = needs_of<P>();
+        facts.observes = Observes<P>;
+        facts.rates = Rates<P>;
+        facts.observe_may_throw = observe_may_throw<P>();
+        facts.rate_may_throw = rate_may_throw<P>();
+        if constexpr (Protects<P>) facts.protection = policy.protection(budget);
+        if constexpr (KeepsMemory<P>) facts.memory = policy.memory(lane);
+        if constexpr (LimitsObservation<P>) facts.observation_window = policy.observation_window();
+        if constexpr (TellsProblem<P>) facts.problem = policy.problem();
+    }
+    if (budget == 0) facts.protection = {};
+    return facts;
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -10,11 +10,13 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 ///     Protect<Tova>{.extra = {.sinks = 4}}     // "TOVA-layer+4" of arXiv 2401.06104, table 3
 ///     Protect<Tova>{.extra = {.recent = 1}}    // the newest token stays, as in kvpress
+///     Protect(H2O{.recent = 8}, {.sinks = 4})  // settings of both
 ///
 /// Everything else is the wrapped policy's.
 template <Policy P>
 struct Protect {
     static constexpr const char* name = "protect";
+    static constexpr Needs needs = needs_of<P>();
 
     P policy{};
     Protection extra{};
@@ -27,32 +29,19 @@ struct Protect {
         tell("recent", extra.recent);
         tell("scope", name_of(scope));
     }
-    constexpr Needs needs() const { return msrnn::needs(policy); }
-    constexpr Protection protection(std::size_t budget) const { return protection_of(policy, budget) | extra; }
-    constexpr std::size_t columns() const { return columns_of(policy); }
-    std::string problem() const {
-        if constexpr (TellsProblem<P>)
-            return policy.problem();
-        else
-            return {};
+    Facts facts(const Shape& lane, std::size_t budget) const {
+        Facts facts = facts_of(policy, lane, budget);
+        facts.name = name;
+        facts.scope = scope;
+        facts.protection = facts.protection | extra;
+        return facts;
     }
-    void observe(const Attention& seen, Ratings rating) const
-        noexcept(noexcept(policy.observe(seen, rating))) requires ReadsWeights<P> {
-        policy.observe(seen, rating);
+    void observe(const Seen& seen, Ratings rating) const noexcept(!observe_may_throw<P>()) {
+        observe_by(policy, seen, rating);
     }
-    template <class RowOf>
-        requires ReadsKeys<P>
-    void observe(const Keys<RowOf>& keys, Ratings rating) const noexcept(noexcept(policy.observe(keys, rating))) {
-        policy.observe(keys, rating);
-    }
-    template <class RowOf>
-        requires ReadsValues<P>
-    void observe(const Values<RowOf>& values, Ratings rating) const noexcept(noexcept(policy.observe(values, rating))) {
-        policy.observe(values, rating);
-    }
-    void rate(Ratings rating) const noexcept(noexcept(policy.rate(rating))) requires RatesLate<P> {
-        policy.rate(rating);
-    }
+    void rate(const Swept& rows, Ratings rating) const noexcept(!rate_may_throw<P>()) { rate_by(policy, rows, rating); }
 };
+template <Policy P>
+Protect(P, Protection) -> Protect<P>;
 
 }  // namespace msrnn::inline MSRNN_ABI

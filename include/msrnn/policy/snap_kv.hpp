@@ -2,8 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
+#include <string>
 
-#include "../base/own_vector.hpp"
 #include "../base/text.hpp"
 #include "../config.hpp"
 #include "policy.hpp"
@@ -17,10 +18,10 @@ namespace msrnn::inline MSRNN_ABI {
 /// time, of the tokens before the window: their average (beyond either end a neighbour counts as 0, divided by `kernel`
 /// all the same), or their maximum. The window itself is protected, so the budget holds `budget - window` chosen tokens
 /// and the window. One lane for a KV head. Needs weights, `window` rows of them. Cost: query_heads * slots additions a
-/// row; once for the choice a sort by arrival and slots * kernel additions. The choice allocates: it is made for
-/// prompts, not for every step. Source: arXiv 2404.14469 and the authors' code; of its variants for grouped queries the
-/// one that takes the mean over the group, then pools (AdaKV). Deviations: one choice per KV head, where the authors'
-/// cache keeps a copy of the rows for each query head; a prompt is kept whole up to the budget, there only below it.
+/// row; once for the choice a sort by arrival and slots * kernel additions. Source: arXiv 2404.14469 and the authors'
+/// code; of its variants for grouped queries the one that takes the mean over the group, then pools (AdaKV).
+/// Deviations: one choice per KV head, where the authors' cache keeps a copy of the rows for each query head; a prompt
+/// is kept whole up to the budget, there only below it.
 struct SnapKV {
     static constexpr const char* name = "snap-kv";
     enum class Pooling : unsigned char { average, maximum };
@@ -38,8 +39,8 @@ struct SnapKV {
         tell("scope", name_of(scope));
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
-    constexpr std::size_t rows() const { return window; }
-    constexpr std::size_t columns() const { return 1; }
+    constexpr std::size_t observation_window() const { return window; }
+    constexpr Memory memory(const Shape&) const { return {.columns = 1, .floats = 0}; }
     std::string problem() const {
         if (window == 0) return "window is 0; SnapKV chooses by at least one query";
         if (kernel % 2 == 1) return {};
@@ -50,9 +51,9 @@ struct SnapKV {
     void observe(const Attention& seen, Ratings rating) const noexcept {
         seen.mean_into(rating.column(0), rating.rows == 1 ? 0 : 1);
     }
-    void rate(Ratings rating) const {
-        const auto sum = rating.column(0);
-        const OwnVector<Slot> before = before_window(rating);
+    void rate(Ratings rating) const noexcept {
+        const std::span<const float> sum = rating.column(0);
+        const std::span<const Slot> before = before_window(rating);
         const std::size_t reach = kernel / 2;
         for (std::size_t i = 0; i < before.size(); ++i) {
             const std::size_t first = i < reach ? 0 : i - reach, end = (std::min)(i + reach + 1, before.size());
@@ -64,13 +65,12 @@ struct SnapKV {
     }
 
 private:
-    /// The live slots whose tokens came before the window, in the order of their arrival.
-    OwnVector<Slot> before_window(Ratings rating) const {
-        OwnVector<Slot> slots;
-        for (std::size_t slot = 0; slot < rating.size(); ++slot)
-            if (rating.live(slot) && rating.arrival[slot] + window < rating.seen) slots.emplace_back(slot);
-        std::sort(slots.begin(), slots.end(), [&](Slot a, Slot b) { return rating.arrival[a] < rating.arrival[b]; });
-        return slots;
+    /// The live slots whose tokens arrived before the window, in the order of their arrival.
+    std::span<const Slot> before_window(const Ratings& rating) const noexcept {
+        const std::span<const Slot> all = rating.in_order();
+        std::size_t count = all.size();
+        while (count > 0 && rating.age(all[count - 1]) <= window) --count;
+        return all.first(count);
     }
 };
 

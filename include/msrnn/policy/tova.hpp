@@ -24,7 +24,7 @@ struct Tova {
         tell("scope", name_of(scope));
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 0}; }
-    constexpr std::size_t rows() const { return 1; }
+    constexpr std::size_t observation_window() const { return 1; }
     void observe(const Attention& seen, Ratings rating) const noexcept { seen.mean_into(rating.rating, 0); }
 };
 

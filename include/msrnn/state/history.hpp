@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "../base/own_vector.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
@@ -29,11 +28,11 @@ public:
 
     /// Memory for steps of the lane as it is.
     void reserve(const Lane<P>& lane) {
-        for (Step& step : steps_)
+        for (LaneCheckpoint& step : steps_)
             if (step.memory.size() < lane.memory_floats()) step.memory.resize(lane.memory_floats());
     }
     void shrink(const Lane<P>& lane) {
-        for (Step& step : steps_)
+        for (LaneCheckpoint& step : steps_)
             if (step.memory.size() > lane.memory_floats()) {
                 step.memory.resize(lane.memory_floats());
                 step.memory.shrink_to_fit();
@@ -46,11 +45,10 @@ public:
     /// Before a step writes its token's rows. Each head may do so on a thread of its own.
     void keep(std::size_t head, const HeadRows<Scalar>& rows, Slot slot) { rows_[head].copy(rows, slot, Slot(now_)); }
     /// Before the token is appended. There is memory for it.
-    void begin(const Lane<P>& lane) { lane.copy_memory(steps_[now_].memory); }
-    std::span<const float> memory() const { return steps_[now_].memory; }
+    void begin(const Lane<P>& lane) { lane.checkpoint(steps_[now_]); }
+    const LaneCheckpoint& checkpoint() const { return steps_[now_]; }
     /// When it was appended and another was evicted.
-    void end(const Lane<P>& lane) {
-        steps_[now_].of_lane = lane.last_step();
+    void end() {
         now_ = (now_ + 1) % steps_.size();
         kept_ = (std::min)(kept_ + 1, depth());
     }
@@ -64,22 +62,18 @@ public:
     void take_back(Lane<P>& lane, std::span<HeadRows<Scalar>> heads) {
         now_ = (now_ + steps_.size() - 1) % steps_.size();
         --kept_;
-        lane.take_back(steps_[now_].of_lane, steps_[now_].memory);
+        lane.restore(steps_[now_]);
         for (std::size_t head = 0; head < heads.size(); ++head) put_back(head, heads[head], lane.next());
     }
     std::size_t bytes() const {
-        std::size_t sum = steps_.size() * sizeof(Step);
-        for (const Step& step : steps_) sum += step.memory.size() * sizeof(float);
+        std::size_t sum = 0;
+        for (const LaneCheckpoint& step : steps_) sum += step.bytes();
         for (const HeadRows<Scalar>& head : rows_) sum += head.bytes();
         return sum;
     }
 
 private:
-    struct Step {
-        LaneStep of_lane = {};
-        OwnVector<float> memory = {};
-    };
-    std::vector<Step> steps_;             // [depth + 1]: one is that of a half step
+    std::vector<LaneCheckpoint> steps_;   // [depth + 1]: one is that of a half step
     std::vector<HeadRows<Scalar>> rows_;  // [heads of the lane], each of so many rows
     std::size_t now_ = 0;                 // the entry of the next step
     std::size_t kept_ = 0;

@@ -88,11 +88,10 @@ public:
             Lane<P>& lane = lanes_[appended];
             lane.append(position);
             ++appended;
-            show(lane, (appended - 1) * this->heads_per_lane(), work);
-            lane.evict();
+            observe_and_evict(lane, (appended - 1) * this->heads_per_lane(), work);
         }
         undoing.not_needed();
-        for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end(lanes_[i]);
+        for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
         work.use(weights);
         std::ranges::fill(attended_, std::uint8_t{0});
         ++tokens_;
@@ -122,14 +121,16 @@ public:
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
 
-    void set_budget(std::size_t kv_head, std::size_t budget) {
+    void set_budget(std::size_t kv_head, std::size_t budget, Workspace& work) {
         detail::refuse(problem(kv_head, budget));
         const std::size_t i = lane_index(kv_head);
         const std::size_t capacity = rows_for(lanes_[i], budget);
         Lane<P> lane = lanes_[i];
         if (capacity > lane.capacity()) lane.set_capacity(capacity);
         lane.set_budget(budget);
-        lane.evict();
+        const std::size_t first_head = i * this->heads_per_lane();
+        if (lane.size() > budget) lane.rate(keys(first_head, work), values(first_head, work));
+        lane.evict_rated();
         std::vector<Move> moves;
         lane.compact([&](Move move) { moves.push_back(move); });
         lane.set_capacity(capacity);
@@ -213,48 +214,50 @@ private:
         msrnn::attend(keys, heads_[kv_head].values.view(), this->lane(kv_head).size() + 1, dim,
                       q.data() + first_query * dim, shape_.group(), shape_.logit_scale(), work.weights(first_query),
                       work.stride(), out.data() + first_query * dim, next);
+        if ((this->lane(kv_head).facts().needs.at_observe & Query::bit) != 0)
+            std::copy_n(q.data() + first_query * dim, shape_.group() * dim, work.queries(first_query));
         attended_[kv_head] = 1;
     }
 
     /// Shows a lane's policy what its heads saw. Rows are those of its first KV head, read as floats.
-    void show(Lane<P>& lane, std::size_t kv_head, Workspace& work) {
-        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
-        lane.observe(work.weights(kv_head * shape_.group()), query_heads, work.stride());
-        const auto floats = [&](const Rows<Scalar>& rows, Slot slot) noexcept -> std::span<const float> {
-            if constexpr (std::same_as<Scalar, float>) {
-                return rows[slot];
-            } else {
-                rows.read(slot, work.row);
-                return work.row;
-            }
-        };
-        const HeadRows<Scalar>& head = heads_[kv_head];
-        lane.observe(Keys{[&](Slot slot) noexcept { return floats(head.keys, slot); }});
-        lane.observe(Values{[&](Slot slot) noexcept { return floats(head.values, slot); }});
+    void observe_and_evict(Lane<P>& lane, std::size_t kv_head, Workspace& work) {
+        const std::size_t first_query = kv_head * shape_.group(), query_heads = this->heads_per_lane() * shape_.group();
+        const Attention seen{.weights = work.weights(first_query),
+                             .query_heads = query_heads,
+                             .slots = lane.extent(),
+                             .stride = work.stride()};
+        const Query query{.first = work.queries(first_query), .query_heads = query_heads, .head_dim = shape_.head_dim};
+        lane.observe(seen, query, keys(kv_head, work), values(kv_head, work));
+        lane.evict(keys(kv_head, work), values(kv_head, work));
+    }
+    Keys keys(std::size_t kv_head, Workspace& work) const {
+        return Keys([&rows = heads_[kv_head].keys, &work](Slot slot) noexcept { return floats(rows, slot, work); });
+    }
+    Values values(std::size_t kv_head, Workspace& work) const {
+        return Values([&rows = heads_[kv_head].values, &work](Slot slot) noexcept { return floats(rows, slot, work); });
+    }
+    static std::span<const float> floats(const Rows<Scalar>& rows, Slot slot, Workspace& work) {
+        if constexpr (std::same_as<Scalar, float>) {
+            return rows[slot];
+        } else {
+            rows.read(slot, work.row);
+            return work.row;
+        }
     }
 
-    /// A copy of all ratings and columns, where a step may be taken back.
+    bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
+    /// A checkpoint of each lane, where a step may be taken back or a hook may throw.
     void keep_memory(Workspace& work) {
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].begin(lanes_[i]);
-        if (!histories_.empty() || detail::hooks_never_throw<P>) return;
-        std::size_t floats = 0;
-        for (const Lane<P>& lane : lanes_) floats += lane.memory_floats();
-        if (work.before.size() < floats) work.before.resize(floats);
-        std::span<float> to = work.before;
-        for (const Lane<P>& lane : lanes_) {
-            lane.copy_memory(to);
-            to = to.subspan(lane.memory_floats());
-        }
+        if (!histories_.empty() || !hooks_may_throw()) return;
+        while (work.before.size() < lanes_.size()) work.before.emplace_back();
+        for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].checkpoint(work.before[i]);
     }
     /// The token that was appended to the first lanes has not come.
     void take_back(std::size_t appended, const Workspace& work) noexcept {
-        if (histories_.empty() && detail::hooks_never_throw<P>) return;
-        std::span<const float> before = work.before;
-        for (std::size_t i = 0; i < appended; ++i) {
-            const std::size_t floats = lanes_[i].memory_floats();
-            lanes_[i].take_back(lanes_[i].last_step(), histories_.empty() ? before : histories_[i].memory());
-            if (histories_.empty()) before = before.subspan(floats);
-        }
+        if (histories_.empty() && !hooks_may_throw()) return;
+        for (std::size_t i = 0; i < appended; ++i)
+            lanes_[i].restore(histories_.empty() ? work.before[i] : histories_[i].checkpoint());
     }
 };
 

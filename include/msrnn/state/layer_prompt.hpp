@@ -60,10 +60,9 @@ public:
     /// Why the selector cannot choose for this lane, in one sentence; empty where it can.
     template <class Selector>
     static std::string problem(const Lane<P>& own, const Selector& selector) {
-        const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
         const Protect<Selector> both = with_protection(own, selector);
-        if (std::string wrong = msrnn::problem(both, limits); !wrong.empty()) return wrong;
-        const Protection protection = protection_of(both, own.budget());
+        if (std::string wrong = msrnn::problem(both, limits_of(own)); !wrong.empty()) return wrong;
+        const Protection protection = facts_of(both, Shape{}, own.budget()).protection;
         return detail::budget_problem(own.budget(), own.capacity(), protection,
                                       own.record().pinned_behind(protection.sinks));
     }
@@ -73,16 +72,22 @@ private:
     static Protect<Selector> with_protection(const Lane<P>& own, const Selector& selector) {
         return {.policy = selector, .extra = own.protection(), .scope = scope_of(selector)};
     }
+    static Limits limits_of(const Lane<P>& own) {
+        return {.budget = own.budget(),
+                .capacity = own.capacity(),
+                .query_heads = own.shape().query_heads,
+                .head_dim = own.shape().head_dim};
+    }
     /// A lane of the same tokens in the same slots, that knows nothing of them: this prompt's queries see them too.
     template <class Selector>
     static Lane<Protect<Selector>> chooser(const Lane<P>& own, const Selector& selector) {
-        const Limits limits{.budget = own.budget(), .capacity = own.capacity()};
-        Lane<Protect<Selector>> lane(limits, with_protection(own, selector), own.id());
+        Lane<Protect<Selector>> lane(limits_of(own), with_protection(own, selector), own.id());
         LaneRecord record = own.record();
-        record.shown = {};
+        record.observed = false;
         record.rows = 0;
         std::ranges::fill(record.ratings, 0.0f);
-        record.columns.assign(record.extent() * columns_of(selector), 0.0f);
+        record.columns.assign(record.extent() * lane.facts().memory.columns, 0.0f);
+        record.floats.assign(lane.facts().memory.floats, 0.0f);
         lane.restore(record);
         return lane;
     }

@@ -27,7 +27,9 @@ public:
         lanes_.reserve(lanes);
         heads_.reserve(shape.kv_heads);
         for (std::size_t i = 0; i < lanes; ++i) {
-            const Limits limits = with_rows(limits_of(layer, i));
+            Limits limits = with_rows(limits_of(layer, i));
+            limits.query_heads = shape.query_heads / lanes;
+            limits.head_dim = shape.head_dim;
             detail::refuse(msrnn::problem(shape, limits, policy, rollback));
             lanes_.emplace_back(limits, policy, LaneId{layer, i});
             const Rows<Scalar> rows(detail::rows_at_once(limits.rows()), shape.head_dim);

@@ -59,18 +59,18 @@ public:
                 if (chooser != nullptr) arrive(*chooser, t, seen);
             }
         }
-        copies_ = {};
     }
 
     /// Down to the budget, without gaps. True if a token was evicted. What the chooser evicts, the lane evicts by name.
     template <class Selector>
     bool choose(Lane<Selector>* chooser) {
         if (chooser == nullptr) {
-            lane_.evict();
+            choose_by(lane_);
         } else {
-            lane_.evict(chooser->evict());
+            lane_.evict(choose_by(*chooser));
             chooser->compact([](Move) {});
         }
+        copies_ = {};
         lane_.compact([this](Move move) { moves_.push_back(move); });
         return !lane_.victims().empty();
     }
@@ -126,9 +126,28 @@ private:
     void arrive(AnyLane& lane, std::size_t token, const Attention& seen) {
         lane.append(prompt_.positions[first_ + token]);
         if (!lane.observes()) return;
-        lane.observe(seen);
-        lane.observe(Keys{[&](Slot slot) noexcept { return row(slot, &HeadRows<float>::keys, prompt_.k); }});
-        lane.observe(Values{[&](Slot slot) noexcept { return row(slot, &HeadRows<float>::values, prompt_.v); }});
+        const std::size_t query_heads = heads_.size() * prompt_.shape.group(), dim = prompt_.shape.head_dim;
+        const Query query{.first = prompt_.q.data() + (first_ + token) * prompt_.query_width() +
+                                   kv_head_ * prompt_.shape.group() * dim,
+                          .query_heads = query_heads,
+                          .head_dim = dim};
+        lane.observe(seen, query, keys(), values());
+    }
+    /// The choice at the end of the chunk, whatever slack the lane has.
+    template <class AnyLane>
+    std::span<const Slot> choose_by(AnyLane& lane) {
+        if (lane.size() <= lane.budget()) {
+            lane.evict(std::span<const Slot>());
+            return {};
+        }
+        lane.rate(keys(), values());
+        return lane.evict_rated();
+    }
+    Keys keys() const {
+        return Keys([this](Slot slot) noexcept { return row(slot, &HeadRows<float>::keys, prompt_.k); });
+    }
+    Values values() const {
+        return Values([this](Slot slot) noexcept { return row(slot, &HeadRows<float>::values, prompt_.v); });
     }
     std::span<const float> row(Slot slot, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
         if constexpr (copied)

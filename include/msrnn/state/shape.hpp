@@ -10,22 +10,11 @@
 
 #include "../base/text.hpp"
 #include "../config.hpp"
+#include "../core/shape.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
-
-/// The attention of a model: query head h reads KV head h / (query_heads / kv_heads).
-struct Shape {
-    std::size_t layers = 0;
-    std::size_t query_heads = 0;
-    std::size_t kv_heads = 0;
-    std::size_t head_dim = 0;
-    float scale = 0;  ///< factor of q.k before the softmax; 0 for 1/sqrt(head_dim)
-
-    constexpr std::size_t group() const { return query_heads / kv_heads; }  ///< query heads per KV head
-    float logit_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<float>(head_dim)); }
-};
 
 namespace detail {
 /// Whether so many floats, all factors multiplied, can lie in the memory of this machine.
@@ -62,8 +51,9 @@ inline std::string problem(const Shape& shape) {
 template <class P>
 std::string problem(const Shape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
-    const Needs wanted = needs(policy);
-    if ((wanted.keys || wanted.values) && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
+    const Needs needs = facts_of(policy, shape, 1).needs;
+    const bool reads_rows = ((needs.at_observe | needs.at_choice) & (Keys::bit | Values::bit)) != 0;
+    if (reads_rows && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
         return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
                detail::text(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
     return {};

@@ -202,7 +202,7 @@ public:
     /// its memory is given back (positions and arrivals of the victims stay readable until the layer's next step).
     /// Throws std::invalid_argument and changes nothing where the budget does not fit protection or pins.
     void set_budget(std::size_t layer, std::size_t kv_head, std::size_t budget) {
-        at(layer).set_budget(kv_head, budget);
+        at(layer).set_budget(kv_head, budget, work_);
         work_.shrink(rows_with_room());
     }
     /// Why this budget does not fit protection or pins, in one sentence; empty where it does.
@@ -272,6 +272,7 @@ private:
             layers_.push_back(std::move(made));
         }
         work_.fit(rows_with_room());
+        if ((this->lane(0, 0).facts().needs.at_observe & Query::bit) != 0) work_.keep_queries();
     }
     static const Shape& accepted(const Shape& shape, const P& policy) {
         detail::refuse(msrnn::problem(shape, policy));

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "../base/refuse.hpp"
+#include "../config.hpp"
+#include "../core/evidence.hpp"
+#include "../core/keys.hpp"
+#include "../core/seen.hpp"
+#include "../policy/policy.hpp"
+#include "hooks.hpp"
+#include "limits.hpp"
+#include "observed.hpp"
+#include "slot_table.hpp"
+#include "tokens.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// The two moments of a lane: a query token is observed, a choice is made. The part of a Lane that calls its policy.
+template <class P, class Stamp>
+class LaneMoments : detail::CheckedPolicy<P>, public LaneTokens<Stamp> {
+    using Tokens = LaneTokens<Stamp>;
+
+protected:
+    using Tokens::table_;
+
+public:
+    /// The new token's slot: the latest vacancy, else a fresh one.
+    Slot append(Position position) {
+        MSRNN_ASSERT(table_.size() < table_.capacity(),
+                     "msrnn: append() beyond the capacity; evict() first or ask for more capacity");
+        const Slot slot = table_.append(position);
+        observed_.newest = observed_.rated = false;
+        return slot;
+    }
+    /// The next `tokens` tokens are a prompt, or a part of one, with a choice at its end at the earliest: the policy
+    /// observes the last of them, as many as its observation window has.
+    void prompt(std::size_t tokens) {
+        observed_.prompt_end = table_.seen() + tokens;
+        observed_.rows = 0;
+    }
+    /// Whether the policy observes the newest token: true but in a prompt.
+    bool observes() const { return observed_.wants(table_.seen(), facts_.observation_window); }
+
+    /// Shows the newest query's softmax weights over [0, extent()): row h at weights + h * stride.
+    void observe(const float* weights, std::size_t query_heads, std::size_t stride) {
+        observe(Attention{.weights = weights, .query_heads = query_heads, .slots = table_.extent(), .stride = stride});
+    }
+    /// The same, without gaps between the rows: [query heads x extent()].
+    void observe(std::span<const float> weights) {
+        MSRNN_ASSERT(table_.extent() > 0 && weights.size() % table_.extent() == 0,
+                     "msrnn: weights are [query heads x extent()]");
+        observe(weights.data(), weights.size() / table_.extent(), table_.extent());
+    }
+    /// Once per token, with all that is shown of it: any of Attention, Heads, Query, Keys, Values. Weights that arrive
+    /// in parts are summed first, see Parts; unsummed ones serve a policy that takes Heads. More than the policy takes
+    /// is harmless: one engine serves every policy. Less does not compile, or is an assertion where the policy is
+    /// chosen at run time.
+    template <class... Shown>
+        requires(Seen::holds<Shown>&&...)
+    void observe(const Shown&... shown) {
+        refuse_less<needs_of<P>().at_observe, Shown...>();
+        const Seen seen = everything(shown...);
+        check(seen);
+        if (facts_.observes && observes())
+            detail::run_hook(table_, facts_.observe_may_throw,
+                             [&] { observe_by(policy_, seen, view(observed_.rows + 1)); });
+        if (observes()) ++observed_.rows;
+        observed_.newest = true;
+    }
+
+    /// Whether evict() evicts: size() exceeds budget() by more than slack().
+    bool due() const { return table_.size() > budget_ && table_.size() - budget_ > slack_; }
+    /// If due(), evicts candidates until size() <= budget(): rate(), then evict_rated(). Takes the keys and values that
+    /// the policy rates by, `evict(keys)`. Returns the victims, weakest first, valid until the next call. Their rows,
+    /// positions and arrivals stay readable until the slot is given out again.
+    template <class... Shown>
+        requires(Swept::holds<Shown>&&...)
+    std::span<const Slot> evict(const Shown&... rows) {
+        refuse_less<needs_of<P>().at_choice, Shown...>();
+        if (!due()) {
+            table_.forget_victims();
+            return {};
+        }
+        if (!observed_.rated) rate(rows...);
+        return evict_rated();
+    }
+    /// The first half of a choice: the policy rates. Once per choice, because it may change what the policy remembers;
+    /// a choice before the policy observed the newest token is a broken precondition. Between the halves a rule may
+    /// read ratings and share out budgets. A choice that is forced is both halves, whether due() or not.
+    template <class... Shown>
+        requires(Swept::holds<Shown>&&...)
+    void rate(const Shown&... rows) {
+        refuse_less<needs_of<P>().at_choice, Shown...>();
+        const Swept swept(rows...);
+        MSRNN_ASSERT((facts_.needs.at_choice & ~swept.shown()) == 0,
+                     "msrnn: the policy rates by keys or values that were not shown; pass them to evict() or rate()");
+        MSRNN_ASSERT(observed_.newest || !facts_.observes || !observes(),
+                     "msrnn: evict() before observe(): the policy was not shown what it rates by");
+        MSRNN_ASSERT(!observed_.rated, "msrnn: rate() is called once per choice");
+        if (facts_.rates)
+            detail::run_hook(table_, facts_.rate_may_throw, [&] {
+                table_.clear_ratings();
+                rate_by(policy_, swept, view(observed_.rows));
+            });
+        observed_.rated = true;
+    }
+    /// The second half: down to the budget by the ratings as they are.
+    std::span<const Slot> evict_rated() {
+        table_.forget_victims();
+        if (table_.size() > budget_) {
+            MSRNN_ASSERT(!table_.rated_nan(), "msrnn: a rating is NaN");
+            table_.drop_weakest(table_.size() - budget_);
+        }
+        observed_.rated = false;
+        observed_.rows = 0;
+        return table_.victims();
+    }
+    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append() have
+    /// never come: drafts that are rejected take no place among the sinks or in the recent window. (What their queries
+    /// added to ratings stays; restore() undoes that too.)
+    void evict(Slot slot) {
+        MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
+        const Arrival seen = table_.seen();
+        table_.reject(slot);
+        if (table_.seen() == seen) return;
+        if (observed_.prompt_end <= seen) observed_.prompt_end = (std::min)(observed_.prompt_end, table_.seen());
+        observed_.newest = true;
+    }
+    /// Evicts these live tokens, which something else has chosen: another policy, a rule.
+    void evict(std::span<const Slot> slots) {
+        table_.forget_victims();
+        for (const Slot slot : slots) table_.drop(slot);
+    }
+
+    std::size_t budget() const { return budget_; }  ///< slots that survive a choice
+    std::size_t slack() const { return slack_; }    ///< tokens that may pile up over it
+    const Facts& facts() const { return facts_; }   ///< what the policy says, at the present budget
+    const P& policy() const { return policy_; }
+    LaneId id() const { return id_; }
+    LaneShape shape() const { return shape_; }                         ///< as Limits said
+    std::span<const float> floats() const { return table_.floats(); }  ///< the policy's own, of the lane
+
+protected:
+    LaneMoments(SlotTable<Stamp> table, Limits limits, P policy, LaneId id, Facts facts)
+        : Tokens(std::move(table)),
+          policy_(std::move(policy)),
+          id_(id),
+          facts_(std::move(facts)),
+          budget_(limits.budget),
+          slack_(limits.slack),
+          shape_(limits.shape()) {
+        table_.protect(facts_.protection);
+    }
+    Facts facts_at(std::size_t budget) const { return facts_of(policy_, shape_of(shape_), budget); }
+    static Shape shape_of(LaneShape lane) { return {.query_heads = lane.query_heads, .head_dim = lane.head_dim}; }
+
+    P policy_;
+    LaneId id_;
+    Facts facts_;
+    std::size_t budget_;
+    std::size_t slack_;
+    LaneShape shape_;
+    detail::Observed observed_;
+
+private:
+    /// One sentence for each kind of evidence that this policy takes and the caller does not show.
+    template <unsigned needs, class... Shown>
+    static void refuse_less() {
+        constexpr unsigned weights = (std::is_same_v<Shown, Attention> || ...) ? Heads::bit : 0u;
+        constexpr unsigned missing = needs & ~((Shown::bit | ... | 0u) | weights);
+        static_assert((missing & Attention::bit) == 0,
+                      "msrnn: this policy observes weights; pass Attention to observe().");
+        static_assert((missing & Heads::bit) == 0,
+                      "msrnn: this policy observes weights by head; pass Attention to observe().");
+        static_assert((missing & Query::bit) == 0, "msrnn: this policy observes queries; pass Query to observe().");
+        static_assert((missing & Keys::bit) == 0,
+                      "msrnn: this policy reads keys; pass Keys to observe(), evict() or rate().");
+        static_assert((missing & Values::bit) == 0,
+                      "msrnn: this policy reads values; pass Values to observe(), evict() or rate().");
+    }
+    /// Weights that are not summed are shown head by head too.
+    template <class... Shown>
+    static Seen everything(const Shown&... shown) {
+        Seen seen(shown...);
+        const Attention& all = seen.template get<Attention>();
+        if (all.shown() && all.rows == all.query_heads)
+            static_cast<Heads&>(seen) = {all.weights, all.query_heads, all.slots, all.stride};
+        return seen;
+    }
+    void check([[maybe_unused]] const Seen& seen) const {
+        [[maybe_unused]] const Attention& all = seen.template get<Attention>();
+        MSRNN_ASSERT(!all.shown() || all.slots == table_.extent(),
+                     "msrnn: weights have one column per slot of [0, extent())");
+        MSRNN_ASSERT(!all.shown() || all.rows > 0, "msrnn: weights have at least one row");
+        MSRNN_ASSERT(!all.shown() || all.rows == 1 || all.stride >= all.slots, "msrnn: rows of weights overlap");
+        MSRNN_ASSERT((facts_.needs.at_observe & ~(seen.shown() | Heads::bit)) == 0,
+                     "msrnn: observe() was not shown what the policy observes");
+        MSRNN_ASSERT((facts_.needs.at_observe & Heads::bit) == 0 || seen.template get<Heads>().shown(),
+                     "msrnn: this policy observes each query head; show weights that are not summed");
+        MSRNN_ASSERT(!observed_.newest, "msrnn: a token is shown once; add weights that arrive in parts with Parts");
+    }
+    Ratings view(std::size_t rows) noexcept {
+        Ratings view = table_.view();
+        view.prompt = observed_.prompt_end;
+        view.rows = rows;
+        view.shape = shape_;
+        view.lane = id_;
+        return view;
+    }
+};
+
+}  // namespace msrnn::inline MSRNN_ABI
