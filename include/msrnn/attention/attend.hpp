@@ -9,11 +9,12 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
+#include "row_stream.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
-#include "walk.hpp"
 
 /// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
 /// of sixteen, and what the query heads want of a block is done while it lies in the first-level cache, for up to four
@@ -37,7 +38,7 @@
 /// cache, more with AVX2).
 namespace msrnn::inline MSRNN_ABI::detail {
 
-inline constexpr std::size_t tile_queries = lanes == 16 ? 4 : 2;
+inline constexpr std::size_t tile_queries = floats_per_pack == 16 ? 4 : 2;
 inline constexpr std::size_t most_queries = 32;  // that attend in one walk over the rows
 inline constexpr std::size_t scratch_floats = 4096;
 
@@ -60,37 +61,38 @@ template <class Use>
 
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
 template <class Key, class Value>
-struct Attending {
-    Walk<Key> keys;
-    Walk<Value> values;
+struct DecodeAttention {
+    RowStream<Key> keys;
+    RowStream<Value> values;
     std::size_t n;
     const AttentionSettings& settings;
     const float* sinks;  // of these query heads, or nullptr
     std::size_t query_heads;
     float* weights;
     std::size_t weight_stride;
-    float* arranged;  // [query_heads][key_width]: the queries, times the scale
-    float* sums;      // [query_heads][value_width]
+    float* ordered;  // [query_heads][key_width]: the queries, times the scale
+    float* sums;     // [query_heads][value_width]
     std::size_t head_dim = settings.head_dim;
     std::size_t value_dim = settings.value_width();
-    std::size_t key_width = whole_units<Key>(head_dim);
-    std::size_t value_width = whole_units<Value>(value_dim);
+    std::size_t key_width = whole_loads<Key>(head_dim);
+    std::size_t value_width = whole_loads<Value>(value_dim);
     std::size_t passes = passes_of(query_heads);
     Quad highest[most_queries] = {};
     Pack total[most_queries] = {};
-    float beside[most_queries] = {};  // what a sink adds to the total
+    float sink_weight[most_queries] = {};  // what a sink adds to the total
 
-    void take(const float* queries) {
-        float padded[unit<Key>] = {};
+    void prepare_queries(const float* queries) {
+        float padded[floats_per_load<Key>] = {};
         for (std::size_t q = 0; q < query_heads; ++q, queries += head_dim) {
-            float* const to = arranged + q * key_width;
+            float* const to = ordered + q * key_width;
             std::size_t column = 0;
-            for (; column + unit<Key> <= head_dim; column += unit<Key>) arrange<Key>(queries + column, to + column);
+            for (; column + floats_per_load<Key> <= head_dim; column += floats_per_load<Key>)
+                to_kernel_order<Key>(queries + column, to + column);
             if (column == head_dim) continue;
             std::copy_n(queries + column, head_dim - column, padded);
-            arrange<Key>(padded, to + column);
+            to_kernel_order<Key>(padded, to + column);
         }
-        multiply(arranged, query_heads * key_width, settings.scale);
+        multiply(ordered, query_heads * key_width, settings.scale);
     }
 
     /// weights <- logits, and the highest of each query head.
@@ -100,13 +102,13 @@ struct Attending {
             const std::size_t rows = (std::min)(block_rows, n - r);
             float scales[block_rows];
             if constexpr (Rows<Key>::scaled) keys.read_scales(r, block_rows, scales);
-            Prefetch prefetch = keys.prefetch(r, tile_rows * unit<Key> * sizeof(Key), passes);
+            Prefetch prefetch = keys.prefetch(r, tile_rows * floats_per_load<Key> * sizeof(Key), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
                 prefetch.first_pass = q == 0;
                 Quad high[Q];
                 for (std::size_t i = 0; i < Q; ++i) high[i] = highest[q + i];
                 dot_block<Q>(
-                    keys.row(r), keys.stride(), rows, head_dim, prefetch, arranged + q * key_width,
+                    keys.row(r), keys.stride(), rows, head_dim, prefetch, ordered + q * key_width,
                     key_width, [&](std::size_t i, std::size_t t, Quad logits) __attribute__((always_inline)) {
                         if constexpr (Rows<Key>::scaled) logits *= load<Quad>(scales + t);
                         high[i] = larger(logits, high[i]);
@@ -130,7 +132,7 @@ struct Attending {
         for (std::size_t q = 0; q < query_heads; ++q) {
             const float* const sink = sinks == nullptr ? nullptr : sinks + q;
             top[q] = top_of(highest_of(highest[q]), sink);
-            beside[q] = sink_share(sink, top[q]);
+            sink_weight[q] = sink_share(sink, top[q]);
         }
         std::fill_n(sums, query_heads * value_width, 0.0f);
         alignas(64) float share[most_queries][block_rows];
@@ -143,7 +145,7 @@ struct Attending {
                 for (std::size_t q = 0; q < query_heads; ++q)
                     for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
             }
-            constexpr std::size_t stripe = stripe_packs / packs_per_unit<Value> * unit<Value>;
+            constexpr std::size_t stripe = stripe_packs / packs_per_load<Value> * floats_per_load<Value>;
             Prefetch prefetch = values.prefetch(r, stripe * sizeof(Value), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
                 prefetch.first_pass = q == 0;
@@ -176,7 +178,7 @@ struct Attending {
             std::fill_n(padded, block_rows, infinitely_low);
             weight = std::copy_n(weight, rows, padded) - rows;
         }
-        for (std::size_t i = 0; i < block_rows; i += lanes) {
+        for (std::size_t i = 0; i < block_rows; i += floats_per_pack) {
             const Pack e = exp(load(weight + i) - all(top));
             total[q] += e;
             store(weight + i, e);
@@ -186,18 +188,19 @@ struct Attending {
     }
 
     /// Weights and outputs, divided by the sum of the weights.
-    void give(float* out) {
-        float padded[unit<Value>];
+    void write_outputs(float* out) {
+        float padded[floats_per_load<Value>];
         for (std::size_t q = 0; q < query_heads; ++q, out += value_dim) {
-            const float all_shares = sum(total[q]) + beside[q], inverse = inverse_of(all_shares);
+            const float all_shares = sum(total[q]) + sink_weight[q], inverse = inverse_of(all_shares);
             multiply(weights + q * weight_stride, n, inverse);
             float* const from = sums + q * value_width;
             if (all_shares == 0) std::fill_n(from, value_width, 0.0f);  // whatever the values are
             multiply(from, value_width, inverse);
             std::size_t column = 0;
-            for (; column + unit<Value> <= value_dim; column += unit<Value>) settle<Value>(from + column, out + column);
+            for (; column + floats_per_load<Value> <= value_dim; column += floats_per_load<Value>)
+                from_kernel_order<Value>(from + column, out + column);
             if (column == value_dim) continue;
-            settle<Value>(from + column, padded);
+            from_kernel_order<Value>(from + column, padded);
             std::copy_n(padded, value_dim - column, out + column);
         }
     }
@@ -234,32 +237,32 @@ void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const Att
         std::fill_n(out, query_heads * value_dim, 0.0f);
         return;
     }
-    const std::size_t width = (std::max)(whole_units<Key>(head_dim), whole_units<Value>(value_dim));
+    const std::size_t width = (std::max)(whole_loads<Key>(head_dim), whole_loads<Value>(value_dim));
     const std::size_t together = std::clamp(scratch_floats / width, std::size_t{1}, most_queries);
     alignas(64) float scratch[2 * scratch_floats];
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
-    float* const arranged = width > scratch_floats ? larger_scratch.data() : scratch;
-    float* const sums = arranged + together * width;
+    float* const ordered = width > scratch_floats ? larger_scratch.data() : scratch;
+    float* const sums = ordered + together * width;
 
     const Memory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        const Walk<Value> value_walk(values, n, value_dim, q + heads == query_heads ? following : Memory{});
-        const Walk<Key> key_walk(keys, n, head_dim, value_walk.memory());
-        Attending<Key, Value> attending{.keys = key_walk,
-                                        .values = value_walk,
-                                        .n = n,
-                                        .settings = settings,
-                                        .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
-                                        .query_heads = heads,
-                                        .weights = weights + q * weight_stride,
-                                        .weight_stride = weight_stride,
-                                        .arranged = arranged,
-                                        .sums = sums};
-        attending.take(queries + q * head_dim);
-        attending.read_keys();
-        attending.read_values();
-        attending.give(out + q * value_dim);
+        const RowStream<Value> value_stream(values, n, value_dim, q + heads == query_heads ? following : Memory{});
+        const RowStream<Key> key_stream(keys, n, head_dim, value_stream.memory());
+        DecodeAttention<Key, Value> attention{.keys = key_stream,
+                                              .values = value_stream,
+                                              .n = n,
+                                              .settings = settings,
+                                              .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
+                                              .query_heads = heads,
+                                              .weights = weights + q * weight_stride,
+                                              .weight_stride = weight_stride,
+                                              .ordered = ordered,
+                                              .sums = sums};
+        attention.prepare_queries(queries + q * head_dim);
+        attention.read_keys();
+        attention.read_values();
+        attention.write_outputs(out + q * value_dim);
     }
 }
 

@@ -7,6 +7,8 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../simd/exp.hpp"
+#include "../simd/pack.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
 #include "tiles.hpp"
@@ -50,11 +52,11 @@ private:
 /// Of some query rows at a time, where row i is head i % heads of token i / heads: the logits of all rows, panel by
 /// panel; the weights; their products with all values, slab by slab.
 template <class Key, class Value>
-class AttendingPrompt {
+class PromptAttention {
 public:
     static constexpr std::size_t most_rows = 16 * most_tile;  // packed rows serve so many query rows
 
-    AttendingPrompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+    PromptAttention(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
                     const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
                     TokensView<float> out)
         : keys_(keys),
@@ -72,19 +74,19 @@ public:
           rows_(tokens * heads_) {
         const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
-        turned_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
-        sums_ = turned_ + together_ * width_;
+        transposed_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
+        sums_ = transposed_ + together_ * width_;
         panel_ = sums_ + together_ * value_width_;
         slab_ = panel_ + panel * width_;
     }
     void attend() {
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
             count_ = (std::min)(together_, rows_ - begin_);
-            turn_queries();
+            transpose_queries();
             read_keys();
-            for (std::size_t i = 0; i < count_; ++i) weigh(i);
+            for (std::size_t i = 0; i < count_; ++i) softmax(i);
             read_values();
-            give();
+            write_outputs();
         }
     }
 
@@ -132,14 +134,14 @@ private:
     }
 
     /// The queries times the scale, for each tile [width][its rows].
-    void turn_queries() {
+    void transpose_queries() {
         each_tile([&](auto most, std::size_t i, std::size_t rows) {
             const float* from[most];
             for (std::size_t q = 0; q < most; ++q) {
                 const std::size_t row = i + (std::min)(q, rows - 1);
                 from[q] = queries_.at(token(row), head(row));
             }
-            turn_rows<most>(from, width_, settings_.scale, turned_ + i * width_);
+            transpose_rows<most>(from, width_, settings_.scale, transposed_ + i * width_);
         });
     }
     /// weights <- logits, of the rows that a query row of the tile sees.
@@ -156,7 +158,7 @@ private:
     template <std::size_t R>
     void read_panel(std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
         alignas(64) float logits[R * panel];
-        multiply_tile<R, 1, R>(turned_ + i * width_, panel_, width_, false, logits, panel);
+        multiply_tile<R, 1, R>(transposed_ + i * width_, panel_, width_, false, logits, panel);
         for (std::size_t q = 0; q < rows; ++q)
             if (float* const to = weights(i + q) + r; columns == panel)
                 std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
@@ -164,7 +166,7 @@ private:
                 std::copy_n(logits + q * panel, columns, to);
     }
     /// weights <- the softmax of the logits, and 0 where the query sees nothing.
-    void weigh(std::size_t i) {
+    void softmax(std::size_t i) {
         float* const row = weights(i);
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
@@ -227,13 +229,13 @@ private:
         for (std::size_t i = 0; i < count_; ++i)
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
-                    for (std::size_t column = 0; column < value_width_; column += lanes)
+                    for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
                                   all(weights(i)[r + k]) *
                                       load(slab_ + column / panel * panel * slab + k * panel + column % panel));
     }
-    void give() {
+    void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
             if (float* const to = out_.at(token(i), head(i)); total_[i] == 0)
                 std::fill_n(to, settings_.value_width(), 0.0f);
@@ -251,10 +253,10 @@ private:
     std::size_t rows_;                              // of queries
     std::size_t together_, begin_ = 0, count_ = 0;  // of which this group has [begin, begin + count)
     Scratch memory_;
-    float* turned_;  // [tiles][width][rows of a tile]: queries
-    float* sums_;    // [together][value_width]
-    float* panel_;   // [width][panel]: keys
-    float* slab_;    // [value_width / panel][slab][panel]: values
+    float* transposed_;  // [tiles][width][rows of a tile]: queries
+    float* sums_;        // [together][value_width]
+    float* panel_;       // [width][panel]: keys
+    float* slab_;        // [value_width / panel][slab][panel]: values
     float total_[most_rows];
 };
 
@@ -276,7 +278,7 @@ void attend_prompt(const PromptRows<Key>& keys, const PromptRows<Value>& values,
                    const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
                    TokensView<float> out) {
     if (tokens == 0) return;
-    detail::AttendingPrompt<Key, Value>(keys, values, first, tokens, settings, queries, weights, out).attend();
+    detail::PromptAttention<Key, Value>(keys, values, first, tokens, settings, queries, weights, out).attend();
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "../config.hpp"
+#include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "settings.hpp"
 
@@ -17,7 +18,7 @@ inline constexpr float infinitely_low = -std::numeric_limits<float>::infinity();
 
 inline void multiply(float* numbers, std::size_t count, float factor) {
     std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) store(numbers + i, load(numbers + i) * all(factor));
+    for (; i + floats_per_pack <= count; i += floats_per_pack) store(numbers + i, load(numbers + i) * all(factor));
     for (; i < count; ++i) numbers[i] *= factor;
 }
 
@@ -27,7 +28,7 @@ inline Quad highest_quad(Pack high) {
 }
 
 /// The logits of `count` rows, of which token `token` sees those with seen_by[r] > token: capped, minus infinity where
-/// a row is not seen. `room` as in each_pack(). Returns the highest, lane by lane.
+/// a row is not seen. `room` as in each_pack(). Returns the highest, element by element.
 inline Pack adjust(float* logits, std::size_t count, std::size_t room, const AttentionSettings& settings,
                    const std::uint32_t* seen_by, std::size_t token) {
     const float cap = settings.soft_cap;
@@ -37,8 +38,8 @@ inline Pack adjust(float* logits, std::size_t count, std::size_t room, const Att
     Pack high = low;
     each_pack(logits, count, room, 0, [&](Pack x, std::size_t at) {
         if (cap != 0) x = all_caps * tanh(x * inverse);
-        if (at + lanes > count)
-            for (std::size_t i = 0; i < lanes; ++i) {
+        if (at + floats_per_pack > count)
+            for (std::size_t i = 0; i < floats_per_pack; ++i) {
                 const bool seen = at + i < count && (seen_by == nullptr || seen_by[at + i] > token);
                 if (!seen) x[i] = infinitely_low;
             }

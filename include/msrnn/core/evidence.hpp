@@ -69,7 +69,7 @@ private:
             for (std::size_t row = 1; row < rows; ++row) {
                 const float* const more = weights + row * stride + first;
                 float* const sums = totals.of;
-                detail::each_lane(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
+                detail::each_float(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
             }
             use(first, count, totals.of);
         }
@@ -86,9 +86,9 @@ private:
             // By value: what is captured by reference is read again after every store to a float.
             float* const number = numbers.data() + first;
             if (keep == 0)
-                detail::each_lane(count, [=](auto place) { place.set(number, finish(place(total))); });
+                detail::each_float(count, [=](auto place) { place.set(number, finish(place(total))); });
             else
-                detail::each_lane(count, [=](auto place) {
+                detail::each_float(count, [=](auto place) {
                     place.set(number, place.all(keep) * place(number) + finish(place(total)));
                 });
         });

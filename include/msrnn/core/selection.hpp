@@ -33,22 +33,22 @@ struct Candidates {
 };
 
 namespace detail {
-/// Calls use(at, chain) for packs that cover [0, count), count >= lanes: the last one may overlap the one before it.
-/// Four chains in turn, for what would otherwise wait for itself.
+/// Calls use(at, chain) for packs that cover [0, count), count >= floats_per_pack: the last one may overlap the one
+/// before it. Four chains in turn, for what would otherwise wait for itself.
 template <class Use>
 [[gnu::always_inline]] inline void each_pack(std::size_t count, Use use) {
     std::size_t at = 0;
-    for (; at + 4 * lanes <= count; at += 4 * lanes) {
+    for (; at + 4 * floats_per_pack <= count; at += 4 * floats_per_pack) {
         use(at, 0);
-        use(at + lanes, 1);
-        use(at + 2 * lanes, 2);
-        use(at + 3 * lanes, 3);
+        use(at + floats_per_pack, 1);
+        use(at + 2 * floats_per_pack, 2);
+        use(at + 3 * floats_per_pack, 3);
     }
-    for (; at + lanes <= count; at += lanes) use(at, 0);
-    if (at < count) use(count - lanes, 1);
+    for (; at + floats_per_pack <= count; at += floats_per_pack) use(at, 0);
+    if (at < count) use(count - floats_per_pack, 1);
 }
 
-/// The smallest value(rating, stamp) over all slots, of which there are at least as many as lanes.
+/// The smallest value(rating, stamp) over all slots, of which there are at least floats_per_pack.
 ///
 /// Written with vectors because loops that compilers vectorise when they stand alone stay scalar once they are inlined
 /// here and there. Measured, g++ 12 and AVX-512, 4096 slots: a decision of Window takes 760 ns so, 6,000 as two loops
@@ -86,23 +86,23 @@ inline std::int32_t earliest_of_lowest(const float* ratings, const std::int32_t*
 /// The slot of this stamp, which is there.
 inline std::size_t slot_of(const std::int32_t* stamps, std::size_t slots, std::int32_t wanted) {
     constexpr std::int32_t none = (std::numeric_limits<std::int32_t>::max)();
-    std::int32_t lane_numbers[lanes];
-    for (std::size_t i = 0; i < lanes; ++i) lane_numbers[i] = static_cast<std::int32_t>(i);
-    const auto numbers = load<IntPack>(lane_numbers);
+    std::int32_t counting[floats_per_pack];
+    for (std::size_t i = 0; i < floats_per_pack; ++i) counting[i] = static_cast<std::int32_t>(i);
+    const auto numbers = load<IntPack>(counting);
     const IntPack w = wanted - IntPack{}, nowhere = none - IntPack{};
     IntPack slot = nowhere;
     const auto look = [&](std::size_t at) {
         const IntPack number = numbers + static_cast<std::int32_t>(at);
         slot = load<IntPack>(stamps + at) == w ? number : slot;
     };
-    constexpr std::size_t block = 4 * lanes;
+    constexpr std::size_t block = 4 * floats_per_pack;
     std::size_t at = 0;
     for (; at + block <= slots; at += block) {
-        for (std::size_t i = 0; i < block; i += lanes) look(at + i);
+        for (std::size_t i = 0; i < block; i += floats_per_pack) look(at + i);
         if (const std::int32_t found = smallest(slot); found != none) return static_cast<std::size_t>(found);
     }
-    for (; at + lanes <= slots; at += lanes) look(at);
-    look(slots - lanes);
+    for (; at + floats_per_pack <= slots; at += floats_per_pack) look(at);
+    look(slots - floats_per_pack);
     return static_cast<std::size_t>(smallest(slot));
 }
 
@@ -126,7 +126,7 @@ std::size_t weakest_one_by_one(std::span<const float> ratings, const Stamp* stam
 template <class Stamp>
 std::size_t weakest(std::span<const float> ratings, const Stamp* stamps, Candidates<Stamp> candidates) {
     if constexpr (std::is_same_v<Stamp, std::int32_t>)
-        if (ratings.size() >= detail::lanes) {
+        if (ratings.size() >= detail::floats_per_pack) {
             const Stamp earliest = detail::earliest_of_lowest(ratings.data(), stamps, ratings.size(), candidates);
             if (earliest == (std::numeric_limits<Stamp>::max)()) return ratings.size();
             return detail::slot_of(stamps, ratings.size(), earliest);

@@ -53,9 +53,9 @@ private:
 
 /// The rows of one head on a walk, and the memory that is walked after them.
 template <class Scalar>
-class Walk {
+class RowStream {
 public:
-    Walk(RowsView<Scalar> rows, std::size_t n, std::size_t head_dim, Memory next)
+    RowStream(RowsView<Scalar> rows, std::size_t n, std::size_t head_dim, Memory next)
         : rows_(rows),
           n_(n),
           row_bytes_(head_dim * sizeof(Scalar)),
