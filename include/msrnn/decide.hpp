@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "config.hpp"
 #include "core/evidence.hpp"
+#include "core/loops.hpp"
 #include "core/parts.hpp"
 #include "core/position.hpp"
 #include "core/protection.hpp"
@@ -36,4 +37,3 @@
 #include "policy/snap_kv.hpp"
 #include "policy/tova.hpp"
 #include "policy/window.hpp"
-#include "simd/pack.hpp"

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "../config.hpp"
-#include "../simd/pack.hpp"
+#include "loops.hpp"
 #include "slot.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -54,7 +54,7 @@ struct Attention {
 private:
     // Slots go in blocks, and within a block head after head: rows of weights are long, and read best in one piece.
     static constexpr std::size_t block = 256;
-    struct alignas(detail::Pack) Totals {
+    struct alignas(64) Totals {
         float of[block];
     };
 

@@ -7,6 +7,7 @@
 #include "../base/own_vector.hpp"
 #include "../config.hpp"
 #include "evidence.hpp"
+#include "loops.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 

@@ -53,26 +53,6 @@ template <class Vector = Pack>
 Vector all(float x) {
     return x - Vector{};
 }
-/// One float or a whole pack of an array, from index `at` on.
-struct PackAt {
-    std::size_t at;
-    Pack operator()(const float* numbers) const { return load(numbers + at); }
-    void set(float* numbers, Pack value) const { store(numbers + at, value); }
-    static Pack all(float x) { return detail::all(x); }
-};
-struct FloatAt {
-    std::size_t at;
-    float operator()(const float* numbers) const { return numbers[at]; }
-    void set(float* numbers, float value) const { numbers[at] = value; }
-    static float all(float x) { return x; }
-};
-/// Calls use(place) for the first `count` numbers of whatever arrays it reads: packs, then the floats that are left.
-template <class Use>
-void each_float(std::size_t count, Use use) {
-    std::size_t at = 0;
-    for (; at + floats_per_pack <= count; at += floats_per_pack) use(PackAt{at});
-    for (; at < count; ++at) use(FloatAt{at});
-}
 template <std::size_t... I>
 IntPack numbered(std::index_sequence<I...>) {
     return IntPack{static_cast<std::int32_t>(I)...};
