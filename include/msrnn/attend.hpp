@@ -12,3 +12,4 @@
 #include "rows/rows.hpp"
 #include "rows/scalar.hpp"
 #include "rows/sixteen_bits.hpp"
+#include "rows/view.hpp"

@@ -14,6 +14,7 @@
 #include "rows/rows.hpp"
 #include "rows/scalar.hpp"
 #include "rows/sixteen_bits.hpp"
+#include "rows/view.hpp"
 #include "state/floats.hpp"
 #include "state/history.hpp"
 #include "state/joined.hpp"

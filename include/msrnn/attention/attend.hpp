@@ -9,6 +9,7 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/view.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
@@ -60,10 +61,13 @@ template <class Use>
 }
 
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
-template <class Key, class Value>
+template <RowSource Keys, RowSource Values>
 struct DecodeAttention {
-    RowStream<Key> keys;
-    RowStream<Value> values;
+    using Key = typename Keys::Number;
+    using Value = typename Values::Number;
+
+    RowStream<Keys> keys;
+    RowStream<Values> values;
     std::size_t n;
     const AttentionSettings& settings;
     const float* sinks;  // of these query heads, or nullptr
@@ -101,7 +105,7 @@ struct DecodeAttention {
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
             float scales[block_rows];
-            if constexpr (Rows<Key>::scaled) keys.read_scales(r, block_rows, scales);
+            if constexpr (Rows<Key>::scaled) keys.read_scales(r, scales);
             Prefetch prefetch = keys.prefetch(r, tile_rows * floats_per_load<Key> * sizeof(Key), passes);
             by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
                 prefetch.first_pass = q == 0;
@@ -141,7 +145,7 @@ struct DecodeAttention {
             for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, top[q], share[q]);
             if constexpr (Rows<Value>::scaled) {
                 float scales[block_rows];
-                values.read_scales(r, block_rows, scales);
+                values.read_scales(r, scales);
                 for (std::size_t q = 0; q < query_heads; ++q)
                     for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
             }
@@ -225,12 +229,16 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / width of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates
-/// nothing up to a width of 4096. `next` is where the keys lie that will be attended to next, if that is known: they
-/// are prefetched.
-template <StoredScalar Key, StoredScalar Value>
-void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const AttentionSettings& settings,
-            const float* queries, float* weights, std::size_t weight_stride, float* out, const Key* next = nullptr) {
+/// nothing up to a width of 4096. Rows lie in one piece or in pages, see rows/view.hpp. `next` is where the keys lie
+/// that will be attended to next, if that is known: they are prefetched.
+template <RowSource Keys, RowSource Values>
+void attend(const Keys& keys, const Values& values, std::size_t n, const AttentionSettings& settings,
+            const float* queries, float* weights, std::size_t weight_stride, float* out,
+            const typename Keys::Number* next = nullptr) {
     using namespace detail;
+    using Key = typename Keys::Number;
+    using Value = typename Values::Number;
+    MSRNN_ASSERT(has_whole_pages(keys) && has_whole_pages(values), "msrnn: page_rows is a multiple of 16");
     const std::size_t query_heads = settings.query_heads, head_dim = settings.head_dim,
                       value_dim = settings.value_width();
     if (n == 0) {
@@ -247,18 +255,18 @@ void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const Att
     const Memory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        const RowStream<Value> value_stream(values, n, value_dim, q + heads == query_heads ? following : Memory{});
-        const RowStream<Key> key_stream(keys, n, head_dim, value_stream.memory());
-        DecodeAttention<Key, Value> attention{.keys = key_stream,
-                                              .values = value_stream,
-                                              .n = n,
-                                              .settings = settings,
-                                              .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
-                                              .query_heads = heads,
-                                              .weights = weights + q * weight_stride,
-                                              .weight_stride = weight_stride,
-                                              .ordered = ordered,
-                                              .sums = sums};
+        const RowStream<Values> value_stream(values, n, value_dim, q + heads == query_heads ? following : Memory{});
+        const RowStream<Keys> key_stream(keys, n, head_dim, value_stream.memory());
+        DecodeAttention<Keys, Values> attention{.keys = key_stream,
+                                                .values = value_stream,
+                                                .n = n,
+                                                .settings = settings,
+                                                .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
+                                                .query_heads = heads,
+                                                .weights = weights + q * weight_stride,
+                                                .weight_stride = weight_stride,
+                                                .ordered = ordered,
+                                                .sums = sums};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();
         attention.read_values();
@@ -268,32 +276,16 @@ void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const Att
 
 /// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is
 /// [kv_heads * query_heads][value_dim], and query head h reads KV head h / query_heads.
-template <StoredScalar Key, StoredScalar Value>
-void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n,
-            AttentionSettings settings, const float* queries, float* weights, std::size_t weight_stride, float* out) {
+template <HeadSource Keys, HeadSource Values>
+void attend(const Keys& keys, const Values& values, std::size_t kv_heads, std::size_t n, AttentionSettings settings,
+            const float* queries, float* weights, std::size_t weight_stride, float* out) {
     const std::size_t group = settings.query_heads;
     for (std::size_t h = 0; h < kv_heads; ++h) {
         attend(keys.head(h), values.head(h), n, settings, queries + h * group * settings.head_dim,
                weights + h * group * weight_stride, weight_stride, out + h * group * settings.value_width(),
-               h + 1 < kv_heads ? keys.head(h + 1).base : nullptr);
+               h + 1 < kv_heads && n > 0 ? keys.head(h + 1).row(0) : nullptr);
         if (settings.sinks != nullptr) settings.sinks += group;
     }
-}
-
-/// Softmax attention and nothing else: keys and values of head_dim numbers.
-template <StoredScalar Key, StoredScalar Value>
-void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, std::size_t head_dim, const float* queries,
-            std::size_t query_heads, float scale, float* weights, std::size_t weight_stride, float* out,
-            const Key* next = nullptr) {
-    attend(keys, values, n, AttentionSettings{.query_heads = query_heads, .head_dim = head_dim, .scale = scale},
-           queries, weights, weight_stride, out, next);
-}
-template <StoredScalar Key, StoredScalar Value>
-void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n, std::size_t head_dim,
-            const float* queries, std::size_t group, float scale, float* weights, std::size_t weight_stride,
-            float* out) {
-    attend(keys, values, kv_heads, n, AttentionSettings{.query_heads = group, .head_dim = head_dim, .scale = scale},
-           queries, weights, weight_stride, out);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

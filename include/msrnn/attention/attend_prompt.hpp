@@ -7,6 +7,7 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/view.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "settings.hpp"
@@ -16,11 +17,11 @@
 namespace msrnn::inline MSRNN_ABI {
 
 /// The keys or values of one KV head that a prompt's tokens attend over: the stored rows, then those of the prompt.
-template <StoredScalar Scalar = float>
+template <StoredScalar Scalar = float, RowSource Stored = RowsView<Scalar>, RowSource Prompt = RowsView<Scalar>>
 struct PromptRows {
-    RowsView<Scalar> stored;
+    Stored stored;
     std::size_t stored_rows = 0;
-    RowsView<Scalar> prompt;
+    Prompt prompt;
 };
 
 /// Floats of several tokens and query heads: those of token i and query head g begin at
@@ -51,12 +52,14 @@ private:
 
 /// Of some query rows at a time, where row i is head i % heads of token i / heads: the logits of all rows, panel by
 /// panel; the weights; their products with all values, slab by slab.
-template <class Key, class Value>
+template <class Keys, class Values>
 class PromptAttention {
 public:
+    using Key = typename decltype(Keys::stored)::Number;
+    using Value = typename decltype(Values::stored)::Number;
     static constexpr std::size_t most_rows = 16 * most_tile;  // packed rows serve so many query rows
 
-    PromptAttention(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+    PromptAttention(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
                     const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
                     TokensView<float> out)
         : keys_(keys),
@@ -123,13 +126,15 @@ private:
                 rows, [&](auto most) __attribute__((always_inline)) { use(most, i, rows); });
         }
     }
-    template <class Scalar>
-    static auto rows_from(const PromptRows<Scalar>& rows, std::size_t r) {
-        return [&rows, r](std::size_t i) -> StoredRow<Scalar> {
+    template <class Source>
+    static auto rows_from(const Source& rows, std::size_t r) {
+        using Scalar = typename decltype(Source::stored)::Number;
+        const auto row_of = [](const auto& view, std::size_t at) -> StoredRow<Scalar> {
+            return {view.row(at), Rows<Scalar>::scaled ? *view.scale(at) : 1};
+        };
+        return [&rows, r, row_of](std::size_t i) {
             const bool stored = r + i < rows.stored_rows;
-            const RowsView<Scalar>& view = stored ? rows.stored : rows.prompt;
-            const std::size_t at = stored ? r + i : r + i - rows.stored_rows;
-            return {view.base + at * view.stride, Rows<Scalar>::scaled ? view.scales[at * view.scale_stride] : 1};
+            return stored ? row_of(rows.stored, r + i) : row_of(rows.prompt, r + i - rows.stored_rows);
         };
     }
 
@@ -243,8 +248,8 @@ private:
                 std::copy_n(sums_ + i * value_width_, settings_.value_width(), to);
     }
 
-    const PromptRows<Key>& keys_;
-    const PromptRows<Value>& values_;
+    const Keys& keys_;
+    const Values& values_;
     const AttentionSettings& settings_;
     TokensView<const float> queries_;
     TokensView<float> weights_, out_;
@@ -273,12 +278,17 @@ private:
 /// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
 /// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
 /// cost time.
-template <StoredScalar Key, StoredScalar Value>
-void attend_prompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+template <StoredScalar Key, class StoredKeys, class OwnKeys, StoredScalar Value, class StoredValues, class OwnValues>
+void attend_prompt(const PromptRows<Key, StoredKeys, OwnKeys>& keys,
+                   const PromptRows<Value, StoredValues, OwnValues>& values, std::size_t first, std::size_t tokens,
                    const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
                    TokensView<float> out) {
+    using namespace detail;
+    MSRNN_ASSERT(has_whole_pages(keys.stored) && has_whole_pages(keys.prompt) && has_whole_pages(values.stored) &&
+                     has_whole_pages(values.prompt),
+                 "msrnn: page_rows is a multiple of 16");
     if (tokens == 0) return;
-    detail::PromptAttention<Key, Value>(keys, values, first, tokens, settings, queries, weights, out).attend();
+    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
 }
 
 }  // namespace msrnn::inline MSRNN_ABI
