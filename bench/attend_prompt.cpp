@@ -42,9 +42,9 @@ void attend_prompt(benchmark::State& run) {
     };
     const auto prompt = [&] {
         for (std::size_t first = 0; first < tokens; first += block)
-            msrnn::attend_prompt(rows(k), rows(v), first, std::min(block, tokens - first), settings,
-                                 {q.data() + first * width, width, dim}, {weights.data(), group * stride, stride},
-                                 {out.data() + first * width, width, dim});
+            msrnn::attend(rows(k), rows(v), first, std::min(block, tokens - first), settings,
+                          {q.data() + first * width, width, dim}, {weights.data(), group * stride, stride},
+                          {out.data() + first * width, width, dim});
         benchmark::DoNotOptimize(out.data());
     };
     for (auto _ : run) prompt();

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "attention/attend.hpp"
-#include "attention/attend_prompt.hpp"
 #include "attention/blocks.hpp"
+#include "attention/decode.hpp"
+#include "attention/prompt.hpp"
 #include "attention/row_stream.hpp"
 #include "attention/settings.hpp"
 #include "attention/softmax.hpp"

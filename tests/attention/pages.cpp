@@ -1,7 +1,6 @@
 #include <cmath>
 #include <cstdint>
 #include <msrnn/attention/attend.hpp>
-#include <msrnn/attention/attend_prompt.hpp>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -36,8 +35,8 @@ Attended prompt(const Keys& keys, const Values& values, std::size_t tokens, cons
     const std::size_t group = settings.query_heads, dim = settings.head_dim, width = settings.value_width(),
                       all = keys.stored_rows + tokens;
     Attended attended{Room(tokens * group, all, all), Room(tokens * group, width, width)};
-    msrnn::attend_prompt(keys, values, 0, tokens, settings, {queries.data(), group * dim, dim},
-                         {attended.weights.data(), group * all, all}, {attended.out.data(), group * width, width});
+    msrnn::attend(keys, values, 0, tokens, settings, {queries.data(), group * dim, dim},
+                  {attended.weights.data(), group * all, all}, {attended.out.data(), group * width, width});
     return attended;
 }
 std::vector<float> random_numbers(std::size_t count, Random& random) {

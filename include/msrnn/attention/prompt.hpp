@@ -87,7 +87,7 @@ public:
             count_ = (std::min)(together_, rows_ - begin_);
             transpose_queries();
             read_keys();
-            for (std::size_t i = 0; i < count_; ++i) softmax(i);
+            for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
             write_outputs();
         }
@@ -171,7 +171,7 @@ private:
                 std::copy_n(logits + q * panel, columns, to);
     }
     /// weights <- the softmax of the logits, and 0 where the query sees nothing.
-    void softmax(std::size_t i) {
+    void weigh(std::size_t i) {
         float* const row = weights(i);
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
@@ -186,16 +186,12 @@ private:
                           [&](Pack x, std::size_t) { high = larger(x, high); });
         }
         const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
-        const float top = top_of(highest_of(highest_quad(high)), sink);
-        Pack total{};
+        Softmax softmax(highest_quad(high), sink);
         for (const Piece& piece : pieces)
-            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low, [&](Pack x, std::size_t) {
-                const Pack e = exp(x - all(top));
-                total += e;
-                return e;
-            });
-        total_[i] = sum(total) + sink_share(sink, top);
-        const Pack inverse = all(inverse_of(total_[i]));
+            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low,
+                      [&](Pack x, std::size_t) { return softmax.exponential(x); });
+        total_[i] = softmax.total();
+        const Pack inverse = all(Softmax::inverse(total_[i]));
         for (const Piece& piece : pieces)
             each_pack(row + piece.begin, piece.rows, all_ - piece.begin, 0,
                       [&](Pack x, std::size_t) { return x * inverse; });
@@ -266,29 +262,4 @@ private:
 };
 
 }  // namespace detail
-
-/// Causal attention of the query heads that share one KV head, for tokens [first, first + tokens) of a prompt.
-///
-/// Token t attends over the stored rows and the prompt's rows [0, t], or those that the settings let it see:
-///     weights[i][g][r] = softmax_r(scale * q_ig . k_r),    out_ig = sum_r weights[i][g][r] * v_r,    i = t - first
-/// for r in [0, stored_rows + t + 1), and 0 where it sees nothing, up to stored_rows + first + tokens: so many floats
-/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. Not finite logits, and none
-/// at all, as in attend(); a value that is no finite number reaches the outputs of those who see it.
-///
-/// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
-/// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
-/// cost time.
-template <StoredScalar Key, class StoredKeys, class OwnKeys, StoredScalar Value, class StoredValues, class OwnValues>
-void attend_prompt(const PromptRows<Key, StoredKeys, OwnKeys>& keys,
-                   const PromptRows<Value, StoredValues, OwnValues>& values, std::size_t first, std::size_t tokens,
-                   const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
-                   TokensView<float> out) {
-    using namespace detail;
-    MSRNN_ASSERT(has_whole_pages(keys.stored) && has_whole_pages(keys.prompt) && has_whole_pages(values.stored) &&
-                     has_whole_pages(values.prompt),
-                 "msrnn: page_rows is a multiple of 16");
-    if (tokens == 0) return;
-    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
-}
-
 }  // namespace msrnn::inline MSRNN_ABI
