@@ -33,12 +33,13 @@ void attend(benchmark::State& run) {
     const std::vector<float> q = random_floats(kv_heads * group * dim, 2);
     const std::size_t weight_stride = msrnn::whole_lines(n);
     msrnn::Buffer weights(kv_heads * group * weight_stride), out(kv_heads * group * dim);
+    const msrnn::AttentionSettings settings{.query_heads = group, .head_dim = dim, .scale = layers.scale()};
     std::size_t layer = 0;
     const auto next = [&] { return layer = (layer + 1) % layers.count; };
     const auto step = [&] {
         next();
-        msrnn::attend(layers.keys(layer), layers.values(layer), kv_heads, n, dim, q.data(), group, layers.scale(),
-                      weights.data(), weight_stride, out.data());
+        msrnn::attend(layers.keys(layer), layers.values(layer), kv_heads, n, settings, q.data(), weights.data(),
+                      weight_stride, out.data());
         benchmark::DoNotOptimize(out.data());
     };
     step();

@@ -15,13 +15,13 @@
 namespace {
 using msrnn::detail::Pack;
 
-constexpr std::size_t together = 24 * msrnn::detail::lanes * 4096;  // multiply-adds of multiply_add()
+constexpr std::size_t together = 24 * msrnn::detail::floats_per_pack * 4096;  // multiply-adds of multiply_add()
 
 /// Sums in registers and nothing else: half of them where there are sixteen registers.
 void multiply_add() {
-    constexpr std::size_t sums = msrnn::detail::lanes == 16 ? 24 : 12;
+    constexpr std::size_t sums = msrnn::detail::floats_per_pack == 16 ? 24 : 12;
     Pack sum[sums] = {}, x = msrnn::detail::all(1e-9f);
-    for (std::size_t i = 0; i < together / sums / msrnn::detail::lanes; ++i)
+    for (std::size_t i = 0; i < together / sums / msrnn::detail::floats_per_pack; ++i)
 #pragma GCC unroll 24
         for (std::size_t s = 0; s < sums; ++s) sum[s] = msrnn::detail::pin(sum[s] + x * x);
     for (Pack& pack : sum) benchmark::DoNotOptimize(pack);
@@ -42,9 +42,9 @@ void attend_prompt(benchmark::State& run) {
     };
     const auto prompt = [&] {
         for (std::size_t first = 0; first < tokens; first += block)
-            msrnn::attend_prompt(rows(k), rows(v), first, std::min(block, tokens - first), settings,
-                                 {q.data() + first * width, width, dim}, {weights.data(), group * stride, stride},
-                                 {out.data() + first * width, width, dim});
+            msrnn::attend(rows(k), rows(v), first, std::min(block, tokens - first), settings,
+                          {q.data() + first * width, width, dim}, {weights.data(), group * stride, stride},
+                          {out.data() + first * width, width, dim});
         benchmark::DoNotOptimize(out.data());
     };
     for (auto _ : run) prompt();

@@ -56,9 +56,9 @@ public:
         auto keys = layers.keys(layer_), values = layers.values(layer_);
         keys.base += first * keys.head_stride;
         values.base += first * values.head_stride;
-        msrnn::attend(keys, values, end - first, layers.n, layers.dim, q.data() + head * layers.dim, group_,
-                      layers.scale(), weights.data() + head * weight_stride, weight_stride,
-                      out_.data() + head * layers.dim);
+        const msrnn::AttentionSettings settings{.query_heads = group_, .head_dim = layers.dim, .scale = layers.scale()};
+        msrnn::attend(keys, values, end - first, layers.n, settings, q.data() + head * layers.dim,
+                      weights.data() + head * weight_stride, weight_stride, out_.data() + head * layers.dim);
     }
     void append(LanesOf<P>& deciding) const {
         for (msrnn::Lane<P>& lane : of_layer(deciding)) lane.append(lane.seen());

@@ -8,6 +8,7 @@ int main() {
     msrnn::Lane<msrnn::Tova> lane(budget);  // one for the layer: all its heads evict the same token
     std::vector<Eigen::bfloat16> keys(lane.capacity() * width), values(keys.size());
     std::vector<float> queries(group * width, 0.1f), out(queries.size()), weights(kv_heads * group * lane.capacity());
+    const msrnn::AttentionSettings settings{.query_heads = group, .head_dim = head_dim, .scale = 0.25f};
 
     for (int position = 0; position < 1000; ++position) {
         const msrnn::Slot slot = lane.append(position);
@@ -17,8 +18,8 @@ int main() {
 
         const msrnn::HeadsView<Eigen::bfloat16> k{keys.data(), /* token stride */ width, /* head stride */ head_dim};
         const msrnn::HeadsView<Eigen::bfloat16> v{values.data(), width, head_dim};
-        msrnn::attend(k, v, kv_heads, lane.extent(), head_dim, queries.data(), group, /* scale */ 0.25f, weights.data(),
-                      lane.capacity(), out.data());
+        msrnn::attend(k, v, kv_heads, lane.extent(), settings, queries.data(), weights.data(), lane.capacity(),
+                      out.data());
 
         lane.observe(weights.data(), kv_heads * group, lane.capacity());
         lane.evict();

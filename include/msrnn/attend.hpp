@@ -2,13 +2,19 @@
 /// A door for engines that keep their own keys and values and have no fast kernel: attention over their rows, with the
 /// weights that a policy wants to see. Needs the C++ library only, and g++ or clang.
 ///
-///     msrnn::attend(keys, values, n, settings, queries, weights, stride, out);     // a step: one token
-///     msrnn::attend_prompt(keys, values, first, tokens, settings, q, w, out);      // many tokens, causally
+///     msrnn::attend(keys, values, n, settings, queries, weights, stride, out);           // a step: one token
+///     msrnn::attend(keys, values, first, tokens, settings, queries, weights, out);       // a prompt's tokens,
+///     causally
+///
+/// Keys and values are views of an engine's rows: in one piece with strides, or in the pages of a block table, see
+/// rows/view.hpp.
 #pragma once
 
 #include "attention/attend.hpp"
-#include "attention/attend_prompt.hpp"
+#include "attention/decode.hpp"
+#include "attention/prompt.hpp"
 #include "attention/settings.hpp"
 #include "rows/rows.hpp"
 #include "rows/scalar.hpp"
 #include "rows/sixteen_bits.hpp"
+#include "rows/view.hpp"

@@ -20,10 +20,21 @@
 #endif
 #endif
 
-/// MSRNN_ABI, the inline namespace of everything here, is named after the version and the instructions that the
-/// compiler may use. Two translation units compiled for different processors therefore have different types and
-/// functions: they link into one program and each runs its own code. What is the same in both, the linker keeps once,
-/// as always.
+/// How decide.hpp and any_policy.hpp are written: 1 in plain C++20, for any compiler; 0 with the vector types of g++
+/// and clang where that is faster (core/loops.hpp has numbers). Decisions and ratings are the same, bit for bit. A host
+/// may define it before the first include.
+#ifndef MSRNN_PORTABLE
+#if defined(__GNUC__) || defined(__clang__)
+#define MSRNN_PORTABLE 0
+#else
+#define MSRNN_PORTABLE 1
+#endif
+#endif
+
+/// MSRNN_ABI, the inline namespace of everything here, is named after the version, the instructions that the
+/// compiler may use and MSRNN_PORTABLE. Two translation units compiled for different processors therefore have
+/// different types and functions: they link into one program and each runs its own code. What is the same in both, the
+/// linker keeps once, as always.
 #ifdef __SSE4_1__
 #define MSRNN_ISA_SSE41 _sse41
 #else
@@ -95,11 +106,16 @@
 #else
 #define MSRNN_ISA_SVE
 #endif
-#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m) \
-    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m
+#if MSRNN_PORTABLE
+#define MSRNN_LOOPS _portable
+#else
+#define MSRNN_LOOPS
+#endif
+#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
+    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m##n
 #define MSRNN_PASTE_EXPANDED(...) MSRNN_PASTE(__VA_ARGS__)
 #define MSRNN_ABI                                                                                               \
     MSRNN_PASTE_EXPANDED(MSRNN_VERSION_MAJOR, MSRNN_VERSION_MINOR, MSRNN_VERSION_PATCH, MSRNN_ISA_SSE41,        \
                          MSRNN_ISA_SSE42, MSRNN_ISA_AVX, MSRNN_ISA_F16C, MSRNN_ISA_FMA, MSRNN_ISA_AVX2,         \
                          MSRNN_ISA_BMI2, MSRNN_ISA_AVX512F, MSRNN_ISA_AVX512V4, MSRNN_ISA_VNNI, MSRNN_ISA_BF16, \
-                         MSRNN_ISA_FP16, MSRNN_ISA_SVE)
+                         MSRNN_ISA_FP16, MSRNN_ISA_SVE, MSRNN_LOOPS)

@@ -8,6 +8,7 @@
 #include "config.hpp"
 #include "core/evidence.hpp"
 #include "core/keys.hpp"
+#include "core/loops.hpp"
 #include "core/memory.hpp"
 #include "core/parts.hpp"
 #include "core/position.hpp"
@@ -47,4 +48,3 @@
 #include "policy/snap_kv.hpp"
 #include "policy/tova.hpp"
 #include "policy/window.hpp"
-#include "simd/pack.hpp"

@@ -36,14 +36,17 @@ struct Queries {
     }
     const float* data() const { return numbers.data() + 1; }
     const float* head(std::size_t h) const { return data() + h * dim; }
+    msrnn::AttentionSettings settings() const { return settings_for(heads); }
+    msrnn::AttentionSettings settings_for(std::size_t group) const {
+        return {.query_heads = group, .head_dim = dim, .scale = scale};
+    }
 };
 
 template <class K, class V>
 Seen attend(RowsView<K> keys, RowsView<V> values, std::size_t n, const Queries& q, std::size_t weight_stride,
             const K* next = nullptr) {
     Seen seen{Room(q.heads, n, weight_stride), Room(q.heads, q.dim, q.dim)};
-    msrnn::attend(keys, values, n, q.dim, q.data(), q.heads, q.scale, seen.weights.data(), weight_stride,
-                  seen.out.data(), next);
+    msrnn::attend(keys, values, n, q.settings(), q.data(), seen.weights.data(), weight_stride, seen.out.data(), next);
     return seen;
 }
 
@@ -90,7 +93,7 @@ Seen look_at_poison(std::size_t n, float poison, std::size_t at) {
         return HeadsView<S>{rows.memory.data(), dim, n * dim, rows.view().scales, 1, n};
     };
     Seen seen{Room(kv_heads * group, n, n), Room(kv_heads * group, dim, dim)};
-    msrnn::attend(heads_of(keys), heads_of(values), kv_heads, n, dim, queries.data(), group, queries.scale,
+    msrnn::attend(heads_of(keys), heads_of(values), kv_heads, n, queries.settings_for(group), queries.data(),
                   seen.weights.data(), n, seen.out.data());
     return seen;
 }
@@ -157,8 +160,8 @@ TEMPLATE_LIST_TEST_CASE("a head_dim beyond the kernel's own memory is attended t
 TEMPLATE_LIST_TEST_CASE("attention over no rows is zero", "", EveryPair) {
     Room weights(3, 4, 4), out(3, 20, 20);
     const std::vector<float> queries(60, 1.0f);
-    msrnn::attend(RowsView<typename TestType::Key>{nullptr, 20}, RowsView<typename TestType::Value>{nullptr, 20}, 0, 20,
-                  queries.data(), 3, 1.0f, weights.data(), 4, out.data());
+    msrnn::attend(RowsView<typename TestType::Key>{nullptr, 20}, RowsView<typename TestType::Value>{nullptr, 20}, 0,
+                  {.query_heads = 3, .head_dim = 20}, queries.data(), weights.data(), 4, out.data());
     for (std::size_t h = 0; h < 3; ++h)
         for (const float x : out.row(h)) CHECK(x == 0);
     CHECK(out.only_rows_are_written());
@@ -195,7 +198,7 @@ TEMPLATE_LIST_TEST_CASE("the heads of a layer are attended to as one after the o
         };
         const Queries queries(kv_heads * group, dim, random);
         Seen whole{Room(kv_heads * group, n, n + 2), Room(kv_heads * group, dim, dim)};
-        msrnn::attend(heads_of(keys), heads_of(values), kv_heads, n, dim, queries.data(), group, queries.scale,
+        msrnn::attend(heads_of(keys), heads_of(values), kv_heads, n, queries.settings_for(group), queries.data(),
                       whole.weights.data(), n + 2, whole.out.data());
         CHECK(whole.weights.only_rows_are_written());
         CHECK(whole.out.only_rows_are_written());
@@ -263,7 +266,7 @@ TEST_CASE("large logits do not overflow the softmax") {
     keys[1] = 99;
     values[0] = 1;
     const RowsView<float> k{keys.data(), 1}, v{values.data(), 1};
-    msrnn::attend(k, v, 64, 1, query.data(), 1, 1.0f, weights.data(), 64, out.data());
+    msrnn::attend(k, v, 64, {.head_dim = 1}, query.data(), weights.data(), 64, out.data());
     CHECK(close(out[0], 1.0, 1e-6, 0));
     CHECK(close(weights[0], 1.0, 1e-6, 0));
 }

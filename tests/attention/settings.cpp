@@ -12,6 +12,7 @@
 
 using msrnn::AttentionSettings;
 using msrnn::HeadsView;
+using msrnn::RowsView;
 
 namespace {
 std::vector<float> random_numbers(std::size_t count, Random& random) {
@@ -90,9 +91,9 @@ TEMPLATE_LIST_TEST_CASE("settings that say nothing change no bit", "", EveryPair
     const std::vector<float> queries = random_numbers(group * dim, random), low(group, -infinite);
     const std::vector<std::uint32_t> all_seen(n, 1);
     Attended expected{Room(group, n, n), Room(group, dim, dim)};
-    msrnn::attend(keys.view(), values.view(), n, dim, queries.data(), group, 0.1f, expected.weights.data(), n,
-                  expected.out.data());
     AttentionSettings settings{.query_heads = group, .head_dim = dim, .scale = 0.1f};
+    msrnn::attend(keys.view(), values.view(), n, settings, queries.data(), expected.weights.data(), n,
+                  expected.out.data());
     const auto as_expected = [&] {
         const Attended attended = attend(keys, values, n, settings, queries, n);
         return attended.weights.memory == expected.weights.memory && attended.out.memory == expected.out.memory;
@@ -159,13 +160,13 @@ TEST_CASE("a soft cap takes infinite logits to the cap, and NaN stays NaN") {
     float weights[3], out;
     const float query = 1;
     const AttentionSettings settings{.head_dim = 1, .soft_cap = 2};
-    msrnn::attend<float, float>({keys, 1}, {values, 1}, 3, settings, &query, weights, 3, &out);
+    msrnn::attend(RowsView<float>{keys, 1}, RowsView<float>{values, 1}, 3, settings, &query, weights, 3, &out);
     const double e[] = {std::exp(2.0), std::exp(2 * std::tanh(0.5)), std::exp(-2.0)};
     const double sum = e[0] + e[1] + e[2];
     for (std::size_t r = 0; r < 3; ++r) CHECK(close(static_cast<double>(weights[r]), e[r] / sum, 0, 1e-6));
     CHECK(close(static_cast<double>(out), (e[0] + 2 * e[1] + 3 * e[2]) / sum, 0, 1e-6));
     const float poisoned[] = {1, not_a_number, 1};
-    msrnn::attend<float, float>({poisoned, 1}, {values, 1}, 3, settings, &query, weights, 3, &out);
+    msrnn::attend(RowsView<float>{poisoned, 1}, RowsView<float>{values, 1}, 3, settings, &query, weights, 3, &out);
     CHECK(all_nan(weights));
     CHECK(std::isnan(out));
 }

@@ -56,7 +56,7 @@ struct Attentive {
 /// Says nothing at all.
 struct Silent {
     [[maybe_unused]] static constexpr const char* name = "silent";
-    void rate(msrnn::Ratings) const {}
+    void rate(msrnn::Ratings) const noexcept {}
 };
 
 std::vector<std::int64_t> kept(const auto& lane) {

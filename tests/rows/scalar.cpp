@@ -19,7 +19,7 @@
 
 using msrnn::Rows;
 using msrnn::detail::bits;
-using msrnn::detail::lanes;
+using msrnn::detail::floats_per_pack;
 
 namespace {
 using EveryScalar = std::tuple<float, Eigen::bfloat16, Eigen::half, std::int8_t>;
@@ -102,23 +102,23 @@ std::uint16_t stored_bits(float number) {
     return stored_bits<S>(std::vector<float>{number})[0];
 }
 
-/// As the kernel reads: unit by unit, brought back into order.
+/// As the kernel reads: load by load, brought back into order.
 template <class S>
 std::vector<float> widened(const S* stored, std::size_t count) {
-    constexpr std::size_t unit = msrnn::detail::unit<S>;
+    constexpr std::size_t step = msrnn::detail::floats_per_load<S>;
     std::vector<float> numbers(count);
-    for (std::size_t i = 0; i < count; i += unit) {
-        msrnn::detail::Unit<S> packs;
+    for (std::size_t i = 0; i < count; i += step) {
+        msrnn::detail::Loaded<S> packs;
         msrnn::detail::widen(stored + i, packs);
-        float settled[unit];
-        std::memcpy(settled, packs, sizeof settled);
-        msrnn::detail::settle<S>(settled, &numbers[i]);
+        float restored[step];
+        std::memcpy(restored, packs, sizeof restored);
+        msrnn::detail::from_kernel_order<S>(restored, &numbers[i]);
     }
     return numbers;
 }
 template <class S>
 float portable_widened(const S* stored, std::size_t i) {
-    return msrnn::detail::portable::widen(stored + i / lanes * lanes)[i % lanes];
+    return msrnn::detail::portable::widen(stored + i / floats_per_pack * floats_per_pack)[i % floats_per_pack];
 }
 
 std::vector<float> random_row(Random& random, std::size_t length, float magnitude) {
@@ -363,18 +363,18 @@ TEST_CASE("without instructions for it halves are read alike") {
         }
 }
 
-TEMPLATE_LIST_TEST_CASE("numbers are arranged for a scalar as it is read, and settled again", "", EveryScalar) {
-    constexpr std::size_t unit = msrnn::detail::unit<TestType>;
-    std::vector<float> numbers(unit), arranged(unit), settled(unit);
+TEMPLATE_LIST_TEST_CASE("numbers are brought into the order of the kernel and back", "", EveryScalar) {
+    constexpr std::size_t step = msrnn::detail::floats_per_load<TestType>;
+    std::vector<float> numbers(step), ordered(step), restored(step);
     std::iota(numbers.begin(), numbers.end(), 1.0f);
-    msrnn::detail::arrange<TestType>(numbers.data(), arranged.data());
-    msrnn::detail::settle<TestType>(arranged.data(), settled.data());
-    CHECK(settled == numbers);
-    Rows<TestType> rows(1, unit);
-    for (std::size_t i = 0; i < unit; ++i) rows[0][i] = static_cast<TestType>(numbers[i]);
-    msrnn::detail::Unit<TestType> packs;
+    msrnn::detail::to_kernel_order<TestType>(numbers.data(), ordered.data());
+    msrnn::detail::from_kernel_order<TestType>(ordered.data(), restored.data());
+    CHECK(restored == numbers);
+    Rows<TestType> rows(1, step);
+    for (std::size_t i = 0; i < step; ++i) rows[0][i] = static_cast<TestType>(numbers[i]);
+    msrnn::detail::Loaded<TestType> packs;
     msrnn::detail::widen(rows[0].data(), packs);
-    CHECK(std::memcmp(packs, arranged.data(), unit * sizeof(float)) == 0);
+    CHECK(std::memcmp(packs, ordered.data(), step * sizeof(float)) == 0);
 }
 
 TEMPLATE_LIST_TEST_CASE("rows are copied with their scales, and growing keeps them at the start of a cache line", "",

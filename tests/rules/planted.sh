@@ -40,6 +40,7 @@ refused first_door policy/tova.hpp '#include <Eigen/Core>'
 refused first_door core/slot.hpp '#include <unistd.h>'
 refused first_door decide.hpp '#include "state/state.hpp"' state/state.hpp
 refused rooms core/slot.hpp '#include "../policy/tova.hpp"'
+refused rooms core/slot.hpp '#include "../simd/pack.hpp"'
 refused rooms policy/tova.hpp '#include <msrnn/state/state.hpp>'
 refused rooms core/slot.hpp '#include "../decide.hpp"'
 refused rooms policy/tova.hpp '#include <Eigen/Core>'

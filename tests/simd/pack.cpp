@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <msrnn/simd/exp.hpp>
 #include <msrnn/simd/pack.hpp>
 #include <vector>
 
@@ -10,8 +11,8 @@
 
 using msrnn::detail::all;
 using msrnn::detail::bits;
+using msrnn::detail::floats_per_pack;
 using msrnn::detail::IntPack;
-using msrnn::detail::lanes;
 using msrnn::detail::Pack;
 using msrnn::detail::Quad;
 
@@ -21,8 +22,8 @@ constexpr float infinite = std::numeric_limits<float>::infinity();
 
 std::vector<float> exp_of(std::vector<float> numbers) {
     const std::size_t count = numbers.size();
-    numbers.resize((count + lanes - 1) / lanes * lanes);
-    for (std::size_t i = 0; i < numbers.size(); i += lanes)
+    numbers.resize((count + floats_per_pack - 1) / floats_per_pack * floats_per_pack);
+    for (std::size_t i = 0; i < numbers.size(); i += floats_per_pack)
         msrnn::detail::store(&numbers[i], msrnn::detail::exp(msrnn::detail::load(&numbers[i])));
     numbers.resize(count);
     return numbers;
@@ -114,8 +115,8 @@ TEST_CASE("four sums at once are exact on whole numbers, each in its place") {
     }
 }
 
-TEST_CASE("four sums at once count every lane once") {
-    for (std::size_t i = 0; i < lanes; ++i) {
+TEST_CASE("four sums at once count every element once") {
+    for (std::size_t i = 0; i < floats_per_pack; ++i) {
         Pack one = {};
         one[i] = 1;
         const Quad measured = msrnn::detail::sums(all(0.0f), one, one * all(2.0f), all(0.0f));
@@ -129,14 +130,14 @@ TEST_CASE("four sums at once count every lane once") {
 
 TEST_CASE("the sum and the smallest of a vector are exact on whole numbers") {
     Random random{2};
-    for (int i = 0; i < 100; ++i) {
+    for (int round = 0; round < 100; ++round) {
         const auto pack = whole_numbers<Pack>(random);
         REQUIRE(msrnn::detail::sum(pack) == sum_by_hand(pack));
         float smallest = pack[0];
         IntPack integers = {};
-        for (std::size_t lane = 0; lane < lanes; ++lane) {
-            smallest = std::min(smallest, pack[lane]);
-            integers[lane] = static_cast<std::int32_t>(pack[lane]);
+        for (std::size_t i = 0; i < floats_per_pack; ++i) {
+            smallest = std::min(smallest, pack[i]);
+            integers[i] = static_cast<std::int32_t>(pack[i]);
         }
         REQUIRE(msrnn::detail::smallest(pack) == smallest);
         REQUIRE(msrnn::detail::smallest(integers) == static_cast<std::int32_t>(smallest));
@@ -157,12 +158,12 @@ TEST_CASE("the larger of a pair is the second where one is NaN") {
 }
 
 TEST_CASE("rows become columns") {
-    Pack rows[lanes];
-    for (std::size_t i = 0; i < lanes; ++i)
-        for (std::size_t j = 0; j < lanes; ++j) rows[i][j] = static_cast<float>(100 * i + j);
+    Pack rows[floats_per_pack];
+    for (std::size_t i = 0; i < floats_per_pack; ++i)
+        for (std::size_t j = 0; j < floats_per_pack; ++j) rows[i][j] = static_cast<float>(100 * i + j);
     msrnn::detail::transpose(rows);
-    for (std::size_t i = 0; i < lanes; ++i)
-        for (std::size_t j = 0; j < lanes; ++j) REQUIRE(rows[i][j] == static_cast<float>(100 * j + i));
+    for (std::size_t i = 0; i < floats_per_pack; ++i)
+        for (std::size_t j = 0; j < floats_per_pack; ++j) REQUIRE(rows[i][j] == static_cast<float>(100 * j + i));
 }
 
 TEST_CASE("tanh is right within three units in the last place, odd, and NaN for NaN") {
@@ -182,8 +183,8 @@ TEST_CASE("tanh is right within three units in the last place, odd, and NaN for 
 }
 
 TEST_CASE("numbers are used pack by pack, and those behind them stay") {
-    for (std::size_t count = 0; count <= 3 * lanes; ++count)
-        for (const std::size_t room : {count, count + 1, count + lanes}) {
+    for (std::size_t count = 0; count <= 3 * floats_per_pack; ++count)
+        for (const std::size_t room : {count, count + 1, count + floats_per_pack}) {
             std::vector<float> numbers(room + 1);
             for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
             float total = 0, visited = 0;
@@ -193,7 +194,7 @@ TEST_CASE("numbers are used pack by pack, and those behind them stay") {
             });
             CAPTURE(count, room);
             REQUIRE(total == static_cast<float>(count * (count + 1) / 2));
-            REQUIRE(visited == static_cast<float>((count + lanes - 1) / lanes));
+            REQUIRE(visited == static_cast<float>((count + floats_per_pack - 1) / floats_per_pack));
             msrnn::detail::each_pack(numbers.data(), count, room, 0, [](Pack x, std::size_t) { return -x; });
             for (std::size_t i = 0; i < numbers.size(); ++i)
                 REQUIRE(numbers[i] == (i < count ? -static_cast<float>(i + 1) : static_cast<float>(i + 1)));

@@ -1,210 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <limits>
-#include <type_traits>
 
 #include "../config.hpp"
-#include "../rows/rows.hpp"
-#include "../rows/scalar.hpp"
-#include "../simd/pack.hpp"
-#include "blocks.hpp"
+#include "../rows/view.hpp"
+#include "decode.hpp"
+#include "prompt.hpp"
 #include "settings.hpp"
-#include "softmax.hpp"
-#include "walk.hpp"
 
-/// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
-/// of sixteen, and what the query heads want of a block is done while it lies in the first-level cache, for up to four
-/// of them at a time (two where there are sixteen registers); so a row comes from memory once.
+/// One call, attend(keys, values, how many, settings, queries, weights, out), in three forms: a step of one KV head, a
+/// step of all KV heads of a layer, the tokens of a prompt.
 ///
-/// Keys: four rows side by side, column after column, sixteen sums of products in registers. Four sums are reduced
-/// together.
-///
-/// Values: stripes of a few columns, whose outputs stay in registers for the whole block.
-///
-/// Prefetching: into the second-level cache 16 KiB ahead, a line of each of four rows, then the next line of each,
-/// which is 8 to 25 % faster than the order of addresses; from there into the first-level cache eight rows ahead (keys,
-/// four query heads: 1.3 times the time of reading without, 1.2 with; presumably reads else wait for the buffers that
-/// the far prefetches hold).
-///
-/// Measured dead ends (AVX-512, g++ 12, D = 128, rows from memory, some on earlier forms of the kernel): prefetching
-/// every other line, or nothing (1.5 times slower with several query heads); all far prefetches in the first of two
-/// passes over a block (10 to 25 % slower); two rows and eight query heads at a time (no difference); weights in
-/// registers and outputs in memory (15 % slower in a cache); four pointers to rows in place of offsets (5 to 24 %
-/// slower in a cache: g++ reads each row twice); bfloat16 converted in order (no difference, 5 to 10 % slower in a
-/// cache, more with AVX2).
-namespace msrnn::inline MSRNN_ABI::detail {
-
-inline constexpr std::size_t tile_queries = lanes == 16 ? 4 : 2;
-inline constexpr std::size_t most_queries = 32;  // that attend in one walk over the rows
-inline constexpr std::size_t scratch_floats = 4096;
-
-template <std::size_t N>
-using Count = std::integral_constant<std::size_t, N>;
-
-constexpr std::size_t passes_of(std::size_t queries) {
-    const std::size_t rest = queries % tile_queries;
-    return queries / tile_queries + (rest >= 2) + rest % 2;
-}
-/// Calls use(count, first) for groups of 4, 2 or 1 query heads, passes_of(queries) times.
-template <class Use>
-[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use) {
-    std::size_t q = 0;
-    for (; q + tile_queries <= queries; q += tile_queries) use(Count<tile_queries>{}, q);
-    if constexpr (tile_queries > 2)
-        for (; q + 2 <= queries; q += 2) use(Count<2>{}, q);
-    if (q < queries) use(Count<1>{}, q);
-}
-
-/// One walk over the rows of a KV head, for at most `most_queries` query heads.
-template <class Key, class Value>
-struct Attending {
-    Walk<Key> keys;
-    Walk<Value> values;
-    std::size_t n;
-    const AttentionSettings& settings;
-    const float* sinks;  // of these query heads, or nullptr
-    std::size_t query_heads;
-    float* weights;
-    std::size_t weight_stride;
-    float* arranged;  // [query_heads][key_width]: the queries, times the scale
-    float* sums;      // [query_heads][value_width]
-    std::size_t head_dim = settings.head_dim;
-    std::size_t value_dim = settings.value_width();
-    std::size_t key_width = whole_units<Key>(head_dim);
-    std::size_t value_width = whole_units<Value>(value_dim);
-    std::size_t passes = passes_of(query_heads);
-    Quad highest[most_queries] = {};
-    Pack total[most_queries] = {};
-    float beside[most_queries] = {};  // what a sink adds to the total
-
-    void take(const float* queries) {
-        float padded[unit<Key>] = {};
-        for (std::size_t q = 0; q < query_heads; ++q, queries += head_dim) {
-            float* const to = arranged + q * key_width;
-            std::size_t column = 0;
-            for (; column + unit<Key> <= head_dim; column += unit<Key>) arrange<Key>(queries + column, to + column);
-            if (column == head_dim) continue;
-            std::copy_n(queries + column, head_dim - column, padded);
-            arrange<Key>(padded, to + column);
-        }
-        multiply(arranged, query_heads * key_width, settings.scale);
-    }
-
-    /// weights <- logits, and the highest of each query head.
-    void read_keys() {
-        std::fill_n(highest, query_heads, all<Quad>(infinitely_low));
-        for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = (std::min)(block_rows, n - r);
-            float scales[block_rows];
-            if constexpr (Rows<Key>::scaled) keys.read_scales(r, block_rows, scales);
-            Prefetch prefetch = keys.prefetch(r, tile_rows * unit<Key> * sizeof(Key), passes);
-            by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-                prefetch.first_pass = q == 0;
-                Quad high[Q];
-                for (std::size_t i = 0; i < Q; ++i) high[i] = highest[q + i];
-                dot_block<Q>(
-                    keys.row(r), keys.stride(), rows, head_dim, prefetch, arranged + q * key_width,
-                    key_width, [&](std::size_t i, std::size_t t, Quad logits) __attribute__((always_inline)) {
-                        if constexpr (Rows<Key>::scaled) logits *= load<Quad>(scales + t);
-                        high[i] = larger(logits, high[i]);
-                        float* const weight = weights + (q + i) * weight_stride + r + t;
-                        if (t + tile_rows <= rows)
-                            store(weight, logits);
-                        else
-                            for (std::size_t j = 0; j < rows - t; ++j) weight[j] = logits[j];
-                    });
-                for (std::size_t i = 0; i < Q; ++i) highest[q + i] = high[i];
-            });
-        }
-        if (settings.soft_cap == 0 && settings.seen_by == nullptr) return;
-        for (std::size_t q = 0; q < query_heads; ++q)
-            highest[q] = highest_quad(adjust(weights + q * weight_stride, n, n, settings, settings.seen_by, 0));
-    }
-
-    /// weights <- e^(logit - highest), and sums <- their products with the values.
-    void read_values() {
-        float top[most_queries];
-        for (std::size_t q = 0; q < query_heads; ++q) {
-            const float* const sink = sinks == nullptr ? nullptr : sinks + q;
-            top[q] = top_of(highest_of(highest[q]), sink);
-            beside[q] = sink_share(sink, top[q]);
-        }
-        std::fill_n(sums, query_heads * value_width, 0.0f);
-        alignas(64) float share[most_queries][block_rows];
-        for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = (std::min)(block_rows, n - r);
-            for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, top[q], share[q]);
-            if constexpr (Rows<Value>::scaled) {
-                float scales[block_rows];
-                values.read_scales(r, block_rows, scales);
-                for (std::size_t q = 0; q < query_heads; ++q)
-                    for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
-            }
-            constexpr std::size_t stripe = stripe_packs / packs_per_unit<Value> * unit<Value>;
-            Prefetch prefetch = values.prefetch(r, stripe * sizeof(Value), passes);
-            by_queries(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-                prefetch.first_pass = q == 0;
-                if (settings.seen_by == nullptr)
-                    add_block<Q, 0>(values.row(r), values.stride(), rows, value_dim, prefetch, share[q],
-                                    sums + q * value_width, value_width);
-                else
-                    add_seen<Q>(r, rows, prefetch, share[q], sums + q * value_width);
-            });
-        }
-    }
-    /// add_block() for the runs of rows that are seen.
-    template <std::size_t Q>
-    [[gnu::noinline]] void add_seen(std::size_t r, std::size_t rows, Prefetch prefetch, const float* share,
-                                    float* out) const {
-        const std::uint32_t* const seen_by = settings.seen_by + r;
-        for (std::size_t from = 0, to; from < rows; from = to) {
-            for (to = from; to < rows && seen_by[to] != 0;) ++to;
-            if (from < to)
-                add_block<Q, 1>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share + from,
-                                out, value_width);
-            while (to < rows && seen_by[to] == 0) ++to;
-        }
-    }
-    /// One query head's weights of a block, and the same in `share`, which is 0 behind the last row.
-    void exponentiate(std::size_t q, std::size_t r, std::size_t rows, float top, float* share) {
-        float* weight = weights + q * weight_stride + r;
-        float padded[block_rows];
-        if (rows < block_rows) {
-            std::fill_n(padded, block_rows, infinitely_low);
-            weight = std::copy_n(weight, rows, padded) - rows;
-        }
-        for (std::size_t i = 0; i < block_rows; i += lanes) {
-            const Pack e = exp(load(weight + i) - all(top));
-            total[q] += e;
-            store(weight + i, e);
-            store(share + i, e);
-        }
-        if (rows < block_rows) std::copy_n(padded, rows, weights + q * weight_stride + r);
-    }
-
-    /// Weights and outputs, divided by the sum of the weights.
-    void give(float* out) {
-        float padded[unit<Value>];
-        for (std::size_t q = 0; q < query_heads; ++q, out += value_dim) {
-            const float all_shares = sum(total[q]) + beside[q], inverse = inverse_of(all_shares);
-            multiply(weights + q * weight_stride, n, inverse);
-            float* const from = sums + q * value_width;
-            if (all_shares == 0) std::fill_n(from, value_width, 0.0f);  // whatever the values are
-            multiply(from, value_width, inverse);
-            std::size_t column = 0;
-            for (; column + unit<Value> <= value_dim; column += unit<Value>) settle<Value>(from + column, out + column);
-            if (column == value_dim) continue;
-            settle<Value>(from + column, padded);
-            std::copy_n(padded, value_dim - column, out + column);
-        }
-    }
-};
-
-}  // namespace msrnn::inline MSRNN_ABI::detail
-
+/// Behind it are two shapes of loops, which share settings, views, soft cap, mask and softmax. Each is the slower one
+/// in the other's place (Zen 5, AVX-512, float, D = 128; 1, 4 and 8 query heads): the loops of a prompt take 1.9 to 2.2
+/// times as long for a step over 256 to 4,096 rows, for they pack rows that one token reads once; the loops of a step
+/// take 4.6, 1.7 and 1.5 times as long for a prompt of 512 tokens, 1.9, 1.3 and 1.2 times for 32. (For 8 tokens 0.7,
+/// 0.6 and 0.6 times: a prompt of few tokens may as well go in steps.) Their logits are not the same bits: sums over
+/// the numbers of a key have another order.
 namespace msrnn::inline MSRNN_ABI {
 
 /// Decode attention of the query heads that share one KV head, as the settings say.
@@ -222,75 +35,52 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / width of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates
-/// nothing up to a width of 4096. `next` is where the keys lie that will be attended to next, if that is known: they
-/// are prefetched.
-template <StoredScalar Key, StoredScalar Value>
-void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, const AttentionSettings& settings,
-            const float* queries, float* weights, std::size_t weight_stride, float* out, const Key* next = nullptr) {
-    using namespace detail;
-    const std::size_t query_heads = settings.query_heads, head_dim = settings.head_dim,
-                      value_dim = settings.value_width();
-    if (n == 0) {
-        std::fill_n(out, query_heads * value_dim, 0.0f);
-        return;
-    }
-    const std::size_t width = (std::max)(whole_units<Key>(head_dim), whole_units<Value>(value_dim));
-    const std::size_t together = std::clamp(scratch_floats / width, std::size_t{1}, most_queries);
-    alignas(64) float scratch[2 * scratch_floats];
-    Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
-    float* const arranged = width > scratch_floats ? larger_scratch.data() : scratch;
-    float* const sums = arranged + together * width;
-
-    const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
-    for (std::size_t q = 0; q < query_heads; q += together) {
-        const std::size_t heads = (std::min)(together, query_heads - q);
-        const Walk<Value> value_walk(values, n, value_dim, q + heads == query_heads ? following : RowMemory{});
-        const Walk<Key> key_walk(keys, n, head_dim, value_walk.memory());
-        Attending<Key, Value> attending{.keys = key_walk,
-                                        .values = value_walk,
-                                        .n = n,
-                                        .settings = settings,
-                                        .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
-                                        .query_heads = heads,
-                                        .weights = weights + q * weight_stride,
-                                        .weight_stride = weight_stride,
-                                        .arranged = arranged,
-                                        .sums = sums};
-        attending.take(queries + q * head_dim);
-        attending.read_keys();
-        attending.read_values();
-        attending.give(out + q * value_dim);
-    }
+/// nothing up to a width of 4096. Rows lie in one piece or in pages, see rows/view.hpp. `next` is where the keys lie
+/// that will be attended to next, if that is known: they are prefetched.
+template <RowSource Keys, RowSource Values>
+void attend(const Keys& keys, const Values& values, std::size_t n, const AttentionSettings& settings,
+            const float* queries, float* weights, std::size_t weight_stride, float* out,
+            const typename Keys::Number* next = nullptr) {
+    MSRNN_ASSERT(detail::has_whole_pages(keys) && detail::has_whole_pages(values),
+                 "msrnn: page_rows is a multiple of 16");
+    detail::decode(keys, values, n, settings, queries, weights, weight_stride, out, next);
 }
 
 /// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is
 /// [kv_heads * query_heads][value_dim], and query head h reads KV head h / query_heads.
-template <StoredScalar Key, StoredScalar Value>
-void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n,
-            AttentionSettings settings, const float* queries, float* weights, std::size_t weight_stride, float* out) {
+template <HeadSource Keys, HeadSource Values>
+void attend(const Keys& keys, const Values& values, std::size_t kv_heads, std::size_t n, AttentionSettings settings,
+            const float* queries, float* weights, std::size_t weight_stride, float* out) {
     const std::size_t group = settings.query_heads;
     for (std::size_t h = 0; h < kv_heads; ++h) {
         attend(keys.head(h), values.head(h), n, settings, queries + h * group * settings.head_dim,
                weights + h * group * weight_stride, weight_stride, out + h * group * settings.value_width(),
-               h + 1 < kv_heads ? keys.head(h + 1).base : nullptr);
+               h + 1 < kv_heads && n > 0 ? keys.head(h + 1).row(0) : nullptr);
         if (settings.sinks != nullptr) settings.sinks += group;
     }
 }
 
-/// Softmax attention and nothing else: keys and values of head_dim numbers.
-template <StoredScalar Key, StoredScalar Value>
-void attend(RowsView<Key> keys, RowsView<Value> values, std::size_t n, std::size_t head_dim, const float* queries,
-            std::size_t query_heads, float scale, float* weights, std::size_t weight_stride, float* out,
-            const Key* next = nullptr) {
-    attend(keys, values, n, AttentionSettings{.query_heads = query_heads, .head_dim = head_dim, .scale = scale},
-           queries, weights, weight_stride, out, next);
-}
-template <StoredScalar Key, StoredScalar Value>
-void attend(HeadsView<Key> keys, HeadsView<Value> values, std::size_t kv_heads, std::size_t n, std::size_t head_dim,
-            const float* queries, std::size_t group, float scale, float* weights, std::size_t weight_stride,
-            float* out) {
-    attend(keys, values, kv_heads, n, AttentionSettings{.query_heads = group, .head_dim = head_dim, .scale = scale},
-           queries, weights, weight_stride, out);
+/// Causal attention of the query heads that share one KV head, for tokens [first, first + tokens) of a prompt.
+///
+/// Token t attends over the stored rows and the prompt's rows [0, t], or those that the settings let it see:
+///     weights[i][g][r] = softmax_r(scale * q_ig . k_r),    out_ig = sum_r weights[i][g][r] * v_r,    i = t - first
+/// for r in [0, stored_rows + t + 1), and 0 where it sees nothing, up to stored_rows + first + tokens: so many floats
+/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. Not finite logits, and none
+/// at all, as in a step; a value that is no finite number reaches the outputs of those who see it.
+///
+/// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
+/// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
+/// cost time.
+template <StoredScalar Key, class StoredKeys, class OwnKeys, StoredScalar Value, class StoredValues, class OwnValues>
+void attend(const PromptRows<Key, StoredKeys, OwnKeys>& keys, const PromptRows<Value, StoredValues, OwnValues>& values,
+            std::size_t first, std::size_t tokens, const AttentionSettings& settings, TokensView<const float> queries,
+            TokensView<float> weights, TokensView<float> out) {
+    using namespace detail;
+    MSRNN_ASSERT(has_whole_pages(keys.stored) && has_whole_pages(keys.prompt) && has_whole_pages(values.stored) &&
+                     has_whole_pages(values.prompt),
+                 "msrnn: page_rows is a multiple of 16");
+    if (tokens == 0) return;
+    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

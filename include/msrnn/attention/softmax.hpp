@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "../config.hpp"
+#include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "settings.hpp"
 
@@ -17,17 +18,16 @@ inline constexpr float infinitely_low = -std::numeric_limits<float>::infinity();
 
 inline void multiply(float* numbers, std::size_t count, float factor) {
     std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) store(numbers + i, load(numbers + i) * all(factor));
+    for (; i + floats_per_pack <= count; i += floats_per_pack) store(numbers + i, load(numbers + i) * all(factor));
     for (; i < count; ++i) numbers[i] *= factor;
 }
 
-inline float highest_of(Quad high) { return (std::max)((std::max)(high[0], high[1]), (std::max)(high[2], high[3])); }
 inline Quad highest_quad(Pack high) {
     return fold_to_quad(high, [](auto a, auto b) { return larger(a, b); });
 }
 
 /// The logits of `count` rows, of which token `token` sees those with seen_by[r] > token: capped, minus infinity where
-/// a row is not seen. `room` as in each_pack(). Returns the highest, lane by lane.
+/// a row is not seen. `room` as in each_pack(). Returns the highest, element by element.
 inline Pack adjust(float* logits, std::size_t count, std::size_t room, const AttentionSettings& settings,
                    const std::uint32_t* seen_by, std::size_t token) {
     const float cap = settings.soft_cap;
@@ -37,8 +37,8 @@ inline Pack adjust(float* logits, std::size_t count, std::size_t room, const Att
     Pack high = low;
     each_pack(logits, count, room, 0, [&](Pack x, std::size_t at) {
         if (cap != 0) x = all_caps * tanh(x * inverse);
-        if (at + lanes > count)
-            for (std::size_t i = 0; i < lanes; ++i) {
+        if (at + floats_per_pack > count)
+            for (std::size_t i = 0; i < floats_per_pack; ++i) {
                 const bool seen = at + i < count && (seen_by == nullptr || seen_by[at + i] > token);
                 if (!seen) x[i] = infinitely_low;
             }
@@ -50,15 +50,31 @@ inline Pack adjust(float* logits, std::size_t count, std::size_t room, const Att
     return high;
 }
 
-/// What is taken from the logits before the exponential: the highest, a learned sink's too. 0 where there is nothing
-/// but minus infinity, whose exponential then is 0.
-inline float top_of(float highest, const float* sink) {
-    if (sink != nullptr) highest = (std::max)(highest, *sink);
-    return highest == infinitely_low ? 0 : highest;
-}
-/// The part of the sum that has no row.
-inline float sink_share(const float* sink, float top) { return sink == nullptr ? 0 : exp(all(*sink - top))[0]; }
-/// 0 for a query whose every row is hidden or infinitely low.
-inline float inverse_of(float total) { return total == 0 ? 0 : 1 / total; }
+/// The softmax of one query whose highest logit is known: rows pass once for their weights, which inverse() then makes
+/// add up to 1, or to less where there is a learned sink.
+class Softmax {
+public:
+    Softmax() = default;  ///< not initialised
+    /// `sink` as in AttentionSettings, for this query; nullptr: none.
+    Softmax(Quad high, const float* sink)
+        : sum_{}, top_((std::max)((std::max)(high[0], high[1]), (std::max)(high[2], high[3]))), sink_(0) {
+        if (sink != nullptr) top_ = (std::max)(top_, *sink);
+        if (top_ == infinitely_low) top_ = 0;  // then every exponential is 0
+        if (sink != nullptr) sink_ = exp(all(*sink - top_))[0];
+    }
+    Pack exponential(Pack logits) {
+        const Pack e = exp(logits - all(top_));
+        sum_ += e;
+        return e;
+    }
+    float total() const { return sum(sum_) + sink_; }
+    /// 0 for a query whose every row is hidden or infinitely low.
+    static float inverse(float total) { return total == 0 ? 0 : 1 / total; }
+
+private:
+    Pack sum_;
+    float top_;
+    float sink_;  // the part of the sum that has no row
+};
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

@@ -16,9 +16,9 @@
 /// lies in a cache until the tiles of all query rows are through.
 namespace msrnn::inline MSRNN_ABI::detail {
 
-inline constexpr std::size_t panel = 2 * lanes;                 // columns
-inline constexpr std::size_t most_tile = lanes == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
-inline constexpr std::size_t least_tile = lanes == 16 ? 4 : 2;
+inline constexpr std::size_t panel = 2 * floats_per_pack;                 // columns
+inline constexpr std::size_t most_tile = floats_per_pack == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
+inline constexpr std::size_t least_tile = floats_per_pack == 16 ? 4 : 2;
 inline constexpr std::size_t slab = 128;                // values packed together
 inline constexpr std::size_t share_stride = slab + 16;  // no power of two: else rows push each other out
 
@@ -46,11 +46,11 @@ template <std::size_t R, std::size_t Across, std::size_t Along>
 #pragma GCC unroll 12
         for (std::size_t i = 0; i < R; ++i) {
             sums[i][0] = load(out + i * stride);
-            sums[i][1] = load(out + i * stride + lanes);
+            sums[i][1] = load(out + i * stride + floats_per_pack);
         }
 #pragma GCC unroll 1
     for (; depth > 0; --depth, a += Along, b += panel) {
-        const Pack first = pin(load(b)), second = pin(load(b + lanes));
+        const Pack first = pin(load(b)), second = pin(load(b + floats_per_pack));
 #pragma GCC unroll 12
         for (std::size_t i = 0; i < R; ++i) {
             const Pack x = all(a[i * Across]);
@@ -61,27 +61,27 @@ template <std::size_t R, std::size_t Across, std::size_t Along>
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < R; ++i) {
         store(out + i * stride, sums[i][0]);
-        store(out + i * stride + lanes, sums[i][1]);
+        store(out + i * stride + floats_per_pack, sums[i][1]);
     }
 }
 
-/// The numbers of R rows times `factor`, turned: [width][R]. Writes up to `lanes` floats behind that.
+/// The numbers of R rows times `factor`, transposed: [width][R]. Writes up to `floats_per_pack` floats behind that.
 template <std::size_t R>
-void turn_rows(const float* const (&rows)[R], std::size_t width, float factor, float* turned) {
-    const std::size_t whole = width - width % lanes;
+void transpose_rows(const float* const (&rows)[R], std::size_t width, float factor, float* transposed) {
+    const std::size_t whole = width - width % floats_per_pack;
     // What a pack writes too much is written over by the next one, or by the rows before these.
-    for (std::size_t first = (R - 1) / lanes * lanes + lanes; first > 0;) {
-        first -= lanes;
-        for (std::size_t column = 0; column < whole; column += lanes) {
-            Pack numbers[lanes];
-            for (std::size_t i = 0; i < lanes; ++i)
+    for (std::size_t first = (R - 1) / floats_per_pack * floats_per_pack + floats_per_pack; first > 0;) {
+        first -= floats_per_pack;
+        for (std::size_t column = 0; column < whole; column += floats_per_pack) {
+            Pack numbers[floats_per_pack];
+            for (std::size_t i = 0; i < floats_per_pack; ++i)
                 numbers[i] = load(rows[(std::min)(first + i, R - 1)] + column) * all(factor);
             transpose(numbers);
-            for (std::size_t i = 0; i < lanes; ++i) store(turned + (column + i) * R + first, numbers[i]);
+            for (std::size_t i = 0; i < floats_per_pack; ++i) store(transposed + (column + i) * R + first, numbers[i]);
         }
     }
     for (std::size_t column = whole; column < width; ++column)
-        for (std::size_t i = 0; i < R; ++i) turned[column * R + i] = rows[i][column] * factor;
+        for (std::size_t i = 0; i < R; ++i) transposed[column * R + i] = rows[i][column] * factor;
 }
 
 /// One row as it is stored, and what its numbers are to be multiplied by.
@@ -91,41 +91,41 @@ struct StoredRow {
     float scale;
 };
 
-/// The columns [column, column + unit) of a row of `width` numbers; zeros behind its end.
+/// The columns [column, column + floats_per_load) of a row of `width` numbers; zeros behind its end.
 template <class Scalar>
-[[gnu::always_inline]] inline void widen_unit(const StoredRow<Scalar>& row, std::size_t column, std::size_t width,
-                                              Unit<Scalar>& out) {
-    if (column + unit<Scalar> <= width)
+[[gnu::always_inline]] inline void widen_load(const StoredRow<Scalar>& row, std::size_t column, std::size_t width,
+                                              Loaded<Scalar>& out) {
+    if (column + floats_per_load<Scalar> <= width)
         widen(row.numbers + column, out);
     else
         widen_rest(row.numbers + column, width - column, out);
     if constexpr (Rows<Scalar>::scaled)
         for (Pack& pack : out) pack *= all(row.scale);
 }
-/// Where in its unit the number in this lane of this pack stands.
+/// Where in its load this element of this pack stands.
 template <class Scalar>
-constexpr std::size_t place_in_unit(std::size_t pack, std::size_t lane) {
-    return packs_per_unit<Scalar> * lane + pack;
+constexpr std::size_t place_in_load(std::size_t pack, std::size_t element) {
+    return packs_per_load<Scalar> * element + pack;
 }
 
-/// Keys of `count` rows as one panel, turned: [width][panel]. Behind the last row it stands again.
+/// Keys of `count` rows as one panel, transposed: [width][panel]. Behind the last row it stands again.
 template <class Scalar, class RowAt>
 void pack_keys(RowAt row_at, std::size_t count, std::size_t width, float* packed) {
-    for (std::size_t half = 0; half < panel; half += lanes) {
-        StoredRow<Scalar> rows[lanes];
-        for (std::size_t i = 0; i < lanes; ++i) rows[i] = row_at((std::min)(half + i, count - 1));
-        for (std::size_t column = 0; column < width; column += unit<Scalar>) {
-            Pack turned[packs_per_unit<Scalar>][lanes];
-            for (std::size_t i = 0; i < lanes; ++i) {
-                Unit<Scalar> numbers;
-                widen_unit(rows[i], column, width, numbers);
-                for (std::size_t p = 0; p < packs_per_unit<Scalar>; ++p) turned[p][i] = numbers[p];
+    for (std::size_t half = 0; half < panel; half += floats_per_pack) {
+        StoredRow<Scalar> rows[floats_per_pack];
+        for (std::size_t i = 0; i < floats_per_pack; ++i) rows[i] = row_at((std::min)(half + i, count - 1));
+        for (std::size_t column = 0; column < width; column += floats_per_load<Scalar>) {
+            Pack transposed[packs_per_load<Scalar>][floats_per_pack];
+            for (std::size_t i = 0; i < floats_per_pack; ++i) {
+                Loaded<Scalar> numbers;
+                widen_load(rows[i], column, width, numbers);
+                for (std::size_t p = 0; p < packs_per_load<Scalar>; ++p) transposed[p][i] = numbers[p];
             }
-            for (std::size_t p = 0; p < packs_per_unit<Scalar>; ++p) {
-                transpose(turned[p]);
-                for (std::size_t i = 0; i < lanes; ++i)
-                    if (const std::size_t at = column + place_in_unit<Scalar>(p, i); at < width)
-                        store(packed + at * panel + half, turned[p][i]);
+            for (std::size_t p = 0; p < packs_per_load<Scalar>; ++p) {
+                transpose(transposed[p]);
+                for (std::size_t i = 0; i < floats_per_pack; ++i)
+                    if (const std::size_t at = column + place_in_load<Scalar>(p, i); at < width)
+                        store(packed + at * panel + half, transposed[p][i]);
             }
         }
     }
@@ -139,11 +139,11 @@ bool pack_values(RowAt row_at, std::size_t count, std::size_t width, float* pack
         const StoredRow<Scalar> row = row_at(r);
         for (std::size_t column = 0; column < width; column += panel) {
             float* const to = packed + column * slab + r * panel;
-            for (std::size_t at = 0; at < panel; at += unit<Scalar>) {
-                Unit<Scalar> numbers{};
-                if (column + at < width) widen_unit(row, column + at, width, numbers);
+            for (std::size_t at = 0; at < panel; at += floats_per_load<Scalar>) {
+                Loaded<Scalar> numbers{};
+                if (column + at < width) widen_load(row, column + at, width, numbers);
                 for (const Pack& pack : numbers) poison += pack * all(0);
-                settle<Scalar>(reinterpret_cast<const float*>(numbers), to + at);
+                from_kernel_order<Scalar>(reinterpret_cast<const float*>(numbers), to + at);
             }
         }
     }

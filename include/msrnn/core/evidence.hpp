@@ -6,7 +6,7 @@
 #include <span>
 
 #include "../config.hpp"
-#include "../simd/pack.hpp"
+#include "loops.hpp"
 #include "slot.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -56,7 +56,7 @@ struct Attention {
 private:
     // Slots go in blocks, and within a block head after head: rows of weights are long, and read best in one piece.
     static constexpr std::size_t block = 256;
-    struct alignas(detail::Pack) Totals {
+    struct alignas(64) Totals {
         float of[block];
     };
 
@@ -71,7 +71,7 @@ private:
             for (std::size_t row = 1; row < rows; ++row) {
                 const float* const more = weights + row * stride + first;
                 float* const sums = totals.of;
-                detail::each_lane(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
+                detail::each_float(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
             }
             use(first, count, totals.of);
         }
@@ -88,9 +88,9 @@ private:
             // By value: what is captured by reference is read again after every store to a float.
             float* const number = numbers.data() + first;
             if (keep == 0)
-                detail::each_lane(count, [=](auto place) { place.set(number, finish(place(total))); });
+                detail::each_float(count, [=](auto place) { place.set(number, finish(place(total))); });
             else
-                detail::each_lane(count, [=](auto place) {
+                detail::each_float(count, [=](auto place) {
                     place.set(number, place.all(keep) * place(number) + finish(place(total)));
                 });
         });

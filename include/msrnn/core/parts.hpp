@@ -7,6 +7,7 @@
 #include "../base/own_vector.hpp"
 #include "../config.hpp"
 #include "evidence.hpp"
+#include "loops.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -38,7 +39,7 @@ public:
         if (query_heads_ == 0 && part.slots > 0) std::memcpy(sums, part.row(row++).data(), part.slots * sizeof(float));
         for (; row < part.rows; ++row) {
             const float* const more = part.row(row).data();
-            detail::each_lane(part.slots, [=](auto place) { place.set(sums, place(sums) + place(more)); });
+            detail::each_float(part.slots, [=](auto place) { place.set(sums, place(sums) + place(more)); });
         }
         query_heads_ += part.query_heads;
     }

@@ -14,6 +14,7 @@
 #include "../base/text.hpp"
 #include "../config.hpp"
 #include "scalar.hpp"
+#include "view.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -51,33 +52,6 @@ constexpr std::size_t whole_lines(std::size_t floats) {
     constexpr std::size_t line = 64 / sizeof(float);
     return (floats + line - 1) / line * line;
 }
-
-/// A view of the rows of one KV head: row r begins at base + r * stride. Only int8 reads scales: its numbers times
-/// scales[r * scale_stride] are the row.
-template <class Scalar>
-struct RowsView {
-    const Scalar* base = nullptr;
-    std::size_t stride = 0;
-    const float* scales = nullptr;
-    std::size_t scale_stride = 1;
-};
-
-/// A view of the rows of several KV heads, in whatever order an engine keeps them: the row of token t and head h begins
-/// at base + t * token_stride + h * head_stride, and so for the scales of int8.
-template <class Scalar>
-struct HeadsView {
-    const Scalar* base = nullptr;
-    std::size_t token_stride = 0;
-    std::size_t head_stride = 0;
-    const float* scales = nullptr;
-    std::size_t scale_token_stride = 1;
-    std::size_t scale_head_stride = 0;
-
-    RowsView<Scalar> head(std::size_t h) const {
-        const float* const own_scales = scales == nullptr ? nullptr : scales + h * scale_head_stride;
-        return {base + h * head_stride, token_stride, own_scales, scale_token_stride};
-    }
-};
 
 /// The keys or the values of one KV head: [capacity][head_dim], rows without gaps; for int8 a scale for each row.
 template <StoredScalar Scalar>

@@ -91,20 +91,20 @@ inline float narrow(std::span<const float> row, std::int8_t* stored) {
 
 // Numbers out of memory /////////////////////////////////////////////////////////////////////////////////////////////
 
-/// The packs of one unit: what is read from a row at once. Two of bfloat16 make up a 32-bit word, and there a shift
+/// The packs of one load: what is read from a row at once. Two of bfloat16 make up a 32-bit word, and there a shift
 /// and a mask turn the even ones and the odd ones into floats, cheaper than a conversion in order. So the packs of a
-/// unit may hold its numbers in an order of their own; arrange() brings floats into it and settle() out of it.
+/// load may hold its numbers in an order of their own, the kernel's: to_kernel_order(), from_kernel_order().
 template <class Scalar>
-inline constexpr std::size_t packs_per_unit = IsBfloat16<Scalar> ? 2 : 1;
+inline constexpr std::size_t packs_per_load = IsBfloat16<Scalar> ? 2 : 1;
 template <class Scalar>
-inline constexpr std::size_t unit = packs_per_unit<Scalar>* lanes;
+inline constexpr std::size_t floats_per_load = packs_per_load<Scalar>* floats_per_pack;
 template <class Scalar>
-using Unit = Pack[packs_per_unit<Scalar>];
+using Loaded = Pack[packs_per_load<Scalar>];
 
-/// So many numbers, rounded up to whole units.
+/// So many numbers, rounded up to whole loads.
 template <class Scalar>
-constexpr std::size_t whole_units(std::size_t numbers) {
-    return (numbers + unit<Scalar> - 1) / unit<Scalar> * unit<Scalar>;
+constexpr std::size_t whole_loads(std::size_t numbers) {
+    return (numbers + floats_per_load<Scalar> - 1) / floats_per_load<Scalar> * floats_per_load<Scalar>;
 }
 
 /// What widen() does, in vector types alone.
@@ -122,9 +122,9 @@ inline Pack widen(const std::int8_t* stored) {
 }
 }  // namespace portable
 
-inline void widen(const float* stored, Unit<float>& out) { out[0] = load(stored); }
+inline void widen(const float* stored, Loaded<float>& out) { out[0] = load(stored); }
 template <IsBfloat16 Scalar>
-void widen(const Scalar* stored, Unit<Scalar>& out) {
+void widen(const Scalar* stored, Loaded<Scalar>& out) {
     const auto words = load<BitPack>(stored);
     out[0] = bits<Pack>(words << 16);
     out[1] = bits<Pack>(words & 0xffff0000u);
@@ -132,7 +132,7 @@ void widen(const Scalar* stored, Unit<Scalar>& out) {
 // g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one. The forms with a mask are the same
 // instructions; those without warn of an uninitialised variable of their own.
 template <IsHalf Scalar>
-void widen(const Scalar* stored, Unit<Scalar>& out) {
+void widen(const Scalar* stored, Loaded<Scalar>& out) {
 #if defined(__AVX512F__)
     out[0] = bits<Pack>(_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(stored)));
 #elif defined(__F16C__)
@@ -141,7 +141,7 @@ void widen(const Scalar* stored, Unit<Scalar>& out) {
     out[0] = portable::widen(stored);
 #endif
 }
-inline void widen(const std::int8_t* stored, Unit<std::int8_t>& out) {
+inline void widen(const std::int8_t* stored, Loaded<std::int8_t>& out) {
 #if defined(__AVX512F__)
     const auto wide = _mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(stored));
     out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
@@ -157,27 +157,27 @@ inline void widen(const std::int8_t* stored, Unit<std::int8_t>& out) {
 }
 
 template <std::size_t... I>
-void arrange_pairs(const float* numbers, float* unit, std::index_sequence<I...>) {
-    const Pack a = load(numbers), b = load(numbers + lanes);
-    store(unit, __builtin_shufflevector(a, b, (2 * I)...));
-    store(unit + lanes, __builtin_shufflevector(a, b, (2 * I + 1)...));
+void split_pairs(const float* numbers, float* ordered, std::index_sequence<I...>) {
+    const Pack a = load(numbers), b = load(numbers + floats_per_pack);
+    store(ordered, __builtin_shufflevector(a, b, (2 * I)...));
+    store(ordered + floats_per_pack, __builtin_shufflevector(a, b, (2 * I + 1)...));
 }
 template <class Scalar>
-void arrange(const float* numbers, float* unit) {
-    if constexpr (packs_per_unit<Scalar> == 2)
-        arrange_pairs(numbers, unit, std::make_index_sequence<lanes>());
+void to_kernel_order(const float* numbers, float* ordered) {
+    if constexpr (packs_per_load<Scalar> == 2)
+        split_pairs(numbers, ordered, std::make_index_sequence<floats_per_pack>());
     else
-        store(unit, load(numbers));
+        store(ordered, load(numbers));
 }
 template <class Scalar>
-void settle(const float* unit, float* numbers) {
-    if constexpr (packs_per_unit<Scalar> == 2) {
-        constexpr std::make_index_sequence<lanes> all_lanes;
-        const Pack even = load(unit), odd = load(unit + lanes);
-        store(numbers, lower_by_turns(even, odd, all_lanes));
-        store(numbers + lanes, upper_by_turns(even, odd, all_lanes));
+void from_kernel_order(const float* ordered, float* numbers) {
+    if constexpr (packs_per_load<Scalar> == 2) {
+        constexpr std::make_index_sequence<floats_per_pack> indices;
+        const Pack even = load(ordered), odd = load(ordered + floats_per_pack);
+        store(numbers, lower_by_turns(even, odd, indices));
+        store(numbers + floats_per_pack, upper_by_turns(even, odd, indices));
     } else
-        store(numbers, load(unit));
+        store(numbers, load(ordered));
 }
 
 }  // namespace detail

@@ -33,7 +33,7 @@ inline std::uint16_t half_bits(float x) {
     const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
     return static_cast<std::uint16_t>(sign | (magnitude < 0x7f800000u ? finite : special));
 }
-/// Halves in the low 16 bits of each lane, as floats. No step has a subnormal float: a host may flush them to zero.
+/// Halves in the low 16 bits of each element, as floats. No step has a subnormal float: a host may flush them to zero.
 inline Pack half_to_float(BitPack half) {
     const BitPack magnitude = (half & 0x7fffu) << 13;
     const BitPack normal = magnitude + (112u << 23);

@@ -23,7 +23,7 @@ inline constexpr std::size_t pack_bytes = 32;
 #else
 inline constexpr std::size_t pack_bytes = 16;
 #endif
-inline constexpr std::size_t lanes = pack_bytes / sizeof(float);
+inline constexpr std::size_t floats_per_pack = pack_bytes / sizeof(float);
 
 typedef float Pack __attribute__((vector_size(pack_bytes)));
 typedef std::int32_t IntPack __attribute__((vector_size(pack_bytes)));
@@ -53,26 +53,6 @@ template <class Vector = Pack>
 Vector all(float x) {
     return x - Vector{};
 }
-/// One lane or a whole pack of an array, from index `at` on.
-struct PackPlace {
-    std::size_t at;
-    Pack operator()(const float* numbers) const { return load(numbers + at); }
-    void set(float* numbers, Pack value) const { store(numbers + at, value); }
-    static Pack all(float x) { return detail::all(x); }
-};
-struct LanePlace {
-    std::size_t at;
-    float operator()(const float* numbers) const { return numbers[at]; }
-    void set(float* numbers, float value) const { numbers[at] = value; }
-    static float all(float x) { return x; }
-};
-/// Calls use(place) for the first `count` numbers of whatever arrays it reads: packs, then the lanes that are left.
-template <class Use>
-void each_lane(std::size_t count, Use use) {
-    std::size_t at = 0;
-    for (; at + lanes <= count; at += lanes) use(PackPlace{at});
-    for (; at < count; ++at) use(LanePlace{at});
-}
 template <std::size_t... I>
 IntPack numbered(std::index_sequence<I...>) {
     return IntPack{static_cast<std::int32_t>(I)...};
@@ -93,18 +73,19 @@ template <class Use>
     };
     constexpr bool reads = std::is_void_v<decltype(use(load(numbers), count))>;
     std::size_t at = 0;
-    for (; at + lanes <= count; at += lanes) {
+    for (; at + floats_per_pack <= count; at += floats_per_pack) {
         const Pack taken = take(load(numbers + at), at);
         if constexpr (!reads) store(numbers + at, taken);
     }
     if (at == count) return;
-    if (at + lanes <= room) {
-        const IntPack inside = numbered(std::make_index_sequence<lanes>()) < static_cast<std::int32_t>(count - at);
+    if (at + floats_per_pack <= room) {
+        const IntPack inside =
+            numbered(std::make_index_sequence<floats_per_pack>()) < static_cast<std::int32_t>(count - at);
         const Pack whole = load(numbers + at), taken = take(inside ? whole : all(behind), at);
         if constexpr (!reads) store(numbers + at, inside ? taken : whole);
         return;
     }
-    float padded[lanes];
+    float padded[floats_per_pack];
     store(padded, all(behind));
     for (std::size_t i = at; i < count; ++i) padded[i - at] = numbers[i];
     store(padded, take(load(padded), at));
@@ -132,7 +113,7 @@ template <class Vector, std::size_t... I>
 auto upper_half(Vector v, std::index_sequence<I...>) {
     return __builtin_shufflevector(v, v, (sizeof...(I) + I)...);
 }
-/// op of the lower and the upper half, again and again, until four lanes are left.
+/// op of the lower and the upper half, again and again, until four elements are left.
 template <class Vector, class Op>
 auto fold_to_quad(Vector v, Op op) {
     constexpr std::size_t half = sizeof v / sizeof v[0] / 2;
@@ -158,74 +139,39 @@ auto smallest(Vector v) {
 /// One number of a and one of b by turns: of the lower halves, of the upper halves.
 template <std::size_t... I>
 Pack lower_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * lanes)...);
+    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * floats_per_pack)...);
 }
 template <std::size_t... I>
 Pack upper_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, (lanes / 2 + I / 2 + I % 2 * lanes)...);
+    return __builtin_shufflevector(a, b, (floats_per_pack / 2 + I / 2 + I % 2 * floats_per_pack)...);
 }
-/// Rows become columns: a pack of each of so many rows as it has lanes.
-[[gnu::always_inline]] inline void transpose(Pack (&rows)[lanes]) {
-    constexpr std::make_index_sequence<lanes> all_lanes;
+/// Rows become columns: a pack of each of so many rows as it has floats.
+[[gnu::always_inline]] inline void transpose(Pack (&rows)[floats_per_pack]) {
+    constexpr std::make_index_sequence<floats_per_pack> indices;
 #pragma GCC unroll 4
-    for (std::size_t done = 1; done < lanes; done *= 2) {
-        Pack next[lanes];
+    for (std::size_t done = 1; done < floats_per_pack; done *= 2) {
+        Pack next[floats_per_pack];
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < lanes / 2; ++i) {
-            next[2 * i] = lower_by_turns(rows[i], rows[i + lanes / 2], all_lanes);
-            next[2 * i + 1] = upper_by_turns(rows[i], rows[i + lanes / 2], all_lanes);
+        for (std::size_t i = 0; i < floats_per_pack / 2; ++i) {
+            next[2 * i] = lower_by_turns(rows[i], rows[i + floats_per_pack / 2], indices);
+            next[2 * i + 1] = upper_by_turns(rows[i], rows[i + floats_per_pack / 2], indices);
         }
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < lanes; ++i) rows[i] = next[i];
+        for (std::size_t i = 0; i < floats_per_pack; ++i) rows[i] = next[i];
     }
 }
 
 /// Sums of neighbours: in each 16 bytes, two from `a`, then two from `b`.
 template <std::size_t... I>
 Pack neighbours(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : lanes) + I / 4 * 4 + I % 2 * 2)...) +
-           __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : lanes) + I / 4 * 4 + I % 2 * 2 + 1)...);
+    return __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : floats_per_pack) + I / 4 * 4 + I % 2 * 2)...) +
+           __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : floats_per_pack) + I / 4 * 4 + I % 2 * 2 + 1)...);
 }
 /// {sum of a, sum of b, sum of c, sum of d}. Four at once: one at a time costs more than the products they add up.
 inline Quad sums(Pack a, Pack b, Pack c, Pack d) {
-    constexpr std::make_index_sequence<lanes> all_lanes;
-    const Pack in_quads = neighbours(neighbours(a, b, all_lanes), neighbours(c, d, all_lanes), all_lanes);
+    constexpr std::make_index_sequence<floats_per_pack> indices;
+    const Pack in_quads = neighbours(neighbours(a, b, indices), neighbours(c, d, indices), indices);
     return fold_to_quad(in_quads, [](auto x, auto y) { return x + y; });
-}
-
-/// e^x for x <= 0, within 2 units in the last place; 0 below -87.69, where e^x is no normal number; NaN stays NaN.
-///
-/// x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 (the coefficients of Cephes' expf), times 2^n.
-/// Rounded by a conversion to integers: adding and taking away 1.5 * 2^23 is undone under -ffast-math.
-inline Pack exp(Pack x) {
-    const Pack lowest = all(-88.0f);
-    x = x < lowest ? lowest : x;
-    const auto n = __builtin_convertvector(x * all(1.44269504f) - all(0.5f), IntPack);
-    const auto whole = __builtin_convertvector(n, Pack);
-    const Pack r = (x - whole * all(0.693359375f)) - whole * all(-2.12194440e-4f);
-    Pack p = all(1.9875691500e-4f);
-    for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
-        p = p * r + all(coefficient);
-    p = p * (r * r) + r + all(1.0f);
-    return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
-}
-
-/// tanh x, within 3 units in the last place; NaN stays NaN.
-///
-/// Near zero x + x^3 times a polynomial in x^2 (the coefficients of Cephes' tanhf), else (1 - e) / (1 + e) with
-/// e = e^(-2 |x|), and the sign of x.
-inline Pack tanh(Pack x) {
-    const Pack magnitude = bits<Pack>(bits<BitPack>(x) & 0x7fffffffu);
-    const Pack e = exp(magnitude * all(-2.0f));
-    const Pack beyond = (all(1.0f) - e) / (all(1.0f) + e);
-    const Pack square = x * x;
-    Pack p = all(-5.70498872745e-3f);
-    for (const float coefficient : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
-        p = p * square + all(coefficient);
-    const Pack within = p * square * x + x;
-    const Pack far_out = bits<Pack>(bits<BitPack>(beyond) | (bits<BitPack>(x) & 0x80000000u));
-    const Pack number = magnitude < all(0.625f) ? within : far_out;
-    return x == x ? number : x;
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

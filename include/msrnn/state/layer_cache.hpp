@@ -211,9 +211,10 @@ private:
     void attend_to(RowsView<Key> keys, std::size_t kv_head, Floats<const float> q, Floats<float> out, const Key* next,
                    Workspace& work) {
         const std::size_t dim = shape_.head_dim, first_query = kv_head * shape_.group();
-        msrnn::attend(keys, heads_[kv_head].values.view(), this->lane(kv_head).size() + 1, dim,
-                      q.data() + first_query * dim, shape_.group(), shape_.logit_scale(), work.weights(first_query),
-                      work.stride(), out.data() + first_query * dim, next);
+        const AttentionSettings settings{.query_heads = shape_.group(), .head_dim = dim, .scale = shape_.logit_scale()};
+        msrnn::attend(keys, heads_[kv_head].values.view(), this->lane(kv_head).size() + 1, settings,
+                      q.data() + first_query * dim, work.weights(first_query), work.stride(),
+                      out.data() + first_query * dim, next);
         if ((this->lane(kv_head).facts().needs.at_observe & Query::bit) != 0)
             std::copy_n(q.data() + first_query * dim, shape_.group() * dim, work.queries(first_query));
         attended_[kv_head] = 1;

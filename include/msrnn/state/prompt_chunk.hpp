@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "../attention/attend_prompt.hpp"
+#include "../attention/attend.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
@@ -101,7 +101,7 @@ private:
         const Shape& shape = prompt_.shape;
         const std::size_t first_query = (kv_head_ + beside) * shape.group();
         const std::size_t offset = (first_ + done) * prompt_.query_width() + first_query * shape.head_dim;
-        attend_prompt(
+        msrnn::attend(
             seen(beside, &HeadRows<float>::keys, prompt_.k), seen(beside, &HeadRows<float>::values, prompt_.v), done,
             tokens,
             AttentionSettings{.query_heads = shape.group(), .head_dim = shape.head_dim, .scale = shape.logit_scale()},

@@ -19,10 +19,13 @@ namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 /// Whether so many floats, all factors multiplied, can lie in the memory of this machine.
 constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
+    constexpr auto most = static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)());
     std::size_t bytes = sizeof(double);
-    for (const std::size_t factor : factors)
-        if (__builtin_mul_overflow(bytes, factor, &bytes)) return false;
-    return bytes <= static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)());
+    for (const std::size_t factor : factors) {
+        if (factor != 0 && bytes > most / factor) return false;
+        bytes *= factor;
+    }
+    return true;
 }
 }  // namespace detail
 

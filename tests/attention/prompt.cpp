@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstdint>
 #include <msrnn/attention/attend.hpp>
-#include <msrnn/attention/attend_prompt.hpp>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -52,11 +51,10 @@ struct Prompted {
     }
     void attend() {
         const std::size_t heads = group(), dim = settings.head_dim;
-        msrnn::attend_prompt(PromptRows<K>{keys.view(), stored, own_keys.view()},
-                             PromptRows<V>{values.view(), stored, own_values.view()}, first, tokens, settings,
-                             {queries.data(), heads * dim, dim},
-                             {weights.data(), heads * weights.stride, weights.stride},
-                             {out.data(), heads * out.stride, out.stride});
+        msrnn::attend(PromptRows<K>{keys.view(), stored, own_keys.view()},
+                      PromptRows<V>{values.view(), stored, own_values.view()}, first, tokens, settings,
+                      {queries.data(), heads * dim, dim}, {weights.data(), heads * weights.stride, weights.stride},
+                      {out.data(), heads * out.stride, out.stride});
     }
     bool sees(std::size_t token, std::size_t row) const {
         const std::size_t t = first + token;

@@ -7,6 +7,9 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/view.hpp"
+#include "../simd/exp.hpp"
+#include "../simd/pack.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
 #include "tiles.hpp"
@@ -14,11 +17,11 @@
 namespace msrnn::inline MSRNN_ABI {
 
 /// The keys or values of one KV head that a prompt's tokens attend over: the stored rows, then those of the prompt.
-template <StoredScalar Scalar = float>
+template <StoredScalar Scalar = float, RowSource Stored = RowsView<Scalar>, RowSource Prompt = RowsView<Scalar>>
 struct PromptRows {
-    RowsView<Scalar> stored;
+    Stored stored;
     std::size_t stored_rows = 0;
-    RowsView<Scalar> prompt;
+    Prompt prompt;
 };
 
 /// Floats of several tokens and query heads: those of token i and query head g begin at
@@ -49,12 +52,14 @@ private:
 
 /// Of some query rows at a time, where row i is head i % heads of token i / heads: the logits of all rows, panel by
 /// panel; the weights; their products with all values, slab by slab.
-template <class Key, class Value>
-class AttendingPrompt {
+template <class Keys, class Values>
+class PromptAttention {
 public:
+    using Key = typename decltype(Keys::stored)::Number;
+    using Value = typename decltype(Values::stored)::Number;
     static constexpr std::size_t most_rows = 16 * most_tile;  // packed rows serve so many query rows
 
-    AttendingPrompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
+    PromptAttention(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
                     const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
                     TokensView<float> out)
         : keys_(keys),
@@ -72,19 +77,19 @@ public:
           rows_(tokens * heads_) {
         const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
-        turned_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
-        sums_ = turned_ + together_ * width_;
+        transposed_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
+        sums_ = transposed_ + together_ * width_;
         panel_ = sums_ + together_ * value_width_;
         slab_ = panel_ + panel * width_;
     }
     void attend() {
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
             count_ = (std::min)(together_, rows_ - begin_);
-            turn_queries();
+            transpose_queries();
             read_keys();
             for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
-            give();
+            write_outputs();
         }
     }
 
@@ -121,25 +126,27 @@ private:
                 rows, [&](auto most) __attribute__((always_inline)) { use(most, i, rows); });
         }
     }
-    template <class Scalar>
-    static auto rows_from(const PromptRows<Scalar>& rows, std::size_t r) {
-        return [&rows, r](std::size_t i) -> StoredRow<Scalar> {
+    template <class Source>
+    static auto rows_from(const Source& rows, std::size_t r) {
+        using Scalar = typename decltype(Source::stored)::Number;
+        const auto row_of = [](const auto& view, std::size_t at) -> StoredRow<Scalar> {
+            return {view.row(at), Rows<Scalar>::scaled ? *view.scale(at) : 1};
+        };
+        return [&rows, r, row_of](std::size_t i) {
             const bool stored = r + i < rows.stored_rows;
-            const RowsView<Scalar>& view = stored ? rows.stored : rows.prompt;
-            const std::size_t at = stored ? r + i : r + i - rows.stored_rows;
-            return {view.base + at * view.stride, Rows<Scalar>::scaled ? view.scales[at * view.scale_stride] : 1};
+            return stored ? row_of(rows.stored, r + i) : row_of(rows.prompt, r + i - rows.stored_rows);
         };
     }
 
     /// The queries times the scale, for each tile [width][its rows].
-    void turn_queries() {
+    void transpose_queries() {
         each_tile([&](auto most, std::size_t i, std::size_t rows) {
             const float* from[most];
             for (std::size_t q = 0; q < most; ++q) {
                 const std::size_t row = i + (std::min)(q, rows - 1);
                 from[q] = queries_.at(token(row), head(row));
             }
-            turn_rows<most>(from, width_, settings_.scale, turned_ + i * width_);
+            transpose_rows<most>(from, width_, settings_.scale, transposed_ + i * width_);
         });
     }
     /// weights <- logits, of the rows that a query row of the tile sees.
@@ -156,7 +163,7 @@ private:
     template <std::size_t R>
     void read_panel(std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
         alignas(64) float logits[R * panel];
-        multiply_tile<R, 1, R>(turned_ + i * width_, panel_, width_, false, logits, panel);
+        multiply_tile<R, 1, R>(transposed_ + i * width_, panel_, width_, false, logits, panel);
         for (std::size_t q = 0; q < rows; ++q)
             if (float* const to = weights(i + q) + r; columns == panel)
                 std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
@@ -179,16 +186,12 @@ private:
                           [&](Pack x, std::size_t) { high = larger(x, high); });
         }
         const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
-        const float top = top_of(highest_of(highest_quad(high)), sink);
-        Pack total{};
+        Softmax softmax(highest_quad(high), sink);
         for (const Piece& piece : pieces)
-            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low, [&](Pack x, std::size_t) {
-                const Pack e = exp(x - all(top));
-                total += e;
-                return e;
-            });
-        total_[i] = sum(total) + sink_share(sink, top);
-        const Pack inverse = all(inverse_of(total_[i]));
+            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low,
+                      [&](Pack x, std::size_t) { return softmax.exponential(x); });
+        total_[i] = softmax.total();
+        const Pack inverse = all(Softmax::inverse(total_[i]));
         for (const Piece& piece : pieces)
             each_pack(row + piece.begin, piece.rows, all_ - piece.begin, 0,
                       [&](Pack x, std::size_t) { return x * inverse; });
@@ -227,13 +230,13 @@ private:
         for (std::size_t i = 0; i < count_; ++i)
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
-                    for (std::size_t column = 0; column < value_width_; column += lanes)
+                    for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
                                   all(weights(i)[r + k]) *
                                       load(slab_ + column / panel * panel * slab + k * panel + column % panel));
     }
-    void give() {
+    void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
             if (float* const to = out_.at(token(i), head(i)); total_[i] == 0)
                 std::fill_n(to, settings_.value_width(), 0.0f);
@@ -241,8 +244,8 @@ private:
                 std::copy_n(sums_ + i * value_width_, settings_.value_width(), to);
     }
 
-    const PromptRows<Key>& keys_;
-    const PromptRows<Value>& values_;
+    const Keys& keys_;
+    const Values& values_;
     const AttentionSettings& settings_;
     TokensView<const float> queries_;
     TokensView<float> weights_, out_;
@@ -251,32 +254,12 @@ private:
     std::size_t rows_;                              // of queries
     std::size_t together_, begin_ = 0, count_ = 0;  // of which this group has [begin, begin + count)
     Scratch memory_;
-    float* turned_;  // [tiles][width][rows of a tile]: queries
-    float* sums_;    // [together][value_width]
-    float* panel_;   // [width][panel]: keys
-    float* slab_;    // [value_width / panel][slab][panel]: values
+    float* transposed_;  // [tiles][width][rows of a tile]: queries
+    float* sums_;        // [together][value_width]
+    float* panel_;       // [width][panel]: keys
+    float* slab_;        // [value_width / panel][slab][panel]: values
     float total_[most_rows];
 };
 
 }  // namespace detail
-
-/// Causal attention of the query heads that share one KV head, for tokens [first, first + tokens) of a prompt.
-///
-/// Token t attends over the stored rows and the prompt's rows [0, t], or those that the settings let it see:
-///     weights[i][g][r] = softmax_r(scale * q_ig . k_r),    out_ig = sum_r weights[i][g][r] * v_r,    i = t - first
-/// for r in [0, stored_rows + t + 1), and 0 where it sees nothing, up to stored_rows + first + tokens: so many floats
-/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. Not finite logits, and none
-/// at all, as in attend(); a value that is no finite number reaches the outputs of those who see it.
-///
-/// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
-/// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
-/// cost time.
-template <StoredScalar Key, StoredScalar Value>
-void attend_prompt(const PromptRows<Key>& keys, const PromptRows<Value>& values, std::size_t first, std::size_t tokens,
-                   const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
-                   TokensView<float> out) {
-    if (tokens == 0) return;
-    detail::AttendingPrompt<Key, Value>(keys, values, first, tokens, settings, queries, weights, out).attend();
-}
-
 }  // namespace msrnn::inline MSRNN_ABI

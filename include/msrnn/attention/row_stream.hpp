@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "../config.hpp"
-#include "../rows/rows.hpp"
+#include "../rows/view.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
@@ -51,23 +51,30 @@ private:
     std::size_t left_;
 };
 
-/// The rows of one head on a walk, and the memory that is walked after them.
-template <class Scalar>
-class Walk {
+/// The rows of one head on a walk, and the memory that is walked after them. Behind the end of pages, of which the next
+/// ones may be anywhere, the first page of what follows is prefetched and what lies behind it: a prefetch never fails.
+template <RowSource View>
+class RowStream {
 public:
-    Walk(RowsView<Scalar> rows, std::size_t n, std::size_t head_dim, RowMemory next)
+    using Scalar = typename View::Number;
+
+    RowStream(View rows, std::size_t n, std::size_t head_dim, RowMemory next)
         : rows_(rows),
           n_(n),
           row_bytes_(head_dim * sizeof(Scalar)),
           distance_((std::max)(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
           next_(next.base != nullptr ? next : RowMemory{at(n - 1), 0, row_bytes_}) {}
 
-    const Scalar* row(std::size_t r) const { return rows_.base + r * rows_.stride; }
+    const Scalar* row(std::size_t r) const { return rows_.row(r); }
     std::size_t stride() const { return rows_.stride; }
-    /// The scales of rows [r, r + count), where the scalar has them; the last one behind the end.
-    void read_scales(std::size_t r, std::size_t count, float* scales) const {
-        for (std::size_t i = 0; i < count; ++i)
-            scales[i] = rows_.scales[(std::min)(r + i, n_ - 1) * rows_.scale_stride];
+    /// The scales of the block at row r, where the scalar has them; the last one behind the end.
+    void read_scales(std::size_t r, float (&scales)[block_rows]) const {
+        const float* const first = rows_.scale(r);
+        const std::size_t stride = rows_.scale_stride, last = n_ - 1 - r;
+        if (last >= block_rows - 1 && stride == 1)
+            std::copy_n(first, block_rows, scales);  // of a known length: no call
+        else
+            for (std::size_t i = 0; i < block_rows; ++i) scales[i] = first[(std::min)(i, last) * stride];
     }
     /// What will be wanted when row r is at work. `bytes` of each four rows are read between two calls of tick().
     Prefetch prefetch(std::size_t r, std::size_t bytes, std::size_t passes) const {
@@ -81,7 +88,7 @@ public:
 private:
     const char* at(std::size_t r) const { return reinterpret_cast<const char*>(row(r)); }
 
-    RowsView<Scalar> rows_;
+    View rows_;
     std::size_t n_;
     std::size_t row_bytes_;
     std::size_t distance_;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../config.hpp"
+#include "pack.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
+
+/// e^x for x <= 0, within 2 units in the last place; 0 below -87.69, where e^x is no normal number; NaN stays NaN.
+///
+/// x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 (the coefficients of Cephes' expf), times 2^n.
+/// Rounded by a conversion to integers: adding and taking away 1.5 * 2^23 is undone under -ffast-math.
+inline Pack exp(Pack x) {
+    const Pack lowest = all(-88.0f);
+    x = x < lowest ? lowest : x;
+    const auto n = __builtin_convertvector(x * all(1.44269504f) - all(0.5f), IntPack);
+    const auto whole = __builtin_convertvector(n, Pack);
+    const Pack r = (x - whole * all(0.693359375f)) - whole * all(-2.12194440e-4f);
+    Pack p = all(1.9875691500e-4f);
+    for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
+        p = p * r + all(coefficient);
+    p = p * (r * r) + r + all(1.0f);
+    return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
+}
+
+/// tanh x, within 3 units in the last place; NaN stays NaN.
+///
+/// Near zero x + x^3 times a polynomial in x^2 (the coefficients of Cephes' tanhf), else (1 - e) / (1 + e) with
+/// e = e^(-2 |x|), and the sign of x.
+inline Pack tanh(Pack x) {
+    const Pack magnitude = bits<Pack>(bits<BitPack>(x) & 0x7fffffffu);
+    const Pack e = exp(magnitude * all(-2.0f));
+    const Pack beyond = (all(1.0f) - e) / (all(1.0f) + e);
+    const Pack square = x * x;
+    Pack p = all(-5.70498872745e-3f);
+    for (const float coefficient : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
+        p = p * square + all(coefficient);
+    const Pack within = p * square * x + x;
+    const Pack far_out = bits<Pack>(bits<BitPack>(beyond) | (bits<BitPack>(x) & 0x80000000u));
+    const Pack number = magnitude < all(0.625f) ? within : far_out;
+    return x == x ? number : x;
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "../config.hpp"
+#include "pack.hpp"
+
+/// The loops of a decision in packs. core/loops.hpp has them in plain C++.
+namespace msrnn::inline MSRNN_ABI::detail {
+
+/// A whole pack of an array, from index `at` on.
+struct PackAt {
+    std::size_t at;
+    Pack operator()(const float* numbers) const { return load(numbers + at); }
+    void set(float* numbers, Pack value) const { store(numbers + at, value); }
+    static Pack all(float x) { return detail::all(x); }
+};
+/// Calls use(place) for the whole packs of `count` floats; returns how many floats those are.
+template <class Use>
+std::size_t each_whole_pack(std::size_t count, Use use) {
+    std::size_t at = 0;
+    for (; at + floats_per_pack <= count; at += floats_per_pack) use(PackAt{at});
+    return at;
+}
+
+/// Calls use(at, chain) for packs that cover [0, count), count >= floats_per_pack: the last one may overlap the one
+/// before it. Four chains in turn, for what would otherwise wait for itself.
+template <class Use>
+[[gnu::always_inline]] inline void each_pack(std::size_t count, Use use) {
+    std::size_t at = 0;
+    for (; at + 4 * floats_per_pack <= count; at += 4 * floats_per_pack) {
+        use(at, 0);
+        use(at + floats_per_pack, 1);
+        use(at + 2 * floats_per_pack, 2);
+        use(at + 3 * floats_per_pack, 3);
+    }
+    for (; at + floats_per_pack <= count; at += floats_per_pack) use(at, 0);
+    if (at < count) use(count - floats_per_pack, 1);
+}
+
+/// The smallest value(rating, stamp) over all slots, of which there are at least floats_per_pack.
+///
+/// Written with vectors because loops that compilers vectorise when they stand alone stay scalar once they are inlined
+/// here and there. Measured, g++ 12 and AVX-512, 4096 slots: a decision of Window takes 760 ns so, 6,000 as two loops
+/// over sixteen minima that were not vectorised.
+template <class Vector, class Value>
+auto minimum(const float* ratings, const std::int32_t* stamps, std::size_t slots, Vector start, Value value) {
+    Vector low[4] = {start, start, start, start};
+    each_pack(
+        slots, [&](std::size_t at, int chain) __attribute__((always_inline)) {
+            const Vector x = value(load<Pack>(ratings + at), load<IntPack>(stamps + at));
+            low[chain] = x < low[chain] ? x : low[chain];
+        });
+    const Vector a = low[0] < low[1] ? low[0] : low[1], b = low[2] < low[3] ? low[2] : low[3];
+    return smallest(a < b ? a : b);
+}
+
+/// Of the candidates with the lowest rating the earliest stamp; the largest stamp where there is no candidate.
+inline std::int32_t earliest_of_lowest(const float* ratings, const std::int32_t* stamps, std::size_t slots,
+                                       std::int32_t first_stamp, std::int32_t end_stamp) {
+    const Pack highest = all(std::numeric_limits<float>::infinity());
+    const IntPack none = (std::numeric_limits<std::int32_t>::max)() - IntPack{};
+    const IntPack first = first_stamp - IntPack{}, end = end_stamp - IntPack{};
+    const float lowest = minimum(ratings, stamps, slots, highest, [&](Pack rating, IntPack stamp) {
+        Pack x = rating == rating ? rating : -highest;
+        x = stamp >= first ? x : highest;
+        return stamp < end ? x : highest;
+    });
+    return minimum(ratings, stamps, slots, none, [&, low = all(lowest)](Pack rating, IntPack stamp) {
+        const Pack x = rating == rating ? rating : -highest;
+        IntPack s = x == low ? stamp : none;
+        s = stamp >= first ? s : none;
+        return stamp < end ? s : none;
+    });
+}
+/// The slot of this stamp, which is there.
+inline std::size_t slot_of(const std::int32_t* stamps, std::size_t slots, std::int32_t wanted) {
+    constexpr std::int32_t none = (std::numeric_limits<std::int32_t>::max)();
+    std::int32_t counting[floats_per_pack];
+    for (std::size_t i = 0; i < floats_per_pack; ++i) counting[i] = static_cast<std::int32_t>(i);
+    const auto numbers = load<IntPack>(counting);
+    const IntPack w = wanted - IntPack{}, nowhere = none - IntPack{};
+    IntPack slot = nowhere;
+    const auto look = [&](std::size_t at) {
+        const IntPack number = numbers + static_cast<std::int32_t>(at);
+        slot = load<IntPack>(stamps + at) == w ? number : slot;
+    };
+    constexpr std::size_t block = 4 * floats_per_pack;
+    std::size_t at = 0;
+    for (; at + block <= slots; at += block) {
+        for (std::size_t i = 0; i < block; i += floats_per_pack) look(at + i);
+        if (const std::int32_t found = smallest(slot); found != none) return static_cast<std::size_t>(found);
+    }
+    for (; at + floats_per_pack <= slots; at += floats_per_pack) look(at);
+    look(slots - floats_per_pack);
+    return static_cast<std::size_t>(smallest(slot));
+}
+/// See weakest_slot() in core/loops.hpp; for at least floats_per_pack slots.
+///
+/// Two scans: the lowest rating, then the earliest stamp among those that carry it.
+inline std::size_t weakest_in_packs(const float* ratings, const std::int32_t* stamps, std::size_t slots,
+                                    std::int32_t first, std::int32_t end) {
+    const std::int32_t earliest = earliest_of_lowest(ratings, stamps, slots, first, end);
+    if (earliest == (std::numeric_limits<std::int32_t>::max)()) return slots;
+    return slot_of(stamps, slots, earliest);
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail
