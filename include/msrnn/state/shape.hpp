@@ -1,59 +1,104 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <initializer_list>
-#include <limits>
 #include <string>
 #include <type_traits>
+#include <vector>
 
+#include "../base/refuse.hpp"
 #include "../base/text.hpp"
 #include "../config.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
+#include "layer_shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// The attention of a model: query head h reads KV head h / (query_heads / kv_heads).
+/// The attention of a model. Where layers differ, `each` has all of them, and says everything:
+///
+///     Shape gemma{.layers = 34, .query_heads = 8, .kv_heads = 4, .head_dim = 256, .window = 1024};
+///     gemma.each = gemma.list();
+///     for (std::size_t layer = 5; layer < 34; layer += 6) gemma.each[layer].window = 0;
 struct Shape {
     std::size_t layers = 0;
+
+    // Of every layer, where `each` is empty; see LayerShape.
     std::size_t query_heads = 0;
     std::size_t kv_heads = 0;
     std::size_t head_dim = 0;
+    std::size_t value_dim = 0;
     float scale = 0;  ///< factor of q.k before the softmax; 0 for 1/sqrt(head_dim)
+    float soft_cap = 0;
+    std::size_t window = 0;
+    std::vector<float> sinks = {};  ///< [query_heads] for all layers, or [layers][query_heads]
+
+    std::vector<LayerShape> each = {};  ///< [layers], or empty
 
     constexpr std::size_t group() const { return query_heads / kv_heads; }  ///< query heads per KV head
     float logit_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<float>(head_dim)); }
-};
 
-namespace detail {
-/// Whether so many floats, all factors multiplied, can lie in the memory of this machine.
-constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
-    std::size_t bytes = sizeof(double);
-    for (const std::size_t factor : factors)
-        if (__builtin_mul_overflow(bytes, factor, &bytes)) return false;
-    return bytes <= static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)());
-}
-}  // namespace detail
+    LayerShape layer(std::size_t i) const {
+        if (!each.empty()) return each[i];
+        LayerShape shape{.query_heads = query_heads,
+                         .kv_heads = kv_heads,
+                         .head_dim = head_dim,
+                         .value_dim = value_dim,
+                         .scale = scale,
+                         .soft_cap = soft_cap,
+                         .window = window};
+        const std::size_t first = sinks.size() > query_heads ? i * query_heads : 0;
+        const std::size_t end = (std::min)(first + query_heads, sinks.size());
+        for (std::size_t g = first; g < end; ++g) shape.sinks.push_back(sinks[g]);
+        return shape;
+    }
+    /// All layers, to be changed one by one.
+    std::vector<LayerShape> list() const {
+        std::vector<LayerShape> all;
+        for (std::size_t i = 0; i < layers; ++i) all.push_back(layer(i));
+        return all;
+    }
+
+    bool operator==(const Shape&) const = default;
+};
 
 /// What is wrong with this shape, in one sentence; empty where nothing is.
 inline std::string problem(const Shape& shape) {
-    const auto is_zero = [](const char* setting) {
-        return "msrnn: " + std::string(setting) + " is 0; give the model's own number";
-    };
-    if (shape.layers == 0) return is_zero("layers");
-    if (shape.query_heads == 0) return is_zero("query_heads");
-    if (shape.kv_heads == 0) return is_zero("kv_heads");
-    if (shape.head_dim == 0) return is_zero("head_dim");
-    if (shape.query_heads % shape.kv_heads != 0)
-        return "msrnn: query_heads " + detail::text(shape.query_heads) + " is not a multiple of kv_heads " +
-               detail::text(shape.kv_heads) + "; every KV head serves equally many query heads";
-    if (!std::isfinite(shape.scale))
-        return "msrnn: scale is " + detail::text(shape.scale) + "; give a finite number, or 0 for 1/sqrt(head_dim)";
-    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, 512}))
+    if (shape.layers == 0) return "msrnn: layers is 0; give the model's own number";
+    if (!shape.each.empty()) {
+        if (shape.each.size() != shape.layers)
+            return "msrnn: each has " + detail::text(shape.each.size()) + " layers and layers is " +
+                   detail::text(shape.layers) + "; describe every layer, or none";
+        std::size_t largest = 0;
+        for (std::size_t i = 0; i < shape.layers; ++i) {
+            const LayerShape& one = shape.each[i];
+            if (std::string wrong = detail::layer_problem(one, " of layer " + detail::text(i)); !wrong.empty())
+                return wrong;
+            if (std::string wrong = problem(one); !wrong.empty()) return wrong;
+            largest = (std::max)(largest, one.query_heads * (std::max)(one.head_dim, one.value_dim));
+        }
+        if (!detail::fits_memory({shape.layers, largest, 512}))
+            return "msrnn: layers " + detail::text(shape.layers) + " x " + detail::text(largest) +
+                   " numbers do not fit the memory of this machine; give the model's own";
+        return {};
+    }
+    const std::size_t sinks = shape.sinks.size();
+    if (sinks != 0 && shape.query_heads != 0 && sinks != shape.query_heads &&
+        (sinks % shape.query_heads != 0 || sinks / shape.query_heads != shape.layers))
+        return "msrnn: sinks has " + detail::text(sinks) + " numbers; give one for each of the " +
+               detail::text(shape.query_heads) + " query heads, for all layers or for each of the " +
+               detail::text(shape.layers) + ", or none";
+    LayerShape first = shape.layer(0);
+    first.sinks.clear();
+    if (std::string wrong = detail::layer_problem(first, ""); !wrong.empty()) return wrong;
+    for (const float sink : shape.sinks)
+        if (!std::isfinite(sink))
+            return "msrnn: a number of sinks is " + detail::text(sink) + "; give finite logits, or none";
+    if (!detail::fits_memory({shape.layers, shape.query_heads, (std::max)(shape.head_dim, shape.value_dim), 512}))
         return "msrnn: layers " + detail::text(shape.layers) + " x query_heads " + detail::text(shape.query_heads) +
-               " x head_dim " + detail::text(shape.head_dim) +
+               " x head_dim " + detail::text((std::max)(shape.head_dim, shape.value_dim)) +
                " numbers do not fit the memory of this machine; give the model's own";
     return {};
 }
@@ -62,10 +107,8 @@ inline std::string problem(const Shape& shape) {
 template <class P>
 std::string problem(const Shape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
-    const Needs wanted = needs(policy);
-    if ((wanted.keys || wanted.values) && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
-        return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
-               detail::text(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
+    for (std::size_t i = 0; i < (shape.each.empty() ? 1 : shape.layers); ++i)
+        if (std::string wrong = problem(shape.layer(i), policy); !wrong.empty()) return wrong;
     return {};
 }
 
@@ -91,21 +134,37 @@ struct Rollback {
     std::size_t tokens = 0;
 };
 
+namespace detail {
+/// Whether the rows and histories of so many layers like this one fit the memory.
+inline std::string memory_problem(const LayerShape& shape, std::size_t layers, Limits limits, Rollback rollback) {
+    const std::size_t rows = with_rows(limits).rows(), width = (std::max)(shape.head_dim, shape.value_dim);
+    if (!fits_memory({layers, shape.query_heads, width, rows, 2}))
+        return "msrnn: layers " + text(layers) + " x kv_heads " + text(shape.kv_heads) + " x " + text(rows) +
+               " rows of " + text(width) + " numbers do not fit the memory of this machine; check shape and budget";
+    if (rollback.tokens == unbounded ||
+        !fits_memory({layers, shape.query_heads, rollback.tokens + 1, width + rows, 128}))
+        return "msrnn: a rollback of " + text(rollback.tokens) +
+               " tokens does not fit the memory of this machine; give as many as a draft has";
+    return {};
+}
+}  // namespace detail
+
+/// Everything that a LayerCache's constructor refuses.
+template <class P>
+std::string problem(const LayerShape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
+    if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
+    if (std::string wrong = problem(policy, with_rows(limits)); !wrong.empty()) return wrong;
+    return detail::memory_problem(shape, 1, limits, rollback);
+}
+
 /// Everything that a State's constructor refuses.
 template <class P>
 std::string problem(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
-    limits = with_rows(limits);
-    const std::size_t rows = limits.rows();
     if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
-    if (std::string wrong = problem(policy, limits); !wrong.empty()) return wrong;
-    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
-        return "msrnn: layers " + detail::text(shape.layers) + " x kv_heads " + detail::text(shape.kv_heads) + " x " +
-               detail::text(rows) + " rows of " + detail::text(shape.head_dim) +
-               " numbers do not fit the memory of this machine; check shape and budget";
-    if (rollback.tokens == unbounded ||
-        !detail::fits_memory({shape.layers, shape.query_heads, rollback.tokens + 1, shape.head_dim + rows, 128}))
-        return "msrnn: a rollback of " + detail::text(rollback.tokens) +
-               " tokens does not fit the memory of this machine; give as many as a draft has";
+    if (std::string wrong = problem(policy, with_rows(limits)); !wrong.empty()) return wrong;
+    for (std::size_t i = 0; i < (shape.each.empty() ? 1 : shape.layers); ++i)
+        if (std::string wrong = detail::memory_problem(shape.layer(i), shape.layers, limits, rollback); !wrong.empty())
+            return wrong;
     return {};
 }
 
