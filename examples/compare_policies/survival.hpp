@@ -49,7 +49,9 @@ public:
 private:
     template <class State>
     void begin(const State& state) {
-        left_at_.assign(state.shape().layers, std::vector<Steps>(state.lanes_per_layer(), Steps(tokens_, never)));
+        left_at_.clear();
+        for (std::size_t layer = 0; layer < state.shape().layers; ++layer)
+            left_at_.emplace_back(state.lanes(layer).size(), Steps(tokens_, never));
     }
 
     std::size_t tokens_ = 0, read_ = 0;

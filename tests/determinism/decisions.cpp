@@ -150,10 +150,11 @@ private:
         return false;
     }
     void note(std::size_t layer) {
-        for (std::size_t i = layer * state_.lanes_per_layer(); i < (layer + 1) * state_.lanes_per_layer(); ++i) {
-            const Lane<P>& lane = state_.lanes()[i];
+        std::size_t i = layer * state_.lanes(layer).size();
+        for (const Lane<P>& lane : state_.lanes(layer)) {
+            std::vector<std::int64_t>& dropped = dropped_[i++];
             if (lane.victims().empty()) continue;
-            dropped_[i].push_back(lane.position(lane.victims().front()).value());  // positions are arrivals here
+            dropped.push_back(lane.position(lane.victims().front()).value());  // positions are arrivals here
             const double margin = margin_of(lane);
             ties_ += margin == never;
             if (lane.facts().needs != Needs{}) margin_ = std::min(margin_, margin);

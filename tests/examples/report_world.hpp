@@ -30,17 +30,17 @@ struct ScriptedLane {
 };
 struct ScriptedState {
     msrnn::Shape sizes;
-    std::vector<std::vector<ScriptedLane>> lanes;  // [layer][KV head]
+    std::vector<std::vector<ScriptedLane>> scripts;  // [layer][KV head]
 
     const msrnn::Shape& shape() const { return sizes; }
-    std::size_t lanes_per_layer() const { return sizes.kv_heads; }
-    const ScriptedLane& lane(std::size_t layer, std::size_t kv_head) const { return lanes[layer][kv_head]; }
+    const std::vector<ScriptedLane>& lanes(std::size_t layer) const { return scripts[layer]; }
+    const ScriptedLane& lane(std::size_t layer, std::size_t kv_head) const { return scripts[layer][kv_head]; }
 };
 
 /// Every token leaves at a step of its own choice, or never.
 inline Survival random_survival(std::size_t layers, std::size_t kv_heads, std::size_t tokens, std::uint64_t seed) {
     ScriptedState state{.sizes = {.layers = layers, .query_heads = kv_heads, .kv_heads = kv_heads, .head_dim = 2},
-                        .lanes = {layers, std::vector<ScriptedLane>(kv_heads)}};
+                        .scripts = {layers, std::vector<ScriptedLane>(kv_heads)}};
     Random random{seed};
     std::vector<std::vector<std::vector<msrnn::Slot>>> leaving(tokens);  // [step][lane]
     for (auto& step : leaving) step.resize(layers * kv_heads);
@@ -53,7 +53,7 @@ inline Survival random_survival(std::size_t layers, std::size_t kv_heads, std::s
     Survival survival(tokens);
     for (std::size_t step = 0; step < tokens; ++step) {
         for (std::size_t lane = 0; lane < layers * kv_heads; ++lane)
-            state.lanes[lane / kv_heads][lane % kv_heads].gone = leaving[step][lane];
+            state.scripts[lane / kv_heads][lane % kv_heads].gone = leaving[step][lane];
         survival.watch(state, step);
     }
     return survival;

@@ -152,8 +152,8 @@ TEST_CASE("rows follow their tokens when the budget shrinks and grows") {
 TEST_CASE("a lane of a layer drops the same token in every KV head, a lane of a KV head its own") {
     State<Tova> layer(small, {.budget = 8});
     State<H2O> head(small, {.budget = 8});
-    CHECK(layer.lanes_per_layer() == 1);
-    CHECK(head.lanes_per_layer() == 2);
+    CHECK(layer.lanes(1).size() == 1);
+    CHECK(head.lanes(1).size() == 2);
     CHECK(&layer.lane(0, 0) == &layer.lane(0, 1));
     CHECK(&head.lane(0, 0) != &head.lane(0, 1));
     std::size_t different = 0;

@@ -23,11 +23,11 @@ void replay(const std::string& name, const P& policy, Compared& compared) {
     msrnn::State<P> state(
         {.layers = 1, .query_heads = golden.query_heads, .kv_heads = golden.kv_heads, .head_dim = golden.head_dim},
         {.budget = golden.budget}, policy);
-    REQUIRE(state.lanes_per_layer() == golden.kept.at(0).size());
+    REQUIRE(state.lanes(0).size() == golden.kept.at(0).size());
     std::vector<float> out(golden.query_heads * golden.head_dim);
     for (std::size_t token = 0; token < golden.tokens; ++token, ++compared.calls) {
         state.step(0, token, golden.queries[token], golden.keys[token], golden.keys[token], out);
-        for (std::size_t lane = 0; lane < state.lanes_per_layer(); ++lane, ++compared.sets) {
+        for (std::size_t lane = 0; lane < state.lanes(0).size(); ++lane, ++compared.sets) {
             auto kept = by_arrival::kept(state.lane(0, lane));
             std::sort(kept.begin(), kept.end());
             INFO(name << ", token " << token << ", lane " << lane);

@@ -20,7 +20,7 @@ struct Compared {
 
 template <class P>
 void compare(const msrnn::State<P>& state, const Golden& golden, std::size_t call, Compared& compared) {
-    for (std::size_t lane = 0; lane < state.lanes_per_layer(); ++lane, ++compared.sets) {
+    for (std::size_t lane = 0; lane < state.lanes(0).size(); ++lane, ++compared.sets) {
         auto kept = by_arrival::kept(state.lane(0, lane));
         std::sort(kept.begin(), kept.end());
         CAPTURE(call, lane);

@@ -260,7 +260,7 @@ TEST_CASE("sizes that are wrong are refused in a sentence, whatever the build, a
     CHECK(thrown_by([&] { state.prefill(0, 0, text.q, short_k, text.v, text.out); }) ==
           "msrnn: k has 7 numbers; it is [tokens][kv_heads][head_dim], here 24");
     CHECK(thrown_by([&] { state.prefill(0, 0, text.q, text.k, text.v, short_out); }) ==
-          "msrnn: out has 15 numbers; it is as long as q, here 48");
+          "msrnn: out has 15 numbers; it is [tokens][query_heads][head_dim], here 48");
     CHECK(state.between_steps());
     CHECK(state.lane(0, 0).seen() == 0);
 }

@@ -29,7 +29,7 @@ inline constexpr const char* snapshot_version = "2";
 
 template <class P, StoredScalar Scalar>
 Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
-    return {state.shape(), state.lanes_per_layer(), state.lanes().front().facts().memory.columns, dtype_of<Scalar>(),
+    return {state.shape(), state.lanes(0).size(), state.lanes().front().facts().memory.columns, dtype_of<Scalar>(),
             std::move(extents)};
 }
 template <class P, StoredScalar Scalar>

@@ -20,8 +20,8 @@ namespace msrnn::inline MSRNN_ABI {
 template <class P, StoredScalar Scalar>
 class History {
 public:
-    History(std::size_t depth, std::size_t heads, std::size_t head_dim)
-        : steps_(depth + 1), rows_(heads, HeadRows<Scalar>{{depth + 1, head_dim}, {depth + 1, head_dim}}) {}
+    History(std::size_t depth, std::size_t heads, std::size_t head_dim, std::size_t value_dim)
+        : steps_(depth + 1), rows_(heads, HeadRows<Scalar>{{depth + 1, head_dim}, {depth + 1, value_dim}}) {}
 
     std::size_t steps() const { return kept_; }
     std::size_t depth() const { return steps_.size() - 1; }

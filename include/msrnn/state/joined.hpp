@@ -3,18 +3,21 @@
 
 #include <cstddef>
 #include <iterator>
+#include <span>
 
 #include "../config.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// The elements of all layers, one layer after the other, each layer with equally many: to be indexed and iterated.
+/// The elements of all layers, one layer after the other: to be iterated, and indexed at the cost of a walk over the
+/// layers.
 template <class Layer, class T>
 class Joined {
 public:
-    using Of = const T& (*)(const Layer&, std::size_t);
-    Joined(const Layer* layers, std::size_t layer_count, std::size_t in_layer, Of of)
-        : layers_(layers), in_layer_(in_layer), size_(layer_count * in_layer), of_(of) {}
+    using Of = std::span<const T> (*)(const Layer&);
+    Joined(std::span<const Layer> layers, Of of) : layers_(layers), of_(of) {
+        for (const Layer& layer : layers) size_ += of(layer).size();
+    }
 
     class Iterator {
     public:
@@ -25,38 +28,48 @@ public:
         using reference = const T&;
 
         Iterator() = default;
-        Iterator(const Joined& all, std::size_t at) : all_(all), at_(at) {}
-        reference operator*() const { return all_[at_]; }
-        pointer operator->() const { return &all_[at_]; }
+        Iterator(std::span<const Layer> layers, Of of) : layers_(layers), of_(of) { skip_empty(); }
+        reference operator*() const { return of_(layers_.front())[at_]; }
+        pointer operator->() const { return &**this; }
         Iterator& operator++() {
             ++at_;
+            skip_empty();
             return *this;
         }
         Iterator operator++(int) {
             Iterator before = *this;
-            ++at_;
+            ++*this;
             return before;
         }
-        friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
+        friend bool operator==(const Iterator& a, const Iterator& b) {
+            return a.layers_.size() == b.layers_.size() && a.at_ == b.at_;
+        }
 
     private:
-        Joined all_;
-        std::size_t at_ = 0;
+        void skip_empty() {
+            for (; !layers_.empty() && at_ == of_(layers_.front()).size(); at_ = 0) layers_ = layers_.subspan(1);
+        }
+
+        std::span<const Layer> layers_ = {};
+        Of of_ = nullptr;
+        std::size_t at_ = 0;  // in the first of these layers
     };
 
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
-    const T& operator[](std::size_t i) const { return of_(layers_[i / in_layer_], i % in_layer_); }
-    const T& front() const { return (*this)[0]; }
-    Iterator begin() const { return {*this, 0}; }
-    Iterator end() const { return {*this, size_}; }
+    const T& operator[](std::size_t i) const {
+        std::size_t layer = 0;
+        for (; i >= of_(layers_[layer]).size(); ++layer) i -= of_(layers_[layer]).size();
+        return of_(layers_[layer])[i];
+    }
+    const T& front() const { return *begin(); }
+    Iterator begin() const { return {layers_, of_}; }
+    Iterator end() const { return {layers_.subspan(layers_.size()), of_}; }
 
 private:
-    Joined() = default;
-
-    const Layer* layers_ = nullptr;
-    std::size_t in_layer_ = 0, size_ = 0;
-    Of of_ = nullptr;
+    std::span<const Layer> layers_;
+    Of of_;
+    std::size_t size_ = 0;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -31,11 +31,14 @@ public:
     /// Token by token: the loop over step().
     void take_steps() {
         whole_or_not_at_all([this] {
-            const std::size_t queries = prompt_.query_width(), width = prompt_.width();
+            const auto of_token = [](auto all, std::size_t t, std::size_t numbers) {
+                return all.subspan(t * numbers, numbers);
+            };
+            const LayerShape& shape = prompt_.shape;
             for (std::size_t t = 0; t < prompt_.tokens(); ++t)
-                layer_.step(prompt_.positions[t], prompt_.q.subspan(t * queries, queries),
-                            prompt_.k.subspan(t * width, width), prompt_.v.subspan(t * width, width),
-                            prompt_.out.subspan(t * queries, queries), work_);
+                layer_.step(prompt_.positions[t], of_token(prompt_.q, t, shape.query_numbers()),
+                            of_token(prompt_.k, t, shape.key_numbers()), of_token(prompt_.v, t, shape.value_numbers()),
+                            of_token(prompt_.out, t, shape.out_numbers()), work_);
         });
     }
     /// Chunk by chunk; the state's own policy chooses.
@@ -139,7 +142,7 @@ private:
                 chosen[i] = see_and_choose(layer_.lanes_[i], selector, chunks.back(), count);
             }
             for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) layer_.make_room(i, layer_.lanes_[i].size() + 1);
-            work_.fit(layer_.rows_with_room());
+            layer_.fit(work_);
             for (PromptChunk<P, Scalar>& chunk : chunks) chunk.store();
         }
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "../rows/rows.hpp"
 #include "history.hpp"
 #include "shape.hpp"
+#include "workspace.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -20,22 +22,21 @@ namespace msrnn::inline MSRNN_ABI {
 template <class P, StoredScalar Scalar>
 class LayerRows {
 public:
+    /// limits_of(lane) -> Limits.
     template <class LimitsOf>
-    LayerRows(const Shape& shape, std::size_t layer, std::size_t lanes, const P& policy, Rollback rollback,
-              LimitsOf limits_of)
-        : shape_(shape), attended_(shape.kv_heads) {
+    LayerRows(LayerShape shape, const P& policy, Rollback rollback, std::size_t layer, LimitsOf limits_of)
+        : shape_(accepted(std::move(shape), policy)), attended_(shape_.kv_heads) {
+        const std::size_t lanes = lanes_of(shape_, policy);
         lanes_.reserve(lanes);
-        heads_.reserve(shape.kv_heads);
+        heads_.reserve(shape_.kv_heads);
         for (std::size_t i = 0; i < lanes; ++i) {
-            Limits limits = with_rows(limits_of(layer, i));
-            limits.query_heads = shape.query_heads / lanes;
-            limits.head_dim = shape.head_dim;
-            detail::refuse(msrnn::problem(shape, limits, policy, rollback));
+            const Limits limits = lane_limits(shape_, limits_of(i), policy);
+            detail::refuse(msrnn::problem(shape_, limits, policy, rollback));
             lanes_.emplace_back(limits, policy, LaneId{layer, i});
-            const Rows<Scalar> rows(detail::rows_at_once(limits.rows()), shape.head_dim);
-            heads_.insert(heads_.end(), shape.kv_heads / lanes, HeadRows<Scalar>{rows, rows});
+            heads_.insert(heads_.end(), shape_.kv_heads / lanes, empty_rows(detail::rows_at_once(limits.rows())));
             if (rollback.tokens > 0) {
-                histories_.emplace_back(rollback.tokens, shape.kv_heads / lanes, shape.head_dim);
+                histories_.emplace_back(rollback.tokens, shape_.kv_heads / lanes, shape_.head_dim,
+                                        shape_.value_width());
                 histories_.back().reserve(lanes_.back());
             }
         }
@@ -49,15 +50,20 @@ public:
     }
     bool is_like(const LayerRows& other) const {
         return lanes_.size() == other.lanes_.size() && heads_.size() == other.heads_.size() &&
-               histories_.size() == other.histories_.size() && shape_.head_dim == other.shape_.head_dim &&
+               histories_.size() == other.histories_.size() && shape_ == other.shape_ &&
                (histories_.empty() || histories_[0].depth() == other.histories_[0].depth());
     }
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
 
+    const LayerShape& shape() const { return shape_; }
     const Lane<P>& lane(std::size_t kv_head) const { return lanes_[lane_index(kv_head)]; }
     std::span<const Lane<P>> lanes() const { return lanes_; }
     std::span<const HeadRows<Scalar>> rows() const { return heads_; }
+    /// Room for the rows of one KV head.
+    HeadRows<Scalar> empty_rows(std::size_t rows) const {
+        return {{rows, shape_.head_dim}, {rows, shape_.value_width()}};
+    }
     std::size_t heads_per_lane() const { return heads_.size() / lanes_.size(); }
     /// Tokens that came since the start, less those taken back.
     std::uint64_t tokens() const { return tokens_; }
@@ -78,6 +84,29 @@ public:
     }
 
 protected:
+    // The rows of a KV head for a policy, as floats; one row is valid until the next is read.
+    Keys keys(std::size_t kv_head, Workspace& work) const {
+        return Keys([&rows = heads_[kv_head].keys, &work](Slot slot) noexcept { return floats(rows, slot, work); });
+    }
+    Values values(std::size_t kv_head, Workspace& work) const {
+        return Values([&rows = heads_[kv_head].values, &work](Slot slot) noexcept { return floats(rows, slot, work); });
+    }
+    static std::span<const float> floats(const Rows<Scalar>& rows, Slot slot, Workspace& work) {
+        if constexpr (rows_are_float) {
+            return rows[slot];
+        } else {
+            const std::span<float> row = std::span(work.row).first(rows[slot].size());
+            rows.read(slot, row);
+            return row;
+        }
+    }
+
+    static constexpr bool rows_are_float = std::same_as<Scalar, float>;
+
+    static LayerShape accepted(LayerShape shape, const P& policy) {
+        detail::refuse(msrnn::problem(shape, policy));
+        return shape;
+    }
     std::size_t lane_index(std::size_t kv_head) const {
         MSRNN_ASSERT(kv_head < heads_.size(), "msrnn: no such KV head");
         return kv_head / heads_per_lane();
@@ -104,8 +133,7 @@ protected:
     /// The first `size` rows of a head after these moves, in memory for `room` rows.
     HeadRows<Scalar> moved(const HeadRows<Scalar>& head, std::size_t size, const std::vector<Move>& moves,
                            std::size_t room) const {
-        const Rows<Scalar> none(room, shape_.head_dim);
-        HeadRows<Scalar> rows{none, none};
+        HeadRows<Scalar> rows = empty_rows(room);
         for (std::size_t row = 0; row < size; ++row) rows.copy(head, Slot(row), Slot(row));
         for (const Move move : moves) rows.copy(head, move.from, move.to);
         return rows;
@@ -129,7 +157,7 @@ protected:
         tokens_ = tokens;
     }
 
-    Shape shape_;
+    LayerShape shape_;
     std::vector<Lane<P>> lanes_;                 // [1 or kv_heads]
     std::vector<HeadRows<Scalar>> heads_;        // [kv_heads]
     std::vector<History<P, Scalar>> histories_;  // one for each lane, or none where nothing is to be taken back

@@ -12,7 +12,8 @@
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "floats.hpp"
-#include "shape.hpp"
+#include "layer_shape.hpp"
+#include "window.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -45,6 +46,7 @@ public:
         }
         bool fit(std::size_t tokens) const { return !listed_ || each_.size() == tokens; }
         std::size_t listed() const { return each_.size(); }
+        bool are_listed() const { return listed_; }
 
     private:
         Position first_;
@@ -53,43 +55,52 @@ public:
 };
 
 /// Why a span of this size is wrong, in one sentence; empty where it is right.
-inline std::string size_problem(const char* name, std::size_t size, std::size_t wanted, const char* meaning) {
+inline std::string size_problem(const char* name, std::size_t size, std::size_t wanted, const std::string& meaning) {
     if (size == wanted) return {};
     return "msrnn: " + std::string(name) + " has " + detail::text(size) + " numbers; it is " + meaning + ", here " +
            detail::text(wanted);
 }
 
-/// A prompt in the caller's memory: q and out are [tokens][query_heads][head_dim], k and v
-/// [tokens][kv_heads][head_dim].
+/// A prompt in the caller's memory: q is [tokens][query_heads][head_dim], k [tokens][kv_heads][head_dim],
+/// v [tokens][kv_heads][value_dim] and out [tokens][query_heads][value_dim].
 struct Prompt {
-    Shape shape;
+    const LayerShape& shape;
     Positions positions;
     Floats<const float> q, k, v;
     Floats<float> out;
 
-    std::size_t tokens() const { return q.size() / query_width(); }
-    std::size_t query_width() const { return shape.query_heads * shape.head_dim; }
-    std::size_t width() const { return shape.kv_heads * shape.head_dim; }
+    std::size_t tokens() const { return q.size() / shape.query_numbers(); }
     /// Which size is wrong, in one sentence; empty where none is.
     std::string problem() const {
         if (!positions.fit(tokens()))
             return "msrnn: " + detail::text(positions.listed()) + " positions for " + detail::text(tokens()) +
                    " tokens; give one for each, or the first alone";
-        if (std::string wrong =
-                size_problem("q", q.size(), tokens() * query_width(), "[tokens][query_heads][head_dim]");
+        const char* const width = shape.value_dim != 0 ? "value_dim]" : "head_dim]";
+        const auto wrong_size = [&](const char* name, std::size_t size, std::size_t of_token, const char* heads,
+                                    const char* last) {
+            return size_problem(name, size, tokens() * of_token, std::string("[tokens][") + heads + last);
+        };
+        if (std::string wrong = wrong_size("q", q.size(), shape.query_numbers(), "query_heads][", "head_dim]");
             !wrong.empty())
             return wrong;
-        if (std::string wrong = size_problem("k", k.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
+        if (std::string wrong = wrong_size("k", k.size(), shape.key_numbers(), "kv_heads][", "head_dim]");
             !wrong.empty())
             return wrong;
-        if (std::string wrong = size_problem("v", v.size(), tokens() * width(), "[tokens][kv_heads][head_dim]");
-            !wrong.empty())
+        if (std::string wrong = wrong_size("v", v.size(), shape.value_numbers(), "kv_heads][", width); !wrong.empty())
             return wrong;
-        return size_problem("out", out.size(), q.size(), "as long as q");
+        return wrong_size("out", out.size(), shape.out_numbers(), "query_heads][", width);
     }
-    /// The row of one token and KV head in `rows`, which is k or v.
-    std::span<const float> row(std::span<const float> rows, std::size_t token, std::size_t kv_head) const {
-        return rows.subspan(token * width() + kv_head * shape.head_dim, shape.head_dim);
+    std::span<const float> key(std::size_t token, std::size_t kv_head) const {
+        return k.subspan(token * shape.key_numbers() + kv_head * shape.head_dim, shape.head_dim);
+    }
+    std::span<const float> value(std::size_t token, std::size_t kv_head) const {
+        return v.subspan(token * shape.value_numbers() + kv_head * shape.value_width(), shape.value_width());
+    }
+    /// Whether each of these tokens stands one position behind the one before.
+    bool consecutive(std::size_t first, std::size_t count) const {
+        for (std::size_t t = first + 1; positions.are_listed() && t < first + count; ++t)
+            if (detail::distance(positions[t], positions[t - 1]) != 1) return false;
+        return true;
     }
 };
 

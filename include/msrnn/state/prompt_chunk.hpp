@@ -4,44 +4,50 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
 #include "../attention/attend.hpp"
+#include "../base/own_vector.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
 #include "prompt.hpp"
+#include "window.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
 /// Tokens [first, first + count) of a prompt on their way into one lane, whose stored tokens lie in [0, size()).
 ///
-/// watch(), choose(), store(), in this order; only store() changes rows, and it never throws. The tokens' rows are read
-/// where the caller has them; only the survivors are copied. Rows that are stored as another scalar than float are seen
-/// as they will be stored, so that a prompt gives what steps give: watch() then holds a copy of all rows of the lane,
-/// as floats. A chooser is the lane of a selector, which sees the same tokens in the same slots.
+/// watch(), choose(), store(), in this order; only store() changes rows, and it never throws. Stored rows are read
+/// where they lie, and those of the tokens where the caller has them; only the survivors are copied. Rows that are
+/// stored as another scalar than float are seen as they will be stored, so that a prompt gives what steps give. A
+/// chooser is the lane of a selector, which sees the same tokens in the same slots.
+///
+/// Where there is a window and the positions do not follow one another, which rows a token sees is no interval: then
+/// all rows of the lane are copied, and the tokens attend one after the other, each with a mask.
 template <class P, class Scalar>
 class PromptChunk {
 public:
     PromptChunk(const Prompt& prompt, std::size_t first, std::size_t count, Lane<P>& lane,
                 std::span<HeadRows<Scalar>> heads, std::size_t kv_head)
         : prompt_(prompt),
+          shape_(prompt.shape),
           first_(first),
           count_(count),
           lane_(lane),
           heads_(heads),
           kv_head_(kv_head),
-          stored_(lane.size()) {}
+          stored_(lane.size()),
+          one_by_one_(shape_.window != 0 && !prompt.consecutive(first, count)) {}
 
     /// Attends, and shows the lane (and the chooser) every token that its policy wants to see.
     template <class Selector>
     void watch(Lane<Selector>* chooser) {
-        if constexpr (copied)
-            for (std::size_t beside = 0; beside < heads_.size(); ++beside)
-                copies_.push_back({floats(heads_[beside].keys, prompt_.k, kv_head_ + beside),
-                                   floats(heads_[beside].values, prompt_.v, kv_head_ + beside)});
-        const std::size_t query_heads = heads_.size() * prompt_.shape.group();
+        copy_rows();
+        if (shape_.window != 0) find_window();
+        const std::size_t query_heads = heads_.size() * shape_.group();
         const std::size_t block = (std::max<std::size_t>)(32, 128 / query_heads);
         const std::size_t stride = whole_lines(stored_ + count_);
         Buffer weights(detail::product((std::min)(block, count_) * query_heads, stride));
@@ -49,7 +55,7 @@ public:
             tokens = (std::min)(block, count_ - done);
             for (std::size_t beside = 0; beside < heads_.size(); ++beside)
                 attend(beside, done, tokens,
-                       {weights.data() + beside * prompt_.shape.group() * stride, query_heads * stride, stride});
+                       {weights.data() + beside * shape_.group() * stride, query_heads * stride, stride});
             for (std::size_t t = done; t < done + tokens; ++t) {
                 const Attention seen{.weights = weights.data() + (t - done) * query_heads * stride,
                                      .query_heads = query_heads,
@@ -82,43 +88,85 @@ public:
     }
 
 private:
-    static constexpr bool copied = !std::same_as<Scalar, float>;
+    static constexpr bool rows_are_float = std::same_as<Scalar, float>;
 
-    /// The stored rows, then those of the chunk as they will be stored.
-    Rows<float> floats(const Rows<Scalar>& own, std::span<const float> given, std::size_t head) const {
-        Rows<float> all(stored_ + count_, prompt_.shape.head_dim);
-        Rows<Scalar> rounded(1, prompt_.shape.head_dim);
-        for (std::size_t slot = 0; slot < stored_; ++slot) own.read(slot, all[slot]);
-        for (std::size_t t = 0; t < count_; ++t) {
-            rounded.write(0, prompt_.row(given, first_ + t, head));
-            rounded.read(0, all[stored_ + t]);
+    /// The tokens' rows as they will be stored, where the caller's do not do; of tokens that attend one by one, all
+    /// rows of the lane.
+    void copy_rows() {
+        if (rows_are_float && !one_by_one_) return;
+        copied_stored_ = one_by_one_ ? stored_ : 0;
+        row_.resize((std::max)(shape_.head_dim, shape_.value_width()));
+        const std::size_t rows = copied_stored_ + count_;
+        for (std::size_t beside = 0; beside < heads_.size(); ++beside) {
+            HeadRows<Scalar>& copy =
+                copies_.emplace_back(HeadRows<Scalar>{{rows, shape_.head_dim}, {rows, shape_.value_width()}});
+            for (std::size_t slot = 0; slot < copied_stored_; ++slot) copy.copy(heads_[beside], slot, slot);
+            for (std::size_t t = 0; t < count_; ++t) {
+                copy.keys.write(copied_stored_ + t, prompt_.key(first_ + t, kv_head_ + beside));
+                copy.values.write(copied_stored_ + t, prompt_.value(first_ + t, kv_head_ + beside));
+            }
         }
-        return all;
+    }
+    /// How many of the chunk's tokens see each stored row; nothing where all see all.
+    void find_window() {
+        if (one_by_one_) {
+            seen_by_.resize(stored_ + count_);
+            return;
+        }
+        bool all = true;
+        seen_by_.resize(stored_);
+        for (std::size_t slot = 0; slot < stored_; ++slot) {
+            seen_by_[slot] = detail::queries_in_window(
+                detail::distance(prompt_.positions[first_], lane_.position(Slot(slot))), shape_.window, count_);
+            all = all && seen_by_[slot] == count_;
+        }
+        if (all) seen_by_.clear();
     }
 
     /// One KV head of the lane, for tokens [done, done + tokens) of the chunk.
     void attend(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights) {
-        const Shape& shape = prompt_.shape;
-        const std::size_t first_query = (kv_head_ + beside) * shape.group();
-        const std::size_t offset = (first_ + done) * prompt_.query_width() + first_query * shape.head_dim;
-        msrnn::attend(
-            seen(beside, &HeadRows<float>::keys, prompt_.k), seen(beside, &HeadRows<float>::values, prompt_.v), done,
-            tokens,
-            AttentionSettings{.query_heads = shape.group(), .head_dim = shape.head_dim, .scale = shape.logit_scale()},
-            {prompt_.q.data() + offset, prompt_.query_width(), shape.head_dim}, weights,
-            {prompt_.out.data() + offset, prompt_.query_width(), shape.head_dim});
+        const std::size_t head = kv_head_ + beside, width = shape_.value_width();
+        const float* const q =
+            prompt_.q.data() + (first_ + done) * shape_.query_numbers() + head * shape_.group() * shape_.head_dim;
+        float* const out = prompt_.out.data() + (first_ + done) * shape_.out_numbers() + head * shape_.group() * width;
+        AttentionSettings settings = settings_of(shape_, head);
+        if (one_by_one_) {
+            settings.seen_by = seen_by_.data();
+            for (std::size_t t = 0; t < tokens; ++t) {
+                find_seen(done + t);
+                msrnn::attend(copies_[beside].keys.view(), copies_[beside].values.view(), stored_ + done + t + 1,
+                              settings, q + t * shape_.query_numbers(), weights.at(t, 0), weights.head_stride,
+                              out + t * shape_.out_numbers());
+            }
+            return;
+        }
+        settings.window = shape_.window;
+        if (!seen_by_.empty()) settings.seen_by = seen_by_.data();
+        msrnn::attend(PromptRows<Scalar>{heads_[beside].keys.view(), stored_, given_keys(beside)},
+                      PromptRows<Scalar>{heads_[beside].values.view(), stored_, given_values(beside)}, done, tokens,
+                      settings, {q, shape_.query_numbers(), shape_.head_dim}, weights,
+                      {out, shape_.out_numbers(), width});
     }
-    /// The keys or values that a token attends to.
-    PromptRows<float> seen(std::size_t beside, Rows<float> HeadRows<float>::*which,
-                           std::span<const float> given) const {
-        const std::size_t dim = prompt_.shape.head_dim;
-        if constexpr (copied) {
-            const float* const all = (copies_[beside].*which).view().base;
-            return {{all, dim}, stored_, {all + stored_ * dim, dim}};
-        } else {
-            return {(heads_[beside].*which).view(),
-                    stored_,
-                    {prompt_.row(given, first_, kv_head_ + beside).data(), prompt_.width()}};
+    RowsView<Scalar> given_keys(std::size_t beside) const {
+        if constexpr (rows_are_float)
+            return {prompt_.key(first_, kv_head_ + beside).data(), shape_.key_numbers()};
+        else
+            return copies_[beside].keys.view();
+    }
+    RowsView<Scalar> given_values(std::size_t beside) const {
+        if constexpr (rows_are_float)
+            return {prompt_.value(first_, kv_head_ + beside).data(), shape_.value_numbers()};
+        else
+            return copies_[beside].values.view();
+    }
+    /// The mask of a token that attends on its own.
+    void find_seen(std::size_t token) {
+        const Position position = prompt_.positions[first_ + token];
+        for (std::size_t row = 0; row <= stored_ + token; ++row) {
+            const Position of_row =
+                row < stored_ ? lane_.position(Slot(row)) : prompt_.positions[first_ + row - stored_];
+            seen_by_[row] =
+                row == stored_ + token || detail::in_window(detail::distance(position, of_row), shape_.window);
         }
     }
 
@@ -126,11 +174,10 @@ private:
     void arrive(AnyLane& lane, std::size_t token, const Attention& seen) {
         lane.append(prompt_.positions[first_ + token]);
         if (!lane.observes()) return;
-        const std::size_t query_heads = heads_.size() * prompt_.shape.group(), dim = prompt_.shape.head_dim;
-        const Query query{.first = prompt_.q.data() + (first_ + token) * prompt_.query_width() +
-                                   kv_head_ * prompt_.shape.group() * dim,
-                          .query_heads = query_heads,
-                          .head_dim = dim};
+        const Query query{.first = prompt_.q.data() + (first_ + token) * shape_.query_numbers() +
+                                   kv_head_ * shape_.group() * shape_.head_dim,
+                          .query_heads = heads_.size() * shape_.group(),
+                          .head_dim = shape_.head_dim};
         lane.observe(seen, query, keys(), values());
     }
     /// The choice at the end of the chunk, whatever slack the lane has.
@@ -143,35 +190,53 @@ private:
         lane.rate(keys(), values());
         return lane.evict_rated();
     }
-    Keys keys() const {
-        return Keys([this](Slot slot) noexcept { return row(slot, &HeadRows<float>::keys, prompt_.k); });
+    Keys keys() {
+        return Keys([this](Slot slot) noexcept { return key(slot); });
     }
-    Values values() const {
-        return Values([this](Slot slot) noexcept { return row(slot, &HeadRows<float>::values, prompt_.v); });
+    Values values() {
+        return Values([this](Slot slot) noexcept { return value(slot); });
     }
-    std::span<const float> row(Slot slot, Rows<float> HeadRows<float>::*which, std::span<const float> given) const {
-        if constexpr (copied)
-            return (copies_[0].*which)[slot];
+    // Of the lane's first KV head, as floats; valid until the next is read.
+    std::span<const float> key(Slot slot) {
+        if constexpr (rows_are_float)
+            return slot < stored_ ? heads_[0].keys[slot] : prompt_.key(first_ + slot - stored_, kv_head_);
         else
-            return slot < stored_ ? (heads_[0].*which)[slot] : prompt_.row(given, first_ + slot - stored_, kv_head_);
+            return slot < stored_ ? read(heads_[0].keys, slot) : read(copies_[0].keys, slot - stored_ + copied_stored_);
+    }
+    std::span<const float> value(Slot slot) {
+        if constexpr (rows_are_float)
+            return slot < stored_ ? heads_[0].values[slot] : prompt_.value(first_ + slot - stored_, kv_head_);
+        else
+            return slot < stored_ ? read(heads_[0].values, slot)
+                                  : read(copies_[0].values, slot - stored_ + copied_stored_);
+    }
+    std::span<const float> read(const Rows<Scalar>& rows, std::size_t row) {
+        const std::span<float> floats = std::span(row_).first(rows[row].size());
+        rows.read(row, floats);
+        return floats;
     }
 
     void copy(std::size_t slot, std::size_t to) {
         for (std::size_t beside = 0; beside < heads_.size(); ++beside) {
             const std::size_t token = first_ + slot - stored_, head = kv_head_ + beside;
-            heads_[beside].keys.write(to, prompt_.row(prompt_.k, token, head));
-            heads_[beside].values.write(to, prompt_.row(prompt_.v, token, head));
+            heads_[beside].keys.write(to, prompt_.key(token, head));
+            heads_[beside].values.write(to, prompt_.value(token, head));
         }
     }
 
     const Prompt& prompt_;
+    const LayerShape& shape_;
     std::size_t first_;
     std::size_t count_;
     Lane<P>& lane_;
     std::span<HeadRows<Scalar>> heads_;
     std::size_t kv_head_;
     std::size_t stored_;
-    std::vector<HeadRows<float>> copies_;  // [heads of the lane], empty where rows are float
+    bool one_by_one_;
+    std::vector<HeadRows<Scalar>> copies_;  // [heads of the lane]: of so many stored rows and of the tokens; or empty
+    std::size_t copied_stored_ = 0;
+    OwnVector<std::uint32_t> seen_by_;  // see AttentionSettings; empty where every token sees every stored row
+    OwnVector<float> row_;
     std::vector<Move> moves_;
 };
 

@@ -1,51 +1,58 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <initializer_list>
-#include <limits>
 #include <string>
 #include <type_traits>
+#include <vector>
 
+#include "../base/refuse.hpp"
 #include "../base/text.hpp"
 #include "../config.hpp"
 #include "../core/shape.hpp"
 #include "../lane/limits.hpp"
 #include "../policy/policy.hpp"
+#include "layer_shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-namespace detail {
-/// Whether so many floats, all factors multiplied, can lie in the memory of this machine.
-constexpr bool fits_memory(std::initializer_list<std::size_t> factors) {
-    constexpr auto most = static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)());
-    std::size_t bytes = sizeof(double);
-    for (const std::size_t factor : factors) {
-        if (factor != 0 && bytes > most / factor) return false;
-        bytes *= factor;
-    }
-    return true;
-}
-}  // namespace detail
-
 /// What is wrong with this shape, in one sentence; empty where nothing is.
 inline std::string problem(const Shape& shape) {
-    const auto is_zero = [](const char* setting) {
-        return "msrnn: " + std::string(setting) + " is 0; give the model's own number";
-    };
-    if (shape.layers == 0) return is_zero("layers");
-    if (shape.query_heads == 0) return is_zero("query_heads");
-    if (shape.kv_heads == 0) return is_zero("kv_heads");
-    if (shape.head_dim == 0) return is_zero("head_dim");
-    if (shape.query_heads % shape.kv_heads != 0)
-        return "msrnn: query_heads " + detail::text(shape.query_heads) + " is not a multiple of kv_heads " +
-               detail::text(shape.kv_heads) + "; every KV head serves equally many query heads";
-    if (!std::isfinite(shape.scale))
-        return "msrnn: scale is " + detail::text(shape.scale) + "; give a finite number, or 0 for 1/sqrt(head_dim)";
-    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, 512}))
+    if (shape.layers == 0) return "msrnn: layers is 0; give the model's own number";
+    if (!shape.each.empty()) {
+        if (shape.each.size() != shape.layers)
+            return "msrnn: each has " + detail::text(shape.each.size()) + " layers and layers is " +
+                   detail::text(shape.layers) + "; describe every layer, or none";
+        std::size_t largest = 0;
+        for (std::size_t i = 0; i < shape.layers; ++i) {
+            const LayerShape& one = shape.each[i];
+            if (std::string wrong = detail::layer_problem(one, " of layer " + detail::text(i)); !wrong.empty())
+                return wrong;
+            if (std::string wrong = problem(one); !wrong.empty()) return wrong;
+            largest = (std::max)(largest, one.query_heads * (std::max)(one.head_dim, one.value_dim));
+        }
+        if (!detail::fits_memory({shape.layers, largest, 512}))
+            return "msrnn: layers " + detail::text(shape.layers) + " x " + detail::text(largest) +
+                   " numbers do not fit the memory of this machine; give the model's own";
+        return {};
+    }
+    const std::size_t sinks = shape.sinks.size();
+    if (sinks != 0 && shape.query_heads != 0 && sinks != shape.query_heads &&
+        (sinks % shape.query_heads != 0 || sinks / shape.query_heads != shape.layers))
+        return "msrnn: sinks has " + detail::text(sinks) + " numbers; give one for each of the " +
+               detail::text(shape.query_heads) + " query heads, for all layers or for each of the " +
+               detail::text(shape.layers) + ", or none";
+    LayerShape first = shape.layer(0);
+    first.sinks.clear();
+    if (std::string wrong = detail::layer_problem(first, ""); !wrong.empty()) return wrong;
+    for (const float sink : shape.sinks)
+        if (!std::isfinite(sink))
+            return "msrnn: a number of sinks is " + detail::text(sink) + "; give finite logits, or none";
+    if (!detail::fits_memory({shape.layers, shape.query_heads, (std::max)(shape.head_dim, shape.value_dim), 512}))
         return "msrnn: layers " + detail::text(shape.layers) + " x query_heads " + detail::text(shape.query_heads) +
-               " x head_dim " + detail::text(shape.head_dim) +
+               " x head_dim " + detail::text((std::max)(shape.head_dim, shape.value_dim)) +
                " numbers do not fit the memory of this machine; give the model's own";
     return {};
 }
@@ -54,11 +61,8 @@ inline std::string problem(const Shape& shape) {
 template <class P>
 std::string problem(const Shape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
-    const Needs needs = facts_of(policy, shape, 1).needs;
-    const bool reads_rows = ((needs.at_observe | needs.at_choice) & (Keys::bit | Values::bit)) != 0;
-    if (reads_rows && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
-        return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
-               detail::text(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
+    for (std::size_t i = 0; i < (shape.each.empty() ? 1 : shape.layers); ++i)
+        if (std::string wrong = problem(shape.layer(i), policy); !wrong.empty()) return wrong;
     return {};
 }
 
@@ -73,32 +77,46 @@ std::size_t budget_from(Integer budget) {
 }
 }  // namespace detail
 
-/// A bound for the rows of each lane, where a state sets one itself: an unbounded lane begins with 64 and grows.
-constexpr Limits with_rows(Limits limits) {
-    if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = 64;
-    return limits;
-}
-
 /// How many of the last tokens a state can take back; see State::rollback().
 struct Rollback {
     std::size_t tokens = 0;
 };
 
+namespace detail {
+/// Whether the rows and histories of so many layers like this one fit the memory.
+inline std::string memory_problem(const LayerShape& shape, std::size_t layers, Limits limits, Rollback rollback) {
+    const std::size_t rows = limits.rows(), width = (std::max)(shape.head_dim, shape.value_dim);
+    if (!fits_memory({layers, shape.query_heads, width, rows, 2}))
+        return "msrnn: layers " + text(layers) + " x kv_heads " + text(shape.kv_heads) + " x " + text(rows) +
+               " rows of " + text(width) + " numbers do not fit the memory of this machine; check shape and budget";
+    if (rollback.tokens == unbounded ||
+        !fits_memory({layers, shape.query_heads, rollback.tokens + 1, width + rows, 128}))
+        return "msrnn: a rollback of " + text(rollback.tokens) +
+               " tokens does not fit the memory of this machine; give as many as a draft has";
+    return {};
+}
+}  // namespace detail
+
+/// Everything that a LayerCache's constructor refuses.
+template <class P>
+std::string problem(const LayerShape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
+    if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
+    limits = lane_limits(shape, limits, policy);
+    if (std::string wrong = problem(policy, limits); !wrong.empty()) return wrong;
+    return detail::memory_problem(shape, 1, limits, rollback);
+}
+
 /// Everything that a State's constructor refuses.
 template <class P>
 std::string problem(const Shape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
-    limits = with_rows(limits);
-    const std::size_t rows = limits.rows();
     if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
-    if (std::string wrong = problem(policy, limits); !wrong.empty()) return wrong;
-    if (!detail::fits_memory({shape.layers, shape.query_heads, shape.head_dim, rows, 2}))
-        return "msrnn: layers " + detail::text(shape.layers) + " x kv_heads " + detail::text(shape.kv_heads) + " x " +
-               detail::text(rows) + " rows of " + detail::text(shape.head_dim) +
-               " numbers do not fit the memory of this machine; check shape and budget";
-    if (rollback.tokens == unbounded ||
-        !detail::fits_memory({shape.layers, shape.query_heads, rollback.tokens + 1, shape.head_dim + rows, 128}))
-        return "msrnn: a rollback of " + detail::text(rollback.tokens) +
-               " tokens does not fit the memory of this machine; give as many as a draft has";
+    for (std::size_t i = 0; i < (shape.each.empty() ? 1 : shape.layers); ++i) {
+        const LayerShape layer = shape.layer(i);
+        const Limits of_lane = lane_limits(layer, limits, policy);
+        if (std::string wrong = problem(policy, of_lane); !wrong.empty()) return wrong;
+        if (std::string wrong = detail::memory_problem(layer, shape.layers, of_lane, rollback); !wrong.empty())
+            return wrong;
+    }
     return {};
 }
 

@@ -20,7 +20,6 @@
 #include "prompt.hpp"
 #include "shape.hpp"
 #include "state_layers.hpp"
-#include "state_records.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -28,6 +27,10 @@ namespace msrnn::inline MSRNN_ABI {
 template <class F>
 concept BudgetCallable = std::invocable<F, std::size_t, std::size_t> &&
     std::integral<std::remove_cvref_t<std::invoke_result_t<F, std::size_t, std::size_t>>>;
+
+/// A callable that changes the copy of a stored key that attention sees: (slot, key), key a std::span<float>.
+template <class F>
+concept KeyTurn = std::invocable<F&, Slot, std::span<float>>;
 
 /// The bounded multi-state of one sequence: a key row and a value row per token kept, attention over them, and a policy
 /// that evicts one token a step once the budget is reached.
@@ -59,7 +62,7 @@ concept BudgetCallable = std::invocable<F, std::size_t, std::size_t> &&
 template <class P, StoredScalar Scalar = float>
 class State : public StateLayers<P, Scalar> {
     using Layers = StateLayers<P, Scalar>;
-    using Layers::shape_, Layers::lanes_per_layer_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
+    using Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
 
 public:
     /// One budget for every lane. Throws std::invalid_argument with the sentence of
@@ -98,7 +101,7 @@ public:
     /// attention sees, std::span<float>. With keys stored un-rotated and turned by their rank in the cache, these are
     /// the cache positions of StreamingLLM. The stored keys stay, so nothing drifts. The new token's slot is
     /// lane(layer, kv_head).next(). Cost: a copy of the keys, and the turns.
-    template <class Turn>
+    template <KeyTurn Turn>
     void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
               Floats<float> out, Turn turn) {
         at(layer).step(position, q, k, v, out, work_, turn);
@@ -108,18 +111,28 @@ public:
     /// the whole layer; only this head's part is read and written, so the heads of a layer may run on different
     /// threads. The token is not appended until decide() is called. Between attend() and decide() only rollback() may
     /// be called, and no other layer may attend.
+    void attend(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
+                Floats<const float> v, Floats<float> out) {
+        at(layer).attend(kv_head, position, q, k, v, out, work_);
+    }
+    template <KeyTurn Turn>
+    void attend(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
+                Floats<const float> v, Floats<float> out, Turn turn) {
+        at(layer).attend(kv_head, position, q, k, v, out, work_, turn);
+    }
+    /// The same without a position, for layers without a window.
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out) {
-        at(layer).attend(kv_head, q, k, v, out, work_);
+        attend(layer, kv_head, unplaced(layer), q, k, v, out);
     }
-    template <class Turn>
+    template <KeyTurn Turn>
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out, Turn turn) {
-        at(layer).attend(kv_head, q, k, v, out, work_, turn);
+        attend(layer, kv_head, unplaced(layer), q, k, v, out, turn);
     }
 
-    /// Second half, once after every KV head of the layer has attended: the token is appended at `position`, the
-    /// policy sees what attention saw, and each lane evicts down to its budget.
+    /// Second half, once after every KV head of the layer has attended: the token is appended at the same `position`,
+    /// the policy sees what attention saw, and each lane evicts down to its budget.
     void decide(std::size_t layer, Position position) { at(layer).decide(position, work_); }
 
     // a prompt ////////////////////////////////////////
@@ -135,7 +148,7 @@ public:
     /// and lane; their rows are in the caller's memory.
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
-        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        const Prompt prompt = checked({at(layer).shape(), positions, q, k, v, out}, mode);
         LayerPrompt<P, Scalar> into(at(layer), prompt, mode.chunk, work_);
         if (mode.chunk == 1)
             into.take_steps();
@@ -151,7 +164,7 @@ public:
     template <class Selector>
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
-        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        const Prompt prompt = checked({at(layer).shape(), positions, q, k, v, out}, mode);
         detail::refuse(problem(layer, selector));
         LayerPrompt<P, Scalar>(at(layer), prompt, mode.chunk, work_).take_chunks(selector);
     }
@@ -159,7 +172,7 @@ public:
     /// Why this selector cannot choose for a layer, in one sentence; empty where it can.
     template <class Selector>
     std::string problem(std::size_t layer, const Selector& selector) const {
-        if (std::string wrong = msrnn::problem(shape_, selector); !wrong.empty()) return wrong;
+        if (std::string wrong = msrnn::problem(at(layer).shape(), selector); !wrong.empty()) return wrong;
         if (scope_of(selector) != scope_of(this->lane(layer, 0).policy()))
             return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
         for (const Lane<P>& own : at(layer).lanes())
@@ -205,6 +218,7 @@ public:
         at(layer).set_budget(kv_head, budget, work_);
         work_.shrink(rows_with_room());
     }
+    using Layers::problem;
     /// Why this budget does not fit protection or pins, in one sentence; empty where it does.
     std::string problem(std::size_t layer, std::size_t kv_head, std::size_t budget) const {
         return at(layer).problem(kv_head, budget);
@@ -221,62 +235,34 @@ public:
         for (LayerCache<P, Scalar>& layer : layers_) layer.reset();
     }
 
-    // to be kept elsewhere ////////////////////////////////////////
-
-    /// Room for the rows that go with these records, [layers][kv_heads].
-    std::vector<HeadRows<Scalar>> room_for(std::span<const LaneRecord> records) const {
-        std::vector<HeadRows<Scalar>> rows;
-        rows.reserve(shape_.layers * shape_.kv_heads);
-        for (std::size_t h = 0; h < shape_.layers * shape_.kv_heads; ++h) {
-            const LaneRecord& record = records[h / (shape_.kv_heads / lanes_per_layer_)];
-            const Rows<Scalar> enough((std::max)(record.extent(), record.size() + 1), shape_.head_dim);
-            rows.push_back({enough, enough});
-        }
-        return rows;
-    }
-    /// Goes on where another state of this shape and policy was: from what its lanes' record() said,
-    /// [layers][lanes_per_layer], and its rows in room_for() them, of which [0, extent()) count. Throws
-    /// std::invalid_argument and changes nothing where problem() says why. Budgets are those of the records; what could
-    /// be undone before cannot any more.
-    void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
-        detail::refuse(problem(records));
-        MSRNN_ASSERT(rows.size() == this->rows().size(), "msrnn: rows are [layers][kv_heads]");
-        std::vector<std::vector<Lane<P>>> lanes;
-        for (std::size_t i = 0; i < layers_.size(); ++i)
-            lanes.push_back(layers_[i].restored(records.subspan(i * lanes_per_layer_, lanes_per_layer_)));
-        std::size_t most = 0;
-        Arrival seen = 0;
-        for (std::size_t h = 0; h < rows.size(); ++h) {
-            const LaneRecord& record = records[h / (shape_.kv_heads / lanes_per_layer_)];
-            rows[h].reserve(record.size() + 1);
-            most = (std::max)(most, rows[h].room());
-            seen = (std::max)(seen, record.seen);
-        }
-        work_.fit(most);
-        for (std::size_t i = 0; i < layers_.size(); ++i)
-            layers_[i].adopt(lanes[i], std::span(rows).subspan(i * shape_.kv_heads, shape_.kv_heads), seen);
-    }
-    /// Why this state cannot go on from these records, in one sentence; empty where it can.
-    std::string problem(std::span<const LaneRecord> records) const {
-        return detail::records_problem(records, this->lanes());
-    }
-
 private:
     struct Exactly {};
     template <class LimitsOf>
-    State(const Shape& shape, const P& policy, Rollback rollback, Exactly, LimitsOf limits_of)
-        : Layers(accepted(shape, policy), scope_of(policy) == Scope::layer ? 1 : shape.kv_heads) {
-        for (std::size_t layer = 0; layer < shape.layers; ++layer) {
-            LayerCache<P, Scalar> made(shape, layer, lanes_per_layer_, policy, rollback, limits_of);
-            if (layers_.empty()) layers_.reserve(shape.layers);
+    State(Shape shape, const P& policy, Rollback rollback, Exactly, LimitsOf limits_of)
+        : Layers(accepted(std::move(shape), policy)) {
+        for (std::size_t i = 0; i < shape_.layers; ++i) {
+            const LayerShape shape_of_layer = shape_.layer(i);
+            LayerCache<P, Scalar> made(shape_of_layer, policy, rollback, i, [&](std::size_t lane) {
+                const Limits limits = lane_limits(shape_of_layer, limits_of(i, lane), policy);
+                detail::refuse(msrnn::problem(policy, limits));
+                detail::refuse(detail::memory_problem(shape_of_layer, shape_.layers, limits, rollback));
+                return limits;
+            });
+            if (layers_.empty()) layers_.reserve(shape_.layers);
             layers_.push_back(std::move(made));
         }
-        work_.fit(rows_with_room());
-        if ((this->lane(0, 0).facts().needs.at_observe & Query::bit) != 0) work_.keep_queries();
+        for (const LayerCache<P, Scalar>& layer : layers_) layer.fit(work_);
     }
-    static const Shape& accepted(const Shape& shape, const P& policy) {
+    static Shape accepted(Shape shape, const P& policy) {
         detail::refuse(msrnn::problem(shape, policy));
         return shape;
+    }
+    /// In place of a position, where none is needed.
+    Position unplaced(std::size_t layer) const {
+        if (const std::size_t window = at(layer).shape().window; window != 0)
+            detail::refuse("msrnn: layer " + detail::text(layer) + " has a window of " + detail::text(window) +
+                           " positions; give attend() the position of the token");
+        return {};
     }
     static Prompt checked(Prompt prompt, Prefill mode) {
         detail::refuse(prompt.problem());

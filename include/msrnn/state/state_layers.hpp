@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "joined.hpp"
 #include "layer_cache.hpp"
 #include "shape.hpp"
+#include "state_records.hpp"
 #include "workspace.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -23,16 +25,16 @@ template <class P, StoredScalar Scalar>
 class StateLayers {
 public:
     const Shape& shape() const { return shape_; }
-    std::size_t lanes_per_layer() const { return lanes_per_layer_; }  ///< 1, or one for each KV head
+    const LayerCache<P, Scalar>& layer(std::size_t layer) const { return at(layer); }
 
     /// The lane that decides for this KV head: which token lies where, which may be evicted, how many were.
     const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return at(layer).lane(kv_head); }
-    /// All of them, [layers][lanes_per_layer].
+    /// Those of a layer: one, or one for each KV head.
+    std::span<const Lane<P>> lanes(std::size_t layer) const { return at(layer).lanes(); }
+    /// Those of all layers, one layer after the other.
     auto lanes() const {
         using Layer = LayerCache<P, Scalar>;
-        return Joined<Layer, Lane<P>>(
-            layers_.data(), layers_.size(), lanes_per_layer_,
-            [](const Layer& layer, std::size_t i) -> const Lane<P>& { return layer.lanes()[i]; });
+        return Joined<Layer, Lane<P>>(layers_, [](const Layer& layer) { return layer.lanes(); });
     }
     /// Rows as they are stored: of int8 the scale is rows().keys.scale(slot).
     std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
@@ -43,12 +45,10 @@ public:
     }
     /// All rows of a KV head, to be read as floats by read() or attended to by their view().
     const HeadRows<Scalar>& rows(std::size_t layer, std::size_t kv_head) const { return at(layer).rows()[kv_head]; }
-    /// Of every KV head, [layers][kv_heads].
+    /// Of every KV head of every layer, one layer after the other.
     auto rows() const {
         using Layer = LayerCache<P, Scalar>;
-        return Joined<Layer, HeadRows<Scalar>>(
-            layers_.data(), layers_.size(), shape_.kv_heads,
-            [](const Layer& layer, std::size_t h) -> const HeadRows<Scalar>& { return layer.rows()[h]; });
+        return Joined<Layer, HeadRows<Scalar>>(layers_, [](const Layer& layer) { return layer.rows(); });
     }
     /// All memory that grows with tokens, layers or heads: rows, bookkeeping, and the weights of one step.
     std::size_t bytes() const {
@@ -59,7 +59,7 @@ public:
 
     /// After make_room_for(), assign() of the same state neither allocates nor throws; both want is_like().
     bool is_like(const StateLayers& other) const {
-        return std::is_nothrow_copy_assignable_v<P> && shape_.query_heads == other.shape_.query_heads &&
+        return std::is_nothrow_copy_assignable_v<P> && shape_ == other.shape_ &&
                std::ranges::equal(layers_, other.layers_, [](const auto& a, const auto& b) { return a.is_like(b); });
     }
     void make_room_for(const StateLayers& other) {
@@ -67,8 +67,6 @@ public:
         work_.make_room_for(other.work_);
     }
     void assign(const StateLayers& other) {
-        shape_ = other.shape_;
-        lanes_per_layer_ = other.lanes_per_layer_;
         layers_ = other.layers_;
         work_ = other.work_;
     }
@@ -83,9 +81,50 @@ public:
     /// Tokens that this layer has taken since it was made, reset or restored, less those undone.
     std::uint64_t tokens(std::size_t layer) const { return at(layer).tokens(); }
 
+    // to be kept elsewhere ////////////////////////////////////////
+
+    /// Room for the rows that go with these records, those of each layer's KV heads after one another.
+    std::vector<HeadRows<Scalar>> room_for(std::span<const LaneRecord> records) const {
+        std::vector<HeadRows<Scalar>> rows;
+        for (const LayerCache<P, Scalar>& layer : layers_) {
+            for (std::size_t h = 0; h < layer.rows().size(); ++h) {
+                const LaneRecord& record = records[h / layer.heads_per_lane()];
+                rows.push_back(layer.empty_rows((std::max)(record.extent(), record.size() + 1)));
+            }
+            records = records.subspan(layer.lanes().size());
+        }
+        return rows;
+    }
+    /// Goes on where another state of this shape and policy was: from what its lanes' record() said, in the order of
+    /// lanes(), and its rows in room_for() them, of which [0, extent()) count. Throws std::invalid_argument and changes
+    /// nothing where problem() says why. Budgets are those of the records; what could be undone before cannot any more.
+    void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
+        detail::refuse(problem(records));
+        MSRNN_ASSERT(rows.size() == this->rows().size(), "msrnn: rows are those of every layer's KV heads");
+        std::vector<std::vector<Lane<P>>> lanes;
+        std::size_t most = 0;
+        Arrival seen = 0;
+        std::span<HeadRows<Scalar>> left = rows;
+        for (const LayerCache<P, Scalar>& layer : layers_) {
+            const std::span<const LaneRecord> own = records.first(layer.lanes().size());
+            lanes.push_back(layer.restored(own, left.first(layer.rows().size())));
+            for (const HeadRows<Scalar>& head : left.first(layer.rows().size())) most = (std::max)(most, head.room());
+            for (const LaneRecord& record : own) seen = (std::max)(seen, record.seen);
+            records = records.subspan(own.size());
+            left = left.subspan(layer.rows().size());
+        }
+        work_.fit(most);
+        left = rows;
+        for (std::size_t i = 0; i < layers_.size(); ++i) {
+            layers_[i].adopt(lanes[i], left.first(layers_[i].rows().size()), seen);
+            left = left.subspan(layers_[i].rows().size());
+        }
+    }
+    /// Why this state cannot go on from these records, in one sentence; empty where it can.
+    std::string problem(std::span<const LaneRecord> records) const { return detail::records_problem(records, lanes()); }
+
 protected:
-    StateLayers(const Shape& shape, std::size_t lanes_per_layer)
-        : shape_(shape), lanes_per_layer_(lanes_per_layer), work_(shape, std::same_as<Scalar, float>) {}
+    explicit StateLayers(Shape shape) : shape_(std::move(shape)) {}
 
     LayerCache<P, Scalar>& at(std::size_t layer) {
         MSRNN_ASSERT(layer < layers_.size(), "msrnn: no such layer");
@@ -102,7 +141,6 @@ protected:
     }
 
     Shape shape_;
-    std::size_t lanes_per_layer_;
     std::vector<LayerCache<P, Scalar>> layers_;
     Workspace work_;
 };
