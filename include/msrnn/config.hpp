@@ -7,7 +7,7 @@
 #endif
 
 #define MSRNN_VERSION_MAJOR 0
-#define MSRNN_VERSION_MINOR 1
+#define MSRNN_VERSION_MINOR 2
 #define MSRNN_VERSION_PATCH 0
 
 /// A broken precondition of the caller. A host may define its own before the first include; gone where NDEBUG is set.
