@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
 #include <span>
 #include <vector>
@@ -276,40 +275,6 @@ TEST_CASE("rows are read through a pointer, a small callable that is copied, or 
     CHECK(named(5)[0] == 7);
     CHECK_FALSE(Keys().shown());
     CHECK(named.shown());
-}
-
-TEST_CASE("any policy holds one of your own, with its memory, its window and its settings") {
-    Random random{9};
-    Lane<AnyPolicy> any(6, AnyPolicy(Counter{}));
-    Lane<Counter> own(6);
-    for (int t = 0; t < 50; ++t) {
-        std::vector<float> weights(7);
-        for (float& weight : weights) weight = random.unit();
-        any.append(t), own.append(t);
-        any.observe(weights.data(), 1, any.extent()), own.observe(weights.data(), 1, own.extent());
-        any.evict(), own.evict();
-        REQUIRE(same_record(any.record(), own.record()));
-    }
-    CHECK(any.facts().memory == Memory{.columns = 1, .floats = 2});
-    CHECK(any.policy().get<Counter>() != nullptr);
-    CHECK(any.policy().name() == "counter");
-    CHECK(AnyPolicy(SnapKV{.window = 4}).facts({}, 8).observation_window == 4);
-
-    std::string told;
-    AnyPolicy(Protect<H2O>{.policy = {.recent = 2}, .extra = {.sinks = 3}})
-        .settings([&](const char* name, const Setting& setting) {
-            told += name;
-            if (setting.kind == Setting::Kind::whole) told += std::to_string(setting.whole);
-            if (setting.kind == Setting::Kind::policy)
-                setting.policy->each(
-                    [&](const char* inner, const Setting& of) { told += inner + std::to_string(of.whole); });
-            told += ' ';
-        });
-    CHECK(told == "policyrecent2 sinks3 recent0 scope ");
-
-    AnyPolicy moved = H2O{}, taken = std::move(moved);
-    CHECK(moved.name() == "h2o");
-    CHECK(taken.name() == "h2o");
 }
 
 TEST_CASE("tokens() walks the live slots") {

@@ -6,8 +6,28 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/random.hpp"
+#include "support/same_record.hpp"
 
-using msrnn::AnyPolicy;
+using namespace msrnn;
+
+namespace {
+
+/// Counts tokens and choices in its floats of the lane: memory that is no slot's.
+struct Counter {
+    [[maybe_unused]] static constexpr const char* name = "counter";
+    Memory memory(Shape) const { return {.columns = 1, .floats = 2}; }
+    void observe(const Attention& seen, Ratings rating) const noexcept {
+        seen.sum_into(rating.column(0), 1);
+        rating.floats[0] += 1;
+    }
+    void rate(Ratings rating) const noexcept {
+        rating.floats[1] += 1;
+        rating.each([&](std::size_t slot) { rating[slot] = rating.column(0)[slot] * rating.floats[0]; });
+    }
+};
+
+}  // namespace
 
 TEST_CASE("every known policy is found under its name") {
     std::vector<std::string> names;
@@ -60,4 +80,38 @@ TEST_CASE("any policy is made from policies only") {
     STATIC_REQUIRE_FALSE(std::is_constructible_v<AnyPolicy, int>);
     STATIC_REQUIRE(std::is_convertible_v<msrnn::Protect<msrnn::Tova>, AnyPolicy>);
     STATIC_REQUIRE(msrnn::Policy<AnyPolicy>);
+}
+
+TEST_CASE("any policy holds one of your own, with its memory, its window and its settings") {
+    Random random{9};
+    Lane<AnyPolicy> any(6, AnyPolicy(Counter{}));
+    Lane<Counter> own(6);
+    for (int t = 0; t < 50; ++t) {
+        std::vector<float> weights(7);
+        for (float& weight : weights) weight = random.unit();
+        any.append(t), own.append(t);
+        any.observe(weights.data(), 1, any.extent()), own.observe(weights.data(), 1, own.extent());
+        any.evict(), own.evict();
+        REQUIRE(same_record(any.record(), own.record()));
+    }
+    CHECK(any.facts().memory == Memory{.columns = 1, .floats = 2});
+    CHECK(any.policy().get<Counter>() != nullptr);
+    CHECK(any.policy().name() == "counter");
+    CHECK(AnyPolicy(SnapKV{.window = 4}).facts({}, 8).observation_window == 4);
+
+    std::string told;
+    AnyPolicy(Protect<H2O>{.policy = {.recent = 2}, .extra = {.sinks = 3}})
+        .settings([&](const char* name, const Setting& setting) {
+            told += name;
+            if (setting.kind == Setting::Kind::whole) told += std::to_string(setting.whole);
+            if (setting.kind == Setting::Kind::policy)
+                setting.policy->each(
+                    [&](const char* inner, const Setting& of) { told += inner + std::to_string(of.whole); });
+            told += ' ';
+        });
+    CHECK(told == "policyrecent2 sinks3 recent0 scope ");
+
+    AnyPolicy moved = H2O{}, taken = std::move(moved);
+    CHECK(moved.name() == "h2o");
+    CHECK(taken.name() == "h2o");
 }
