@@ -83,7 +83,8 @@ void steps(State<P, S>& state, int from, int to, std::uint64_t text = 0) {
 
 /// How often a walk has met what is rare.
 struct Met {
-    std::size_t taken_back = 0, whole_depths = 0, evictions = 0, growths = 0, given_up = 0, refusals = 0, cuts = 0;
+    std::size_t taken_back = 0, whole_depths = 0, evictions = 0, growths = 0, given_up = 0, refusals = 0, cuts = 0,
+                prompts = 0;
 };
 
 /// A state with a history and, as a plain list, a whole copy of a state without one for every token that came. They
@@ -123,6 +124,7 @@ public:
         }
         past_.push_back(std::move(next));
         reversible_ = std::min(depth_, reversible_ + 1);
+        if (prompt_begin_ != none && past_.size() - prompt_end_ == depth_) prompt_begin_ = none;
     }
 
     void take_back(std::size_t tokens, Met& met) {
@@ -130,7 +132,11 @@ public:
         const Arrival evictions = state_.lane(0, 0).evictions();
         REQUIRE(state_.rollback(tokens));
         past_.resize(past_.size() - tokens, past_.front());
-        reversible_ -= tokens;
+        prompt_end_ = std::min(prompt_end_, past_.size());
+        reversible_ = past_.size() == prompt_begin_ ? before_prompt_
+                      : prompt_begin_ != none       ? std::min(depth_, past_.size() - prompt_begin_)
+                                                    : reversible_ - tokens;
+        if (past_.size() == prompt_begin_) prompt_begin_ = none;
         met.taken_back += tokens;
         met.whole_depths += tokens == depth_;
         met.growths += past_.back().lane(0, 0).capacity() < rows;
@@ -200,23 +206,53 @@ private:
                 both([&](auto& one) { one.set_budget(layer, head, budget); });
                 break;
             }
-            case 4: {
-                Random prompt{random_.next()};
-                both([&](auto& one) {
-                    Random random = prompt;
-                    Token token(Shape{.query_heads = shape().query_heads * 3,
-                                      .kv_heads = shape().kv_heads * 3,
-                                      .head_dim = shape().head_dim},
-                                random);
-                    one.prefill(layer, 1000, token.q, token.k, token.v, token.out);
-                });
-                break;
-            }
+            case 4:
+                return come_in_chunks(met);
             default:
                 both([](auto& one) { one.restore(records(one), {one.rows().begin(), one.rows().end()}); });
         }
         reversible_ = 0;
+        prompt_begin_ = none;
         ++met.cuts;
+    }
+    /// Of what was there before a prompt, only steps can be undone, when the prompt is undone.
+    std::size_t steps_since() const { return prompt_begin_ == none ? reversible_ : past_.size() - prompt_end_; }
+    /// A prompt in every layer. Each number of its tokens is taken by a copy of its own.
+    void come_in_chunks(Met& met) {
+        const std::size_t tokens = 1 + random_.below(4), chunk = random_.one_of<std::size_t>({2, 3, unbounded});
+        const bool snap = random_.one_in(3);
+        const Random text{random_.next()};
+        const auto take = [&](State<P, S>& one, std::size_t first) {
+            Random random = text;
+            for (std::size_t layer = 0; layer < shape().layers; ++layer) {
+                Token all(Shape{.query_heads = shape().query_heads * 4,
+                                .kv_heads = shape().kv_heads * 4,
+                                .head_dim = shape().head_dim},
+                          random);
+                const std::size_t queries = all.q.size() / 4 * first, width = all.k.size() / 4 * first;
+                const auto q = std::span(all.q).first(queries), out = std::span(all.out).first(queries);
+                const auto k = std::span(all.k).first(width), v = std::span(all.v).first(width);
+                const SnapKV selector{.window = 2, .scope = scope_of(one.lane(layer, 0).policy())};
+                if (snap && one.problem(layer, selector).empty())
+                    one.prefill(layer, position_, q, k, v, out, Prefill::chunked(chunk), selector);
+                else
+                    one.prefill(layer, position_, q, k, v, out, Prefill::chunked(chunk));
+            }
+        };
+        take(state_, tokens);
+        const State<P, S> before = past_.back();
+        before_prompt_ = steps_since();
+        prompt_begin_ = past_.size();
+        for (std::size_t first = 1; first <= tokens; ++first) {
+            past_.push_back(before);
+            take(past_.back(), first);
+        }
+        position_ += static_cast<std::int64_t>(tokens);
+        prompt_end_ = past_.size();
+        if (tokens > depth_) prompt_begin_ = none;
+        reversible_ = tokens <= depth_ ? tokens : 0;
+        met.prompts += tokens <= depth_;
+        met.cuts += tokens > depth_;
     }
     static std::vector<LaneRecord> records(const State<P, S>& state) {
         std::vector<LaneRecord> all;
@@ -233,6 +269,9 @@ private:
     State<P, S> state_;
     std::vector<State<P, S>> past_;
     std::size_t depth_, reversible_ = 0;
+    static constexpr std::size_t none = static_cast<std::size_t>(-1);
+    std::size_t prompt_begin_ = none, prompt_end_ = 0;  // how long the past was before and after the last prompt
+    std::size_t before_prompt_ = 0;
     std::int64_t position_ = 0;
     Random random_;
 };
@@ -287,7 +326,8 @@ TEST_CASE("random walks with tokens taken back are those of a list of copies, fo
     CHECK(met.evictions > 300);
     CHECK(met.given_up > 100);
     CHECK(met.refusals > 100);
-    CHECK(met.cuts > 100);
+    CHECK(met.cuts > 50);
+    CHECK(met.prompts > 20);
 }
 
 TEMPLATE_TEST_CASE("random walks with tokens taken back are those of a list of copies, whatever rows are stored as", "",
@@ -496,10 +536,10 @@ TEST_CASE("reversible() counts the steps since anything else has changed the sta
         for (const auto& lane : state.lanes()) records.push_back(lane.record());
         state.restore(records, {state.rows().begin(), state.rows().end()});
     });
-    cuts([](auto& state) {
-        const std::vector<float> two(2 * 16, 0.25f), keys(2 * 8, 0.25f);
-        std::vector<float> out(two.size());
-        state.prefill(1, 20, two, keys, keys, out);
+    cuts([](auto& state) {  // of more tokens than can be undone
+        const std::vector<float> four(4 * 16, 0.25f), keys(4 * 8, 0.25f);
+        std::vector<float> out(four.size());
+        state.prefill(1, 20, four, keys, keys, out);
     });
     cuts([](auto& state) {
         CHECK(state.pin(0, 0, Slot(0)));
@@ -570,6 +610,79 @@ TEST_CASE("a prompt that comes token by token is steps, and can be taken back") 
         CHECK(state.rollback(4));
         CHECK(difference(state, before) == "");
     });
+}
+
+TEST_CASE("a prompt in chunks is undone token by token: the state is that which took the others alone") {
+    for_every_policy([]<class P>(const P& policy) {
+        for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(2), Prefill::chunked(3)})
+            for (std::size_t undone = 0; undone <= 5; ++undone)
+                for (const int more : {0, 2}) {
+                    CAPTURE(mode.chunk, undone, more);
+                    State<P, std::int8_t> state(small, {.budget = 12}, policy, {.tokens = 8});
+                    steps(state, 0, 20);
+                    State<P, std::int8_t> expected = state;
+                    const auto take = [&](State<P, std::int8_t>& one, std::size_t tokens) {
+                        Random random{6};
+                        for (std::size_t layer = 0; layer < small.layers; ++layer) {
+                            Token text(Shape{.query_heads = 20, .kv_heads = 10, .head_dim = small.head_dim}, random);
+                            one.prefill(layer, 20, std::span(text.q).first(tokens * 16),
+                                        std::span(text.k).first(tokens * 8), std::span(text.v).first(tokens * 8),
+                                        std::span(text.out).first(tokens * 16), mode);
+                        }
+                    };
+                    take(state, 5);
+                    CHECK(state.reversible() == 5);
+                    const std::size_t with_prompt = state.bytes();
+                    steps(state, 25, 25 + more, 700);
+                    const State<P, std::int8_t> fork = state;
+                    CHECK_FALSE(state.rollback(6 + static_cast<std::size_t>(more)));
+                    CHECK(state.rollback(undone + static_cast<std::size_t>(more)));
+                    take(expected, 5 - undone);
+                    CHECK(difference(state, expected) == "");
+                    CHECK(state.reversible() == expected.reversible());
+                    if (undone == 0 && more == 0) CHECK(state.bytes() == with_prompt);
+                    for (int t = 30; t < 34; ++t)
+                        CHECK(same_bits(step(state, t, Random{static_cast<std::uint64_t>(t)}),
+                                        step(expected, t, Random{static_cast<std::uint64_t>(t)})));
+                    CHECK(difference(state, expected) == "");
+                    CHECK(state.rollback(4));
+                    state = fork;
+                    CHECK(state.rollback(5 + static_cast<std::size_t>(more)));
+                    CHECK(state.reversible() == 8);
+                }
+    });
+}
+
+TEST_CASE("what undoes a prompt is given back when it is out of reach") {
+    State<H2O> state(small, {.budget = 6}, {}, {.tokens = 3});
+    steps(state, 0, 20);
+    const std::size_t bytes = state.bytes();
+    Random random{6};
+    for (std::size_t layer = 0; layer < small.layers; ++layer) {
+        Token prompt(Shape{.query_heads = 8, .kv_heads = 4, .head_dim = small.head_dim}, random);
+        state.prefill(layer, 20, prompt.q, prompt.k, prompt.v, prompt.out);
+    }
+    CHECK(state.bytes() > bytes + bytes / 2);
+    steps(state, 22, 24);
+    CHECK(state.reversible() == 3);
+    CHECK(state.bytes() > bytes + bytes / 2);
+    steps(state, 24, 25);
+    CHECK(state.reversible() == 3);
+    CHECK(state.bytes() == bytes);
+}
+
+TEST_CASE("a pass of prompts that was cancelled between two layers is taken back") {
+    State<Tova> state(small, {.budget = 6}, {}, {.tokens = 4});
+    steps(state, 0, 9);
+    const State<Tova> before = state;
+    Random random{6};
+    Token prompt(Shape{.query_heads = 12, .kv_heads = 6, .head_dim = small.head_dim}, random);
+    state.prefill(0, 9, prompt.q, prompt.k, prompt.v, prompt.out);
+    CHECK_FALSE(state.between_steps());
+    CHECK(state.realign());
+    CHECK(state.between_steps());
+    CHECK(difference(state, before) == "");
+    CHECK(state.reversible() == 4);
 }
 
 TEST_CASE("of layers that have come differently far the fewest steps count") {

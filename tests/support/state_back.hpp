@@ -69,6 +69,8 @@ protected:
         if (random_.one_in(3)) return realign(outcome);
         const std::size_t tokens = random_.below(settings_.rollback + 2);
         const bool possible = tokens <= reversible();
+        for (const Twin& twin : twins_)
+            if (possible && twin.splits_prompt(tokens)) return;
         same(state_.rollback(tokens) == possible, "whether so many tokens can be taken back");
         ++(possible ? outcome.rollbacks : outcome.refused_rollbacks);
         if (!possible) return;
@@ -88,8 +90,10 @@ protected:
         std::vector<std::size_t> steps;
         for (std::size_t lane = 0; lane < twins_.size(); ++lane) {
             steps.push_back(static_cast<std::size_t>(state_.tokens(lane / lanes()) - fewest));
-            possible = possible && steps.back() <= twins_[lane].before.size();
+            possible = possible && steps.back() <= twins_[lane].reversible(settings_.rollback);
         }
+        for (std::size_t lane = 0; lane < twins_.size(); ++lane)
+            if (possible && twins_[lane].splits_prompt(steps[lane])) return;
         same(state_.realign() == possible, "whether layers that are out of step can be put right");
         ++(possible ? outcome.rollbacks : outcome.refused_rollbacks);
         if (!possible) return;
@@ -114,7 +118,7 @@ protected:
     }
     void forget() {
         for (Twin& twin : twins_) {
-            twin.before.clear();
+            twin.forget();
             twin.lane.rejected.clear();
         }
     }

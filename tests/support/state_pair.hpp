@@ -85,7 +85,7 @@ private:
         try {
             attempt([&] { state_.set_budget(at.layer, at.kv_head, budget); });
             same(fits, "a budget that makes no sense is refused");
-            twin.before.clear();
+            twin.forget();
             twin.lane.budget = mirrored_budget(budget);
             outcome.bulk += twin.lane.evict().size() > 1;
         } catch (const std::invalid_argument&) {
@@ -99,7 +99,7 @@ private:
         bool granted = false;
         attempt([&] { granted = state_.pin(at.layer, at.kv_head, at.slot); });
         same(granted == twins_[at.lane].lane.pin(at.token), "whether a pin is granted");
-        if (granted) twins_[at.lane].before.clear();
+        if (granted) twins_[at.lane].forget();
         outcome.refused_pins += !granted;
     }
     void unpin() {
@@ -107,14 +107,14 @@ private:
         if (!any_token(at)) return;
         state_.unpin(at.layer, at.kv_head, at.slot);
         twins_[at.lane].lane.tokens[at.token].pinned = false;
-        twins_[at.lane].before.clear();
+        twins_[at.lane].forget();
     }
     void reset() {
         state_.reset();
         for (Twin& twin : twins_) {
             twin.lane.tokens.clear();
             twin.lane.seen = twin.lane.evictions = 0;
-            twin.before.clear();
+            twin.forget();
         }
     }
     void evict_by_name() {

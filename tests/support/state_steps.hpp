@@ -75,6 +75,8 @@ protected:
         attempt([&] {
             state_.prefill(layer, std::span<const msrnn::Position>(all.positions), all.q, all.k, all.v, all.out, mode);
         });
+        for (std::size_t lane = 0; lane < lanes() && mode.chunk > 1; ++lane)
+            twins_[layer * lanes() + lane].begin_prompt(tokens, settings_.rollback);
         for (std::size_t first = 0; first < tokens; first += std::min(mode.chunk, tokens - first))
             came(layer, all, first, std::min(mode.chunk, tokens - first), mode.chunk, outcome);
         outcome.steps += tokens;
@@ -120,7 +122,7 @@ protected:
     void selected(std::size_t layer, std::size_t lane, const Text& all, std::size_t chunk, const Chooser& chooser,
                   StateOutcome& outcome) {
         Twin& twin = twins_[layer * lanes() + lane];
-        twin.before.clear();
+        twin.begin_prompt(all.positions.size(), settings_.rollback);
         mirror::Lane other = chooses(twin.lane, chooser);
         std::size_t came_since = 0, shown_since = 0;
         for (std::size_t t = 0; t < all.positions.size(); ++t) {
@@ -167,7 +169,7 @@ protected:
         const std::size_t kv_head = lane % lanes() * heads_per_lane() + random_.below(heads_per_lane());
         attempt([&] { state_.evict(lane / lanes(), kv_head, slot); });
         twins_[lane].lane.reject(token);
-        twins_[lane].before.clear();
+        twins_[lane].forget();
     }
     /// Some heads of a layer attend.
     void half_a_step(std::size_t layer, Text& one) {

@@ -28,11 +28,8 @@ public:
             mirror::Settings own = settings.choice.settings;
             own.layer = lane / settings.lanes_per_layer();
             own.kv_head = lane % settings.lanes_per_layer();
-            twins_.push_back({{own, mirrored_budget(settings.budgets[lane]), most},
-                              {},
-                              {},
-                              {},
-                              heads_per_lane() * settings.shape.head_dim});
+            twins_.push_back({.lane = {own, mirrored_budget(settings.budgets[lane]), most},
+                              .width = heads_per_lane() * settings.shape.head_dim});
         }
     }
 
@@ -40,8 +37,10 @@ protected:
     /// The mirror of one lane.
     struct Twin {
         mirror::Lane lane;
-        std::vector<mirror::Lane> before;  // its last steps, of those that can be taken back
-        std::vector<Scalar> keys, values;  // [arrival][heads of the lane][head_dim]
+        std::vector<mirror::Lane> before = {};  // its last steps, of those that can be taken back
+        std::size_t prompt = 0;                 // tokens of a prompt before those that can be taken back
+        std::vector<mirror::Lane> before_prompt = {}, steps_before_prompt = {};
+        std::vector<Scalar> keys = {}, values = {};  // [arrival][heads of the lane][head_dim]
         std::size_t width;
 
         void come(std::int64_t position, std::span<const Scalar> key, std::span<const Scalar> value) {
@@ -53,7 +52,27 @@ protected:
         }
         const Scalar* key(std::uint64_t arrival, std::size_t head) const { return at(keys, arrival, head); }
         const Scalar* value(std::uint64_t arrival, std::size_t head) const { return at(values, arrival, head); }
+        /// So many tokens in chunks, of which all or none are undone here.
+        void begin_prompt(std::size_t tokens, std::size_t depth) {
+            if (tokens == 0) return;
+            steps_before_prompt = before;
+            before.clear();
+            prompt = tokens <= depth ? tokens : 0;
+            before_prompt.assign(1, lane);
+        }
+        void forget() {
+            before.clear();
+            prompt = 0;
+        }
+        std::size_t reversible(std::size_t depth) const { return std::min(depth, before.size() + prompt); }
+        bool splits_prompt(std::size_t steps) const { return steps > before.size() && steps < before.size() + prompt; }
         void undo(std::size_t steps) {
+            if (steps > before.size()) {
+                lane = before_prompt.front();
+                before = steps_before_prompt;
+                prompt = 0;
+                return;
+            }
             for (; steps > 0; --steps) {
                 lane = before.back();
                 before.pop_back();
@@ -135,11 +154,10 @@ protected:
               StateOutcome& outcome) {
         for (std::size_t lane = 0; lane < lanes(); ++lane) {
             Twin& twin = twins_[layer * lanes() + lane];
-            if (chunk > 1)
-                twin.before.clear();
-            else if (settings_.rollback > 0) {
+            if (chunk == 1 && settings_.rollback > 0) {
                 if (twin.before.size() == settings_.rollback) twin.before.erase(twin.before.begin());
                 twin.before.push_back(twin.lane);
+                if (twin.before.size() == settings_.rollback) twin.prompt = 0;
             }
             for (std::size_t t = first; t < first + count; ++t)
                 come(twin, layer, lane, text, t, t + 1 == first + count);
@@ -245,7 +263,7 @@ protected:
     }
     std::size_t reversible() const {
         std::size_t fewest = settings_.rollback;
-        for (const Twin& twin : twins_) fewest = std::min(fewest, twin.before.size());
+        for (const Twin& twin : twins_) fewest = std::min(fewest, twin.reversible(settings_.rollback));
         return fewest;
     }
     void compare() const {

@@ -11,34 +11,82 @@
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
+#include "layer_prompt.hpp"
 #include "layer_steps.hpp"
 #include "shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-template <class P, StoredScalar Scalar>
-class LayerPrompt;
-
-/// One layer of a State: its lanes, the rows of their heads, and what its last steps overwrote.
+/// One layer of a State: its lanes, the rows of their heads, and what undoes its last tokens.
 template <class P, StoredScalar Scalar>
 class LayerCache : public LayerSteps<P, Scalar> {
     using Steps = LayerSteps<P, Scalar>;
     using Steps::lane_index, Steps::heads_of, Steps::rows_for, Steps::moved, Steps::close_gaps, Steps::forget,
-        Steps::start_anew;
-    using Steps::shape_, Steps::lanes_, Steps::heads_, Steps::histories_;
+        Steps::steps_since, Steps::start_anew;
+    using Steps::shape_, Steps::lanes_, Steps::heads_, Steps::histories_, Steps::prompt_;
 
 public:
     using Steps::Steps;
 
+    // a prompt ///////////////////////////////////////////////////////////////////////////////////////////////////////
+
+    /// Many tokens at once; see State::prefill().
+    void prefill(Positions positions, Floats<const float> q, Floats<const float> k, Floats<const float> v,
+                 Floats<float> out, Workspace& work, Prefill mode = Prefill::one_shot()) {
+        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        LayerPrompt<P, Scalar> into(*this, prompt, mode.chunk, work);
+        if (mode.chunk == 1)
+            into.take_steps();
+        else
+            into.take_chunks();
+    }
+    template <class Selector>
+    void prefill(Positions positions, Floats<const float> q, Floats<const float> k, Floats<const float> v,
+                 Floats<float> out, Workspace& work, Prefill mode, const Selector& selector) {
+        const Prompt prompt = checked({shape_, positions, q, k, v, out}, mode);
+        detail::refuse(problem(selector));
+        LayerPrompt<P, Scalar>(*this, prompt, mode.chunk, work).take_chunks(selector);
+    }
+    /// Why this selector cannot choose here, in one sentence; empty where it can.
+    template <class Selector>
+    std::string problem(const Selector& selector) const {
+        if (std::string wrong = msrnn::problem(shape_, selector); !wrong.empty()) return wrong;
+        if (scope_of(selector) != scope_of(lanes_.front().policy()))
+            return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
+        for (const Lane<P>& own : lanes_)
+            if (std::string wrong = LayerPrompt<P, Scalar>::problem(own, selector); !wrong.empty()) return wrong;
+        return {};
+    }
+
     // back ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
+    /// So many tokens can be undone: of those that came by step() since anything else changed the layer, the
+    /// `rollback` of the constructor at most; and before those, a prompt of no more tokens.
     std::size_t reversible() const {
-        std::size_t fewest = histories_.empty() ? 0 : unbounded;
-        for (const History<P, Scalar>& history : histories_) fewest = (std::min)(fewest, history.steps());
-        return fewest;
+        if (histories_.empty()) return 0;
+        if (prompt_ == nullptr) return steps_since();
+        return (std::min)(histories_.front().depth(), steps_since() + prompt_->tokens());
     }
-    /// Takes back that many steps, of which there are so many, and a half step.
-    void rollback(std::size_t steps) noexcept {
+    /// Undoes the last tokens, and a half step. False, and nothing changed, where tokens exceeds reversible(). Undoing
+    /// steps never throws. Undoing tokens of a prompt copies the layer as it was before, and those that stay are taken
+    /// again.
+    [[nodiscard]] bool rollback(std::size_t tokens, Workspace& work) {
+        if (tokens > reversible()) return false;
+        if (undoes_prompt(tokens)) {
+            LayerCache before = before_last(tokens, work);
+            std::swap(*this, before);
+        } else {
+            undo_steps(tokens);
+        }
+        return true;
+    }
+    bool undoes_prompt(std::size_t tokens) const { return tokens > 0 && tokens > steps_since(); }
+    /// This layer without its last tokens, where some of them are of a prompt.
+    LayerCache before_last(std::size_t tokens, Workspace& work) const {
+        return prompt_->after(prompt_->tokens() + steps_since() - tokens, work);
+    }
+    /// Undoes so many steps, and a half step.
+    void undo_steps(std::size_t steps) noexcept {
         this->drop_half_step();
         for (std::size_t i = 0; i < histories_.size(); ++i)
             for (std::size_t step = 0; step < steps; ++step) histories_[i].take_back(lanes_[i], heads_of(i));
@@ -112,6 +160,12 @@ public:
 
 private:
     friend class LayerPrompt<P, Scalar>;
+
+    static Prompt checked(Prompt prompt, Prefill mode) {
+        detail::refuse(prompt.problem());
+        if (mode.chunk == 0) detail::refuse("msrnn: a prefill in chunks of 0 tokens; give at least 1");
+        return prompt;
+    }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -12,9 +14,9 @@
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../policy/protect.hpp"
-#include "layer_cache.hpp"
 #include "prompt.hpp"
 #include "prompt_chunk.hpp"
+#include "taken_prompt.hpp"
 #include "undoing.hpp"
 #include "workspace.hpp"
 
@@ -30,6 +32,7 @@ public:
 
     /// Token by token: the loop over step().
     void take_steps() {
+        if (prompt_.tokens() == 0) return;
         whole_or_not_at_all([this] {
             const auto of_token = [](auto all, std::size_t t, std::size_t numbers) {
                 return all.subspan(t * numbers, numbers);
@@ -41,23 +44,28 @@ public:
                             of_token(prompt_.out, t, shape.out_numbers()), work_);
         });
     }
-    /// Chunk by chunk; the state's own policy chooses.
-    void take_chunks() {
-        whole_or_not_at_all([this] {
+    /// Chunk by chunk; the layer's own policy chooses, or a selector, under the protection and the pins of its lanes.
+    template <class... Selector>
+    void take_chunks(const Selector&... selector) {
+        if (prompt_.tokens() == 0) return;
+        std::shared_ptr<TakenPrompt<P, Scalar>> taken;
+        if (!layer_.histories_.empty() && prompt_.tokens() <= layer_.histories_.front().depth())
+            taken = std::make_shared<detail::PromptTakenBy<P, Scalar, Selector...>>(prompt_, chunk_, selector...);
+        std::vector<LayerCache<P, Scalar>> before = whole_or_not_at_all([&] {
             close_gaps();
-            std::vector<Lane<P>> none;
-            take(none);
+            if constexpr (sizeof...(Selector) == 0) {
+                std::vector<Lane<P>> none;
+                take(none);
+            } else {
+                std::vector<Lane<Protect<Selector...>>> choosers;
+                for (const Lane<P>& own : layer_.lanes_) choosers.push_back(chooser(own, selector...));
+                take(choosers);
+            }
         });
-    }
-    /// The same; a selector chooses, under the protection and the pins of the state's own lanes.
-    template <class Selector>
-    void take_chunks(const Selector& selector) {
-        whole_or_not_at_all([&] {
-            close_gaps();
-            std::vector<Lane<Protect<Selector>>> choosers;
-            for (const Lane<P>& own : layer_.lanes_) choosers.push_back(chooser(own, selector));
-            take(choosers);
-        });
+        if (taken == nullptr) return;
+        before.front().prompt_.reset();
+        taken->before.swap(before);
+        layer_.prompt_ = std::move(taken);
     }
 
     /// Why the selector cannot choose for this lane, in one sentence; empty where it can.
@@ -99,9 +107,9 @@ private:
         for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) layer_.close_gaps(i);
     }
 
+    /// What is returned is the layer as it was before, where that is needed at all.
     template <class Taking>
-    void whole_or_not_at_all(Taking taking) {
-        if (prompt_.tokens() == 0) return;
+    std::vector<LayerCache<P, Scalar>> whole_or_not_at_all(Taking taking) {
         std::vector<LayerCache<P, Scalar>> whole;
         if (overwrites_rows()) whole.push_back(layer_);
         std::vector<Lane<P>> lanes;
@@ -117,6 +125,7 @@ private:
         taking();
         layer_.tokens_ = tokens + prompt_.tokens();
         undoing.not_needed();
+        return whole;
     }
     /// Whether rows that are needed to go back may be lost before the last chunk is chosen from.
     bool overwrites_rows() const {

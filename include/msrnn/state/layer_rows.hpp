@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "../rows/rows.hpp"
 #include "history.hpp"
 #include "shape.hpp"
+#include "taken_prompt.hpp"
 #include "workspace.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -80,6 +82,7 @@ public:
         for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
         for (const Lane<P>& lane : lanes_) sum += lane.bytes();
         for (const History<P, Scalar>& history : histories_) sum += history.bytes();
+        if (prompt_ != nullptr) sum += prompt_->bytes();
         return sum;
     }
 
@@ -106,6 +109,12 @@ protected:
     static LayerShape accepted(LayerShape shape, const P& policy) {
         detail::refuse(msrnn::problem(shape, policy));
         return shape;
+    }
+    /// Steps that can be undone, since anything else changed the layer.
+    std::size_t steps_since() const {
+        std::size_t fewest = histories_.empty() ? 0 : unbounded;
+        for (const History<P, Scalar>& history : histories_) fewest = (std::min)(fewest, history.steps());
+        return fewest;
     }
     std::size_t lane_index(std::size_t kv_head) const {
         MSRNN_ASSERT(kv_head < heads_.size(), "msrnn: no such KV head");
@@ -148,6 +157,7 @@ protected:
     /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
     void forget(std::size_t i) {
         if (histories_.empty()) return;
+        prompt_.reset();
         histories_[i].forget();
         histories_[i].shrink(lanes_[i]);
     }
@@ -161,7 +171,8 @@ protected:
     std::vector<Lane<P>> lanes_;                 // [1 or kv_heads]
     std::vector<HeadRows<Scalar>> heads_;        // [kv_heads]
     std::vector<History<P, Scalar>> histories_;  // one for each lane, or none where nothing is to be taken back
-    OwnVector<std::uint8_t> attended_;           // [kv_heads]: since the last decide()
+    std::shared_ptr<const TakenPrompt<P, Scalar>> prompt_;  // the last one, where it can be undone
+    OwnVector<std::uint8_t> attended_;                      // [kv_heads]: since the last decide()
     std::uint64_t tokens_ = 0;
 };
 

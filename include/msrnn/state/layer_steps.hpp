@@ -30,7 +30,7 @@ class LayerSteps : public LayerRows<P, Scalar> {
 
 protected:
     using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_are_float;
-    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::attended_, Held::tokens_;
+    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_;
 
 public:
     using Held::Held;
@@ -97,6 +97,7 @@ public:
         }
         undoing.not_needed();
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
+        if (prompt_ != nullptr && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
         work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
         ++tokens_;

@@ -16,7 +16,6 @@
 #include "../rows/scalar.hpp"
 #include "floats.hpp"
 #include "layer_cache.hpp"
-#include "layer_prompt.hpp"
 #include "prompt.hpp"
 #include "shape.hpp"
 #include "state_layers.hpp"
@@ -148,12 +147,7 @@ public:
     /// and lane; their rows are in the caller's memory.
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
-        const Prompt prompt = checked({at(layer).shape(), positions, q, k, v, out}, mode);
-        LayerPrompt<P, Scalar> into(at(layer), prompt, mode.chunk, work_);
-        if (mode.chunk == 1)
-            into.take_steps();
-        else
-            into.take_chunks();
+        at(layer).prefill(positions, q, k, v, out, work_, mode);
     }
 
     /// The same, where a selector chooses what stays: SnapKV, for instance. It sees the weights of this prompt's
@@ -164,51 +158,51 @@ public:
     template <class Selector>
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
-        const Prompt prompt = checked({at(layer).shape(), positions, q, k, v, out}, mode);
-        detail::refuse(problem(layer, selector));
-        LayerPrompt<P, Scalar>(at(layer), prompt, mode.chunk, work_).take_chunks(selector);
+        at(layer).prefill(positions, q, k, v, out, work_, mode, selector);
     }
 
     /// Why this selector cannot choose for a layer, in one sentence; empty where it can.
     template <class Selector>
     std::string problem(std::size_t layer, const Selector& selector) const {
-        if (std::string wrong = msrnn::problem(at(layer).shape(), selector); !wrong.empty()) return wrong;
-        if (scope_of(selector) != scope_of(this->lane(layer, 0).policy()))
-            return "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head";
-        for (const Lane<P>& own : at(layer).lanes())
-            if (std::string wrong = LayerPrompt<P, Scalar>::problem(own, selector); !wrong.empty()) return wrong;
-        return {};
+        return at(layer).problem(selector);
     }
 
     // back ////////////////////////////////////////
 
-    /// Undoes the last `tokens` steps in every layer, with their evictions, bit for bit: as if those tokens had never
-    /// come. A pending attend() without decide() is discarded. For speculative decoding: the draft's tokens come by
-    /// step(), those that are not accepted are undone. False, and nothing changed, where tokens exceeds reversible().
-    /// What a step keeps for it: see History.
+    /// Undoes the last `tokens` tokens in every layer, with their evictions, bit for bit: as if they had never come. A
+    /// pending attend() without decide() is discarded. For speculative decoding: a draft's tokens come by step(), or in
+    /// one prefill(), and those that are not accepted are undone. False, and nothing changed, where tokens exceeds
+    /// reversible().
+    ///
+    /// Steps: what a step keeps for it says History; undoing allocates nothing and never throws. A prompt in chunks, of
+    /// no more tokens than Rollback has: each layer is copied before it, and the copy is kept, with the prompt's q, k
+    /// and v, until it is out of reach. Undoing tokens of it copies that once more; tokens of it that stay are taken
+    /// again in the same mode, so the state is that which took them alone.
     [[nodiscard]] bool rollback(std::size_t tokens) {
         if (tokens > reversible()) return false;
-        for (LayerCache<P, Scalar>& layer : layers_) layer.rollback(tokens);
+        undo([=](const LayerCache<P, Scalar>&) { return tokens; });
         return true;
     }
     /// So many tokens can be undone: of those that came by step() since anything else changed the state, the
-    /// `rollback` of the constructor at most. Of layers that differ, the fewest count.
+    /// `rollback` of the constructor at most; a prompt of no more tokens before those counts too, what was before it
+    /// does not. Of layers that differ, the fewest count.
     std::size_t reversible() const {
         std::size_t fewest = layers_.empty() ? 0 : unbounded;
         for (const LayerCache<P, Scalar>& layer : layers_) fewest = (std::min)(fewest, layer.reversible());
         return fewest;
     }
-    /// The way back after a pass that was cancelled between two layers: undoes in each layer the steps that others have
-    /// not taken, and a half step. False, and nothing changed, where a layer cannot go back so far; then reset(), load
-    /// a snapshot, or take the missing steps.
+    /// The way back after a pass that was cancelled between two layers: undoes in each layer the tokens that others
+    /// have not taken, and a half step. False, and nothing changed, where a layer cannot go back so far; then reset(),
+    /// load a snapshot, or take the missing steps.
     [[nodiscard]] bool realign() {
         std::uint64_t fewest = unbounded;
         for (const LayerCache<P, Scalar>& layer : layers_) fewest = (std::min)(fewest, layer.tokens());
         for (const LayerCache<P, Scalar>& layer : layers_)
             if (layer.tokens() - fewest > layer.reversible()) return false;
-        for (LayerCache<P, Scalar>& layer : layers_) layer.rollback(static_cast<std::size_t>(layer.tokens() - fewest));
+        undo([=](const LayerCache<P, Scalar>& layer) { return static_cast<std::size_t>(layer.tokens() - fewest); });
         return true;
     }
+
     // now and then ////////////////////////////////////////
 
     /// A new budget for the lane that decides for this KV head; what is over it is evicted at once, weakest first, and
@@ -264,10 +258,18 @@ private:
                            " positions; give attend() the position of the token");
         return {};
     }
-    static Prompt checked(Prompt prompt, Prefill mode) {
-        detail::refuse(prompt.problem());
-        if (mode.chunk == 0) detail::refuse("msrnn: a prefill in chunks of 0 tokens; give at least 1");
-        return prompt;
+    /// In every layer so many tokens as tokens_of(layer) says, in all or in none.
+    template <class TokensOf>
+    void undo(TokensOf tokens_of) {
+        std::vector<LayerCache<P, Scalar>> before;
+        for (const LayerCache<P, Scalar>& layer : layers_)
+            if (layer.undoes_prompt(tokens_of(layer))) before.push_back(layer.before_last(tokens_of(layer), work_));
+        auto next = before.begin();
+        for (LayerCache<P, Scalar>& layer : layers_)
+            if (layer.undoes_prompt(tokens_of(layer)))
+                std::swap(layer, *next++);
+            else
+                layer.undo_steps(tokens_of(layer));
     }
 };
 
