@@ -129,7 +129,7 @@ protected:
             histories_[lane_index(kv_head)].put_back(kv_head % heads_per_lane(), heads_[kv_head], lane(kv_head).next());
     }
     static std::size_t rows_for(const Lane<P>& lane, std::size_t budget) {
-        return budget == unbounded ? (std::max)(lane.capacity(), lane.size() + 1) : budget + 1;
+        return budget == unbounded ? (std::max)(lane.capacity(), lane.size() + 1) : budget + lane.slack() + 1;
     }
     /// Memory for so many rows of a lane in use. The capacity of an unbounded one grows with it.
     void make_room(std::size_t i, std::size_t rows) {

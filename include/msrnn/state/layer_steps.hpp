@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "../attention/attend.hpp"
 #include "../config.hpp"
@@ -47,7 +48,7 @@ public:
     }
     /// Makes a workspace fit this layer; before heads attend on threads of their own.
     void fit(Workspace& work) const {
-        work.fit(shape_, this->rows_with_room(), rows_are_float);
+        work.fit(shape_, this->rows_with_room(), rows_are_float, masks());
         if (observes_queries() && work.queries.size() < shape_.query_numbers())
             work.queries.resize(shape_.query_numbers());
     }
@@ -70,7 +71,8 @@ public:
         Buffer& turned = work.turned[kv_head];
         if (turned.size() < heads_[kv_head].room() * dim) turned.resize(heads_[kv_head].room() * dim);
         detail::Undoing undoing = store(kv_head, k, v);
-        for (std::size_t row = 0; row <= this->lane(kv_head).size(); ++row) {
+        for (std::size_t row = 0; row < rows_walked(kv_head); ++row) {
+            if (Slot(row) != this->lane(kv_head).next() && !this->lane(kv_head).live(Slot(row))) continue;
             const std::span<float> key(turned.data() + row * dim, dim);
             heads_[kv_head].keys.read(row, key);
             turn(Slot(row), key);
@@ -81,27 +83,68 @@ public:
     }
     /// The token is appended, observed, and another evicted, in every lane.
     void decide(Position position, Workspace& work) {
-        for (std::size_t h = 0; h < heads_.size(); ++h)
-            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
-        for (std::size_t i = 0; i < lanes_.size(); ++i)
-            make_room(i, (std::min)(lanes_[i].size() + 1, lanes_[i].budget()) + 1);
+        decide_by(position, work, [&](std::size_t i) { return attention_of(i, work); });
+    }
+    /// The same by weights that come from outside, [lanes of the layer].
+    void decide(Position position, std::span<const Attention> seen, Workspace& work) {
+        if (seen.size() != lanes_.size())
+            detail::refuse("msrnn: weights of " + detail::text(seen.size()) + " lanes; give them for the " +
+                           detail::text(lanes_.size()) + " of the layer");
+        decide_by(position, work, [&](std::size_t i) { return seen[i]; });
+    }
+    /// The same with a rule between the halves of the choice, where a lane is due: rule(std::span<Lane<P>>) may read
+    /// ratings and set budgets.
+    template <std::invocable<std::span<Lane<P>>> Rule>
+    void decide(Position position, Rule rule, Workspace& work) {
+        std::vector<Lane<P>> before = lanes_;
+        detail::Undoing undoing([&]() noexcept { lanes_.swap(before); });
+        begin_choice(work);
+        for (std::size_t i = 0; i < lanes_.size(); ++i) append_and_observe(i, position, attention_of(i, work), work);
+        if (std::ranges::any_of(lanes_, &Lane<P>::due)) {
+            for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].rate(keys_of(i, work), values_of(i, work));
+            rule(std::span(lanes_));
+            for (Lane<P>& lane : lanes_) lane.evict_rated();
+        } else {
+            for (Lane<P>& lane : lanes_) lane.evict(std::span<const Slot>());
+        }
+        for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, lanes_[i].next() + std::size_t{1});
         Workspace::Room room = work.room_for(this->rows_with_room());
-        keep_memory(work);
+        undoing.not_needed();
+        end_choice(room, work);
+        for (std::size_t i = 0; i < lanes_.size(); ++i)
+            if (lanes_[i].extent() > lanes_[i].size() + 1 && !masks()) this->close_gaps(i);
+    }
+
+private:
+    template <class SeenBy>
+    void decide_by(Position position, Workspace& work, SeenBy seen_by) {
+        for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, rows_after_step(lanes_[i]));
+        Workspace::Room room = work.room_for(this->rows_with_room());
+        begin_choice(work);
         std::size_t appended = 0;
         detail::Undoing undoing([&]() noexcept { take_back(appended, work); });
-        for (; appended < lanes_.size();) {
-            Lane<P>& lane = lanes_[appended];
-            lane.append(position);
-            ++appended;
-            observe_and_evict(lane, (appended - 1) * this->heads_per_lane(), work);
+        while (appended < lanes_.size()) {
+            const std::size_t i = appended;
+            append_and_observe(i, position, seen_by(i), work, appended);
+            lanes_[i].evict(keys_of(i, work), values_of(i, work));
         }
         undoing.not_needed();
+        end_choice(room, work);
+    }
+    void begin_choice(Workspace& work) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
+        keep_memory(work);
+    }
+    void end_choice(Workspace::Room& room, Workspace& work) {
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
         if (prompt_ != nullptr && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
         work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
         ++tokens_;
     }
+
+public:
     /// Gives up a token that has attended and was not decided on.
     void drop_half_step() noexcept {
         for (std::size_t h = 0; h < heads_.size(); ++h) {
@@ -136,9 +179,9 @@ private:
     template <class Key>
     void attend_to(RowsView<Key> keys, std::size_t kv_head, Position position, Floats<const float> q, Floats<float> out,
                    const Key* next, Workspace& work) {
-        const std::size_t first_query = kv_head * shape_.group(), n = this->lane(kv_head).size() + 1;
+        const std::size_t first_query = kv_head * shape_.group(), n = rows_walked(kv_head);
         AttentionSettings settings = settings_of(shape_, kv_head);
-        if (shape_.window != 0) settings.seen_by = seen_from(position, kv_head, work);
+        if (masks()) settings.seen_by = seen_from(position, kv_head, work);
         msrnn::attend(keys, heads_[kv_head].values.view(), n, settings, q.data() + first_query * shape_.head_dim,
                       work.weights(first_query), work.stride(), out.data() + first_query * shape_.value_width(), next);
         if (observes_queries())
@@ -147,35 +190,66 @@ private:
         attended_[kv_head] = 1;
     }
     bool observes_queries() const { return (lanes_[0].facts().needs.at_observe & Query::bit) != 0; }
-    /// Which rows lie in the window of a query at this position; nullptr where all do.
+    /// Rows that attention walks, that of the newest token included.
+    std::size_t rows_walked(std::size_t kv_head) const {
+        const Lane<P>& lane = this->lane(kv_head);
+        return (std::max)(lane.extent(), lane.next() + std::size_t{1});
+    }
+    /// Rows that are needed when the next token of the lane is stored, and the one after it.
+    static std::size_t rows_after_step(const Lane<P>& lane) {
+        const std::size_t rows = (std::max)(lane.extent(), lane.next() + std::size_t{1});
+        const bool due = lane.size() + 1 > lane.budget() && lane.size() + 1 - lane.budget() > lane.slack();
+        return rows + (rows == lane.size() + 1 && !due);
+    }
+    /// Whether rows may have to be hidden: those outside a window, and vacancies where several tokens are evicted.
+    bool masks() const { return shape_.window != 0 || lanes_[0].slack() != 0; }
+    /// Which rows a query at this position sees; nullptr where all.
     const std::uint32_t* seen_from(Position position, std::size_t kv_head, Workspace& work) const {
         const Lane<P>& lane = this->lane(kv_head);
+        const std::size_t rows = rows_walked(kv_head);
         std::uint32_t* const seen = work.seen_by(kv_head);
         bool all = true;
-        for (std::size_t row = 0; row <= lane.size(); ++row) {
-            const bool sees = row == lane.next() ||
-                              detail::in_window(detail::distance(position, lane.position(Slot(row))), shape_.window);
+        for (std::size_t row = 0; row < rows; ++row) {
+            const Slot slot(row);
+            const bool sees = slot == lane.next() ||
+                              (lane.live(slot) &&
+                               (shape_.window == 0 ||
+                                detail::in_window(detail::distance(position, lane.position(slot)), shape_.window)));
             seen[row] = sees;
             all = all && sees;
         }
         return all ? nullptr : seen;
     }
 
-    /// Shows a lane's policy what its heads saw. Rows are those of its first KV head, read as floats.
-    void observe_and_evict(Lane<P>& lane, std::size_t kv_head, Workspace& work) {
-        const std::size_t first_query = kv_head * shape_.group(), query_heads = this->heads_per_lane() * shape_.group();
-        const Attention seen{.weights = work.weights(first_query),
-                             .query_heads = query_heads,
-                             .slots = lane.extent(),
-                             .stride = work.stride()};
+    void append_and_observe(std::size_t i, Position position, const Attention& seen, Workspace& work) {
+        std::size_t appended = 0;
+        append_and_observe(i, position, seen, work, appended);
+    }
+    /// Shows a lane's policy what its heads saw. Rows are those of its first KV head, read as floats. Counts the token
+    /// as appended before the policy may throw.
+    void append_and_observe(std::size_t i, Position position, const Attention& seen, Workspace& work,
+                            std::size_t& appended) {
+        lanes_[i].append(position);
+        ++appended;
         Query query;
-        if (observes_queries())
-            query = {.first = work.queries.data() + first_query * shape_.head_dim,
+        if (observes_queries()) {
+            const std::size_t query_heads = this->heads_per_lane() * shape_.group();
+            query = {.first = work.queries.data() + i * query_heads * shape_.head_dim,
                      .query_heads = query_heads,
                      .head_dim = shape_.head_dim};
-        lane.observe(seen, query, this->keys(kv_head, work), this->values(kv_head, work));
-        lane.evict(this->keys(kv_head, work), this->values(kv_head, work));
+        }
+        lanes_[i].observe(seen, query, keys_of(i, work), values_of(i, work));
     }
+    /// The weights of the token that attends, over the rows of a lane.
+    Attention attention_of(std::size_t i, Workspace& work) const {
+        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
+        return {.weights = work.weights(i * query_heads),
+                .query_heads = query_heads,
+                .slots = rows_walked(i * this->heads_per_lane()),
+                .stride = work.stride()};
+    }
+    Keys keys_of(std::size_t i, Workspace& work) const { return this->keys(i * this->heads_per_lane(), work); }
+    Values values_of(std::size_t i, Workspace& work) const { return this->values(i * this->heads_per_lane(), work); }
 
     bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
     /// A checkpoint of each lane, where a step may be taken back or a hook may throw.

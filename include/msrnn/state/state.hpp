@@ -133,6 +133,19 @@ public:
     /// Second half, once after every KV head of the layer has attended: the token is appended at the same `position`,
     /// the policy sees what attention saw, and each lane evicts down to its budget.
     void decide(std::size_t layer, Position position) { at(layer).decide(position, work_); }
+    /// The same by weights from outside, one Attention for each lane of the layer: those of all ranks of a
+    /// tensor-parallel host, added up. They are over rows [0, extent) of the lane, the newest token's included.
+    void decide(std::size_t layer, Position position, std::span<const Attention> seen) {
+        at(layer).decide(position, seen, work_);
+    }
+    /// The same with a rule between seeing and evicting, for steps in which a lane is due: rule(std::span<Lane<P>>) is
+    /// called when the lanes of the layer have rated, and may set their budgets (AdaKV). A lane takes a larger budget
+    /// where Limits gave it the capacity. Copies the lanes, so that a rule that throws changes nothing. A step that
+    /// evicts several tokens of a lane moves rows, unless there is slack, and can then not be undone.
+    template <std::invocable<std::span<Lane<P>>> Rule>
+    void decide(std::size_t layer, Position position, Rule rule) {
+        at(layer).decide(position, std::move(rule), work_);
+    }
 
     // a prompt ////////////////////////////////////////
 

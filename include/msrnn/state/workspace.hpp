@@ -46,8 +46,8 @@ public:
         use(more);
     }
     /// For a layer of this shape with so many rows in memory.
-    void fit(const LayerShape& shape, std::size_t rows, bool rows_are_float) {
-        const std::size_t windowed = shape.window != 0 ? shape.kv_heads : 0;
+    void fit(const LayerShape& shape, std::size_t rows, bool rows_are_float, bool hides_rows) {
+        const std::size_t windowed = hides_rows ? shape.kv_heads : 0;
         if (!rows_are_float && row.size() < (std::max)(shape.head_dim, shape.value_width()))
             row.resize((std::max)(shape.head_dim, shape.value_width()));
         if (turned.size() < shape.kv_heads) turned.resize(shape.kv_heads);
