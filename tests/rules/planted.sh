@@ -50,3 +50,21 @@ refused rooms state/state.hpp '#include <immintrin.h>'
 refused rooms core/slot.hpp '#include "../../Eigen/Core"'
 refused rooms state/state.hpp '#include <nlohmann/json.hpp>'
 refused rooms state/state.hpp '#include <fcntl.h>'
+
+# A door that takes in half of the standard library costs too much; an Eigen product in a program is seen.
+compile_cost() { sh "$rules/compile_cost.sh" "$root/include" "$root/include" "$compiler" decide=2.9 2>&1; }
+fresh
+compile_cost
+refused compile_cost decide.hpp '#include <regex>'
+no_products() { sh "$rules/no_products.sh" "$root/program"; }
+# built SIGNATURE: a program with a function of this signature.
+built() {
+    echo "namespace Eigen::internal { $1 } int main() {}" | "$compiler" -x c++ -std=c++20 -o "$root/program" -
+}
+built 'void throw_std_bad_alloc() {}'
+no_products
+built 'void general_matrix_matrix_product() {}'
+if no_products >"$root/said"; then
+    echo "no_products let pass: a matrix product of Eigen"
+    exit 1
+fi

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <iterator>
 
 #include "../config.hpp"
 #include "../core/position.hpp"
