@@ -16,6 +16,7 @@
 #include "rows/scalar.hpp"
 #include "rows/sixteen_bits.hpp"
 #include "rows/view.hpp"
+#include "state/callables.hpp"
 #include "state/floats.hpp"
 #include "state/history.hpp"
 #include "state/joined.hpp"

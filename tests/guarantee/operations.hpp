@@ -36,6 +36,11 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msr
              Tokens text(70, 98);
              state.prefill(1, 40, text.q, text.k, text.v, text.out);
          }},
+        {"prefill of a few tokens, which can be undone, one layer",
+         [](Subject& state) {
+             Tokens text(3, 93);
+             state.prefill(1, 40, text.q, text.k, text.v, text.out, Prefill::chunked(2));
+         }},
         {"prefill in chunks, one layer",
          [](Subject& state) {
              Tokens text(70, 97);

@@ -104,3 +104,27 @@ TEST_CASE("a step that throws leaves the victims of a smaller budget listed") {
     }
     Moody::calm = static_cast<std::size_t>(-1);
 }
+
+TEST_CASE("whichever allocation fails while a part of a prompt is undone, the state is as it was") {
+    std::size_t failures = 0;
+    for (const std::size_t undone : {1u, 3u, 4u}) {
+        State<Moody, std::int8_t> before = made<Moody, std::int8_t>(Moody{}, 8, 4, 12);
+        for (std::size_t layer = 0; layer < shape.layers; ++layer) {
+            Tokens text(4, 70 + layer);
+            before.prefill(layer, 12, text.q, text.k, text.v, text.out, Prefill::chunked(2));
+        }
+        REQUIRE(before.reversible() == 4);
+        for (std::size_t n = 0;; ++n) {
+            State<Moody, std::int8_t> state = before, expected = before;
+            const auto undo = [&] { static_cast<void>(state.rollback(undone)); };
+            if (!failing::runs_out_of_memory(n, 0, undo)) break;
+            ++failures;
+            REQUIRE(same(state, before));
+            undo();
+            REQUIRE(expected.rollback(undone));
+            REQUIRE(same(state, expected));
+            REQUIRE(go_on_alike(state, expected, 5));
+        }
+    }
+    CHECK(failures > 60);
+}

@@ -44,6 +44,15 @@ public:
     void protect(Protection protection) { counts_.protection = protection; }
     Protection protection() const { return counts_.protection; }
 
+    void pin(Slot slot) { slots_.stamps[slot] = no_stamp; }
+    void unpin(Slot slot) { slots_.stamps[slot] = Tokens::stamp_of(slots_.arrivals[slot]); }
+    std::size_t pinned_behind(std::size_t sinks) const {
+        std::size_t count = 0;
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
+            count += this->pinned(Slot(slot)) && slots_.arrivals[slot] >= sinks;
+        return count;
+    }
+
     /// Whether a candidate's rating is NaN.
     bool rated_nan() const {
         const auto within = candidates<Arrival>();

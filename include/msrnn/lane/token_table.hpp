@@ -227,15 +227,6 @@ public:
         vacant_.clear();
     }
 
-    void pin(Slot slot) { slots_.stamps[slot] = no_stamp; }
-    void unpin(Slot slot) { slots_.stamps[slot] = stamp_of(slots_.arrivals[slot]); }
-    std::size_t pinned_behind(std::size_t sinks) const {
-        std::size_t count = 0;
-        for (std::size_t slot = 0; slot < counts_.extent; ++slot)
-            count += pinned(Slot(slot)) && slots_.arrivals[slot] >= sinks;
-        return count;
-    }
-
     void reset() {
         forget_victims();
         give_back_records();

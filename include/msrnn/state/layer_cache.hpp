@@ -17,8 +17,15 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// One layer of a State: its lanes, the rows of their heads, and what undoes its last tokens.
-template <class P, StoredScalar Scalar>
+/// One layer: its lanes, the rows of their heads, and what undoes its last tokens. A State is a row of them; a program
+/// that has its own idea of a model may use them as they are:
+///
+///     Workspace work;                                    // of all layers that take tokens one after the other
+///     LayerCache<Tova> layer({.query_heads = 8, .kv_heads = 2, .head_dim = 64}, {.budget = 512});
+///     layer.step(position, q, k, v, out, work);
+///
+/// Everything is as in State, but for the layer's number: sizes, strong guarantee, rollback, prefill.
+template <class P, StoredScalar Scalar = float>
 class LayerCache : public LayerSteps<P, Scalar> {
     using Steps = LayerSteps<P, Scalar>;
     using Steps::lane_index, Steps::heads_of, Steps::rows_for, Steps::moved, Steps::close_gaps, Steps::forget,
@@ -27,6 +34,10 @@ class LayerCache : public LayerSteps<P, Scalar> {
 
 public:
     using Steps::Steps;
+    /// Throws std::invalid_argument with the sentence of problem(shape, limits, policy, rollback). What a policy is
+    /// shown as the number of the layer is `layer`.
+    LayerCache(LayerShape shape, Limits limits, P policy = {}, Rollback rollback = {}, std::size_t layer = 0)
+        : Steps(std::move(shape), policy, rollback, layer, [=](std::size_t) { return limits; }) {}
 
     // a prompt ///////////////////////////////////////////////////////////////////////////////////////////////////////
 

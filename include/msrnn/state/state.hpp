@@ -14,6 +14,7 @@
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "callables.hpp"
 #include "floats.hpp"
 #include "layer_cache.hpp"
 #include "prompt.hpp"
@@ -21,15 +22,6 @@
 #include "state_layers.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
-
-/// A callable that gives the budget of each lane: (layer, kv_head) -> any integer.
-template <class F>
-concept BudgetCallable = std::invocable<F, std::size_t, std::size_t> &&
-    std::integral<std::remove_cvref_t<std::invoke_result_t<F, std::size_t, std::size_t>>>;
-
-/// A callable that changes the copy of a stored key that attention sees: (slot, key), key a std::span<float>.
-template <class F>
-concept KeyTurn = std::invocable<F&, Slot, std::span<float>>;
 
 /// The bounded multi-state of one sequence: a key row and a value row per token kept, attention over them, and a policy
 /// that evicts one token a step once the budget is reached.
@@ -67,12 +59,22 @@ public:
     /// One budget for every lane. Throws std::invalid_argument with the sentence of
     /// problem(shape, limits, policy, rollback).
     State(Shape shape, Limits limits, P policy = {}, Rollback rollback = {})
-        : State(shape, policy, rollback, Exactly{}, [=](std::size_t, std::size_t) { return limits; }) {}
+        : State(
+              std::move(shape), limits, [&](std::size_t) -> const P& { return policy; }, rollback) {}
 
     /// A budget per lane: budget_of(layer, kv_head) -> slots. Where a layer decides as one, kv_head is 0.
     template <BudgetCallable BudgetOf>
     State(Shape shape, BudgetOf budget_of, P policy = {}, Rollback rollback = {})
-        : State(shape, policy, rollback, Exactly{}, [&](std::size_t layer, std::size_t kv_head) {
+        : State(
+              std::move(shape), budget_of, [&](std::size_t) -> const P& { return policy; }, rollback) {}
+
+    /// A policy per layer: policy_of(layer) -> P. Scopes may differ, so lanes(layer) may be one or as many as KV heads.
+    template <PolicyCallable<P> PolicyOf>
+    State(Shape shape, Limits limits, PolicyOf policy_of, Rollback rollback = {})
+        : State(Exactly{}, std::move(shape), policy_of, rollback, [=](std::size_t, std::size_t) { return limits; }) {}
+    template <BudgetCallable BudgetOf, PolicyCallable<P> PolicyOf>
+    State(Shape shape, BudgetOf budget_of, PolicyOf policy_of, Rollback rollback = {})
+        : State(Exactly{}, std::move(shape), policy_of, rollback, [&](std::size_t layer, std::size_t kv_head) {
               return Limits{.budget = detail::budget_from(budget_of(layer, kv_head))};
           }) {}
 
@@ -244,15 +246,16 @@ public:
 
 private:
     struct Exactly {};
-    template <class LimitsOf>
-    State(Shape shape, const P& policy, Rollback rollback, Exactly, LimitsOf limits_of)
-        : Layers(accepted(std::move(shape), policy)) {
+    template <class PolicyOf, class LimitsOf>
+    State(Exactly, Shape shape, PolicyOf policy_of, Rollback rollback, LimitsOf limits_of)
+        : Layers(accepted(std::move(shape))) {
         for (std::size_t i = 0; i < shape_.layers; ++i) {
-            const LayerShape shape_of_layer = shape_.layer(i);
-            LayerCache<P, Scalar> made(shape_of_layer, policy, rollback, i, [&](std::size_t lane) {
-                const Limits limits = lane_limits(shape_of_layer, limits_of(i, lane), policy);
+            const LayerShape of_layer = shape_.layer(i);
+            const P policy = policy_of(i);
+            LayerCache<P, Scalar> made(of_layer, policy, rollback, i, [&](std::size_t lane) {
+                const Limits limits = lane_limits(of_layer, limits_of(i, lane), policy);
                 detail::refuse(msrnn::problem(policy, limits));
-                detail::refuse(detail::memory_problem(shape_of_layer, shape_.layers, limits, rollback));
+                detail::refuse(detail::memory_problem(of_layer, shape_.layers, limits, rollback));
                 return limits;
             });
             if (layers_.empty()) layers_.reserve(shape_.layers);
@@ -260,8 +263,8 @@ private:
         }
         for (const LayerCache<P, Scalar>& layer : layers_) layer.fit(work_);
     }
-    static Shape accepted(Shape shape, const P& policy) {
-        detail::refuse(msrnn::problem(shape, policy));
+    static Shape accepted(Shape shape) {
+        detail::refuse(msrnn::problem(shape));
         return shape;
     }
     /// In place of a position, where none is needed.
