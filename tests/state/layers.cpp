@@ -92,7 +92,7 @@ TEMPLATE_TEST_CASE("a state of layers that differ in shape, budget and policy is
     for (auto& layer : layers) CHECK(layer.rollback(3, work));
     alike();
     state.set_budget(2, 1, 9);
-    layers[2].set_budget(1, 9);
+    layers[2].set_budget(1, 9, work);
     CHECK(state.pin(5, 2, Slot(3)) == layers[5].pin(2, Slot(3)));
     alike();
     for (std::int64_t t = 44; t < 60; ++t) pass(step, t);
@@ -108,8 +108,8 @@ TEMPLATE_TEST_CASE("a state of layers that differ in shape, budget and policy is
     CHECK(state.lane(0, 1).size() == 7);
     CHECK(state.lane(2, 1).size() == 9);
     CHECK(state.lane(5, 2).size() == 22);
-    CHECK(state.lane(0, 0).protection().recent == protection_of(Window{}, 7).recent);
-    CHECK(state.lane(5, 0).protection().recent == protection_of(H2O{}, 20).recent);
+    CHECK(state.lane(0, 0).protection().recent == facts_of(Window{}, {}, 7).protection.recent);
+    CHECK(state.lane(5, 0).protection().recent == facts_of(H2O{}, {}, 20).protection.recent);
 }
 
 TEST_CASE("layers that differ are recorded, restored, copied and reordered") {
