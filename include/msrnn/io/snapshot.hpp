@@ -24,17 +24,13 @@ namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 
 inline constexpr const char* snapshot_format = "msrnn state";
-inline constexpr const char* first_version = "1";  // without lanes.rows
-inline constexpr const char* snapshot_version = "2";
+inline constexpr const char* first_version = "1";   // without lanes.rows
+inline constexpr const char* second_version = "2";  // of layers that do not differ, softmax attention alone
+inline constexpr const char* snapshot_version = "3";
 
 template <class P, StoredScalar Scalar>
-Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
-    return {state.shape(), state.lanes(0).size(), columns_of(state.lanes().front().policy()), dtype_of<Scalar>(),
-            std::move(extents)};
-}
-template <class P, StoredScalar Scalar>
 nlohmann::json settings_of(const State<P, Scalar>& state) {
-    return settings_of(state.shape(), dtype_of<Scalar>(), state.lanes().front().policy());
+    return settings_of_state(state, dtype_of<Scalar>());
 }
 
 // Writing ///////////////////////////////////////////////////////////////////////////////////////////////////////////
@@ -58,14 +54,17 @@ std::string write(const State<P, Scalar>& state, Put put) {
     Content<decltype(state.rows())> content(state.rows());
     for (const Lane<P>& lane : state.lanes()) content.add(lane.record());
 
-    const Layout layout = layout_of(state, content.extents);
+    const Layout layout(state, content.extents);
+    content.lane_of_head = layout.lane_of_head;
     Layout::Tensors tensors = layout.of_lanes();
     for (const Layout::Tensors& more : {layout.of_slots(), layout.of_rows()})
         tensors.insert(tensors.end(), more.begin(), more.end());
     // Those of long numbers first, so that each lies at a multiple of its numbers' length.
     std::ranges::stable_sort(tensors, std::greater(), &safetensors::Tensor::number_bytes);
+    const nlohmann::json settings = settings_of(state);
+    const char* const version = fits_second_version(settings) ? second_version : snapshot_version;
     const std::string header = safetensors::header_of(
-        tensors, {{"format", snapshot_format}, {"version", snapshot_version}, {"settings", settings_of(state).dump()}});
+        tensors, {{"format", snapshot_format}, {"version", version}, {"settings", settings.dump()}});
     put(std::as_bytes(std::span(header)));
     for (const safetensors::Tensor& tensor : tensors)
         content.pieces(tensor.name, [&](auto numbers) { put(std::as_bytes(numbers)); });
@@ -81,13 +80,17 @@ inline std::string header_problem(const safetensors::Header& header, const nlohm
         return found == header.metadata.end() ? std::string() : found->second;
     };
     if (said("format") != snapshot_format) return "it is no snapshot of a state";
-    if (said("version") != snapshot_version && said("version") != first_version)
-        return "its format has version '" + said("version") + "' and this program reads versions " + first_version +
-               " and " + snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
+    const std::string version = said("version");
+    if (version != snapshot_version && version != second_version && version != first_version)
+        return "its format has version '" + version + "' and this program reads versions " + first_version + " to " +
+               snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
     constexpr int deepest_settings = 16;
     const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
     if (!saved.is_object()) return "its settings are no JSON object";
-    return settings_problem(saved, own);
+    if (std::string wrong = settings_problem(saved, own); !wrong.empty()) return wrong;
+    if ((version == snapshot_version) == fits_second_version(own))
+        return "its format has version '" + version + "', which does not fit its settings; it is damaged";
+    return {};
 }
 
 template <class Source>
@@ -103,8 +106,7 @@ public:
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
-        if (std::string wrong =
-                read(layout_of(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
+        if (std::string wrong = read(Layout(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
             !wrong.empty())
             return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) {
@@ -116,10 +118,11 @@ public:
                        " rows; make the state with at least the budget of the snapshot";
         }
 
-        const Layout layout = layout_of(state, content.extents);
+        const Layout layout(state, content.extents);
+        content.lane_of_head = layout.lane_of_head;
         if (std::string wrong = place_problem(layout.of_slots()); !wrong.empty()) return wrong;
         if (std::string wrong = place_problem(layout.of_rows()); !wrong.empty()) return wrong;
-        for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns);
+        for (const std::size_t columns : layout.columns) content.add(columns);
         if (std::string wrong = read(layout.of_slots(), content); !wrong.empty()) return wrong;
         if (std::string wrong = state.problem(content.records); !wrong.empty()) return wrong;
 
