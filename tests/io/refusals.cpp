@@ -118,8 +118,8 @@ TEST_CASE("what is no snapshot, or one of another version, is refused as that") 
         change(parts);
         return refusal(state, parts.together());
     };
-    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = "3"; }) ==
-          "its format has version '3' and this program reads versions 1 and 2; read it with the msrnn that wrote it, "
+    CHECK(changed([](FileParts& p) { p.header["__metadata__"]["version"] = "4"; }) ==
+          "its format has version '4' and this program reads versions 1 to 3; read it with the msrnn that wrote it, "
           "or a "
           "newer one");
     CHECK(changed([](FileParts& p) { p.header["__metadata__"]["format"] = "pt"; }) == "it is no snapshot of a state");

@@ -27,54 +27,107 @@ constexpr const char* dtype_of() {
 
 /// Which tensors the snapshot of a state has. Where every lane has the same extent n, those of slots are
 /// [layers][lanes of a layer][n] and those of rows [layers][kv_heads][n]; else the lanes' slots, and the heads' rows,
-/// follow one another in the same order. The last dimensions are those of one slot or row.
+/// follow one another in the same order. The last dimension is that of one slot or row, where all have the same; else
+/// all their numbers follow one another.
 struct Layout {
-    Shape shape;
-    std::size_t lanes_per_layer = 0, columns = 0;
     const char* dtype = nullptr;
+    std::vector<std::size_t> lanes, heads, key_numbers, value_numbers;  // of each layer, the last two of a row
+    std::vector<std::size_t> columns, floats;                           // of each lane, of its policy
+    bool columns_of_rows = true;  // they are numbers of keys and values, computed again where they are 0
+    std::vector<std::size_t> lane_of_head;
     std::vector<std::int64_t> extents;  // of each lane
 
     using Sizes = std::vector<std::uint64_t>;
     using Tensors = std::vector<safetensors::Tensor>;
 
+    template <class P, StoredScalar Scalar>
+    Layout(const State<P, Scalar>& state, std::vector<std::int64_t> of_lanes)
+        : dtype(dtype_of<Scalar>()), extents(std::move(of_lanes)) {
+        for (std::size_t i = 0; i < state.shape().layers; ++i) {
+            const LayerCache<P, Scalar>& layer = state.layer(i);
+            for (std::size_t h = 0; h < layer.rows().size(); ++h)
+                lane_of_head.push_back(columns.size() + h / layer.heads_per_lane());
+            lanes.push_back(layer.lanes().size());
+            heads.push_back(layer.rows().size());
+            key_numbers.push_back(layer.shape().head_dim);
+            value_numbers.push_back(layer.shape().value_width());
+            for (const Lane<P>& lane : layer.lanes()) {
+                const Facts& policy = lane.facts();
+                columns.push_back(policy.memory.columns);
+                floats.push_back(policy.memory.floats);
+                if (policy.memory.columns > 0 && (policy.observes || policy.needs.at_choice == 0))
+                    columns_of_rows = false;
+            }
+        }
+    }
+
     /// Files of the first version have no lanes.rows.
     Tensors of_lanes(bool with_rows = true) const {
-        const Sizes sizes{shape.layers, lanes_per_layer};
+        const Sizes sizes = alike(lanes) ? Sizes{lanes.size(), lanes.front()} : Sizes{columns.size()};
+        Sizes three = sizes;
+        three.push_back(3);
         Tensors all{{"lanes.budget", "I64", sizes},
                     {"lanes.extent", "I64", sizes},
                     {"lanes.seen", "I64", sizes},
-                    {"lanes.shown", "BOOL", {shape.layers, lanes_per_layer, 3}}};
+                    {"lanes.shown", "BOOL", three}};
         if (with_rows) all.push_back({"lanes.rows", "I64", sizes});
         return all;
     }
     Tensors of_slots(bool with_columns = true) const {
-        const Sizes slots = sizes(lanes_per_layer);
+        const Sizes slots = sizes(lanes, [](std::size_t lane) { return lane; }, columns.size(), {});
         Tensors all{{"slots.position", "I64", slots},
                     {"slots.arrival", "I64", slots},
                     {"slots.rating", "F32", slots},
                     {"slots.pinned", "BOOL", slots}};
-        if (columns > 0 && with_columns) all.push_back({"slots.columns", "F32", sizes(lanes_per_layer, columns)});
+        const auto of_lane = [](std::size_t lane) { return lane; };
+        if (with_columns && std::ranges::any_of(columns, [](std::size_t count) { return count > 0; }))
+            all.push_back({"slots.columns", "F32", sizes(lanes, of_lane, columns.size(), columns)});
+        if (all_floats() > 0) all.push_back({"lanes.floats", "F32", {all_floats()}});
         return all;
     }
     Tensors of_rows() const {
-        const Sizes rows = sizes(shape.kv_heads, shape.head_dim), scales = sizes(shape.kv_heads);
-        Tensors all{{"rows.key", dtype, rows}, {"rows.value", dtype, rows}};
+        const auto of_head = [this](std::size_t head) { return lane_of_head[head]; };
+        const auto rows = [&](const std::vector<std::size_t>& numbers) {
+            return sizes(heads, of_head, lane_of_head.size(), numbers);
+        };
+        Tensors all{{"rows.key", dtype, rows(of_heads(key_numbers))},
+                    {"rows.value", dtype, rows(of_heads(value_numbers))}};
         if (std::string("I8") == dtype) {
-            all.push_back({"rows.key_scale", "F32", scales});
-            all.push_back({"rows.value_scale", "F32", scales});
+            all.push_back({"rows.key_scale", "F32", rows({})});
+            all.push_back({"rows.value_scale", "F32", rows({})});
         }
         return all;
     }
 
+    std::uint64_t all_floats() const {
+        std::uint64_t sum = 0;
+        for (const std::size_t of_lane : floats) sum += of_lane;
+        return sum;
+    }
+
 private:
-    Sizes sizes(std::size_t in_layer, std::size_t of_slot = 0) const {
-        Sizes sizes{shape.layers, in_layer, static_cast<std::uint64_t>(extents.front())};
-        if (std::ranges::adjacent_find(extents, std::not_equal_to<>()) != extents.end()) {
+    template <class Number>
+    static bool alike(const std::vector<Number>& numbers) {
+        return std::ranges::adjacent_find(numbers, std::not_equal_to<>()) == numbers.end();
+    }
+    std::vector<std::size_t> of_heads(const std::vector<std::size_t>& of_layers) const {
+        std::vector<std::size_t> all;
+        for (std::size_t layer = 0; layer < heads.size(); ++layer)
+            all.insert(all.end(), heads[layer], of_layers[layer]);
+        return all;
+    }
+    /// Of what lanes or heads have for each of their slots: nothing more, or so many numbers each.
+    template <class LaneOf>
+    Sizes sizes(const std::vector<std::size_t>& in_layers, LaneOf lane_of, std::size_t count,
+                const std::vector<std::size_t>& numbers) const {
+        const bool ragged = !alike(in_layers) || !alike(extents), flat = !alike(numbers);
+        Sizes sizes{in_layers.size(), in_layers.front(), static_cast<std::uint64_t>(extents.front())};
+        if (ragged || flat) {
             sizes = {0};
-            for (const std::int64_t extent : extents)
-                sizes[0] += static_cast<std::uint64_t>(extent) * (in_layer / lanes_per_layer);
+            for (std::size_t i = 0; i < count; ++i)
+                sizes[0] += static_cast<std::uint64_t>(extents[lane_of(i)]) * (flat ? numbers[i] : 1);
         }
-        if (of_slot > 0) sizes.push_back(of_slot);
+        if (!flat && !numbers.empty()) sizes.push_back(numbers.front());
         return sizes;
     }
 };
@@ -86,6 +139,7 @@ struct Content {
     std::vector<std::uint8_t> shown;  // of each lane three times whether the newest token was observed
     std::vector<LaneRecord> records;
     Heads heads;
+    std::vector<std::size_t> lane_of_head = {};
 
     explicit Content(Heads of_state) : heads(std::move(of_state)) {}
     /// To be read into.
@@ -101,7 +155,7 @@ struct Content {
         records.push_back(std::move(record));
     }
     /// The next lane's record, from what was read of lanes, its slots to be read into.
-    void add(std::size_t columns) {
+    void add(std::size_t columns, std::size_t floats) {
         const std::size_t lane = records.size();
         const auto extent = static_cast<std::size_t>(extents[lane]);
         const std::uint8_t* const was_shown = &shown[3 * lane];
@@ -115,6 +169,7 @@ struct Content {
         record.pinned.resize(extent);
         record.ratings.resize(extent);
         record.columns.resize(extent * columns);
+        record.floats.resize(floats);
     }
 
     /// Calls use(numbers) for each piece of a tensor, in the order in which they lie in it.
@@ -124,9 +179,8 @@ struct Content {
             for (LaneRecord& record : records) use(std::span(record.*member));
         };
         const auto of_rows = [&](auto rows_of) {
-            const std::size_t heads_per_lane = heads.size() / records.size();
-            for (std::size_t h = 0; h < heads.size(); ++h)
-                use(rows_of(heads[h], static_cast<std::size_t>(extents[h / heads_per_lane])));
+            std::size_t head = 0;
+            for (auto& rows : heads) use(rows_of(rows, static_cast<std::size_t>(extents[lane_of_head[head++]])));
         };
         if (tensor == "lanes.budget") use(std::span(budgets));
         if (tensor == "lanes.extent") use(std::span(extents));
@@ -138,6 +192,7 @@ struct Content {
         if (tensor == "slots.rating") of_slots(&LaneRecord::ratings);
         if (tensor == "slots.pinned") of_slots(&LaneRecord::pinned);
         if (tensor == "slots.columns") of_slots(&LaneRecord::columns);
+        if (tensor == "lanes.floats") of_slots(&LaneRecord::floats);
         if (tensor == "rows.key") of_rows([](auto& head, std::size_t rows) { return head.keys.first(rows); });
         if (tensor == "rows.value") of_rows([](auto& head, std::size_t rows) { return head.values.first(rows); });
         if (tensor == "rows.key_scale")

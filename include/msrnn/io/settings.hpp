@@ -64,16 +64,39 @@ std::string settings_problem(const P& policy) {
     return {};
 }
 
-template <class P>
-nlohmann::json settings_of(const Shape& shape, const char* scalar, const P& policy) {
-    return {{"shape",
-             {{"layers", shape.layers},
-              {"query_heads", shape.query_heads},
-              {"kv_heads", shape.kv_heads},
-              {"head_dim", shape.head_dim},
-              {"scale", shape.scale}}},
-            {"scalar", scalar},
-            {"policy", settings_of(policy)}};
+/// What is not set is left out, so that files of older versions say the same.
+template <class Described>
+nlohmann::json described(const Described& shape) {
+    nlohmann::json settings = {{"query_heads", shape.query_heads},
+                               {"kv_heads", shape.kv_heads},
+                               {"head_dim", shape.head_dim},
+                               {"scale", shape.scale}};
+    if (shape.value_dim != 0) settings["value_dim"] = shape.value_dim;
+    if (shape.soft_cap != 0) settings["soft_cap"] = shape.soft_cap;
+    if (shape.window != 0) settings["window"] = shape.window;
+    if (!shape.sinks.empty()) settings["sinks"] = shape.sinks;
+    return settings;
+}
+inline nlohmann::json settings_of(const Shape& shape) {
+    nlohmann::json settings = shape.each.empty() ? described(shape) : nlohmann::json::object();
+    settings["layers"] = shape.layers;
+    for (const LayerShape& layer : shape.each) settings["each"].push_back(described(layer));
+    return settings;
+}
+
+/// Of a state: its shape, scalar and policy, or the policies of its layers where they differ.
+template <class State>
+nlohmann::json settings_of_state(const State& state, const char* scalar) {
+    nlohmann::json policies;
+    for (std::size_t layer = 0; layer < state.shape().layers; ++layer)
+        policies.push_back(settings_of(state.lane(layer, 0).policy()));
+    bool alike = true;
+    for (const nlohmann::json& policy : policies) alike = alike && policy == policies.front();
+    return {{"shape", settings_of(state.shape())}, {"scalar", scalar}, {"policy", alike ? policies.front() : policies}};
+}
+/// Whether a program that reads the second version can read these.
+inline bool fits_second_version(const nlohmann::json& settings) {
+    return settings["policy"].is_object() && settings["shape"].size() == 5 && !settings["shape"].contains("each");
 }
 
 /// The first setting that differs, in one sentence; empty where none does.
@@ -84,6 +107,12 @@ inline std::string settings_problem(const nlohmann::json& saved, const nlohmann:
                " here; make the state as that of the snapshot was made";
     };
     if (saved == own) return {};
+    if (saved.is_array() && own.is_array() && saved.size() == own.size()) {
+        for (std::size_t i = 0; i < own.size(); ++i)
+            if (std::string wrong = settings_problem(saved[i], own[i], within + "/" + std::to_string(i));
+                !wrong.empty())
+                return wrong;
+    }
     if (!saved.is_object() || !own.is_object())
         return differs(within, safetensors::shown(saved), safetensors::shown(own));
     const std::string path = within.empty() ? "" : within + "/";

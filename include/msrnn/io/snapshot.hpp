@@ -25,16 +25,13 @@ namespace detail {
 
 inline constexpr const char* snapshot_format = "msrnn state";
 inline constexpr const char* first_version = "1";  // without lanes.rows
-inline constexpr const char* snapshot_version = "2";
+inline constexpr const char* second_version =
+    "2";  // layers do not differ, softmax attention alone, no floats of a lane
+inline constexpr const char* snapshot_version = "3";
 
 template <class P, StoredScalar Scalar>
-Layout layout_of(const State<P, Scalar>& state, std::vector<std::int64_t> extents) {
-    return {state.shape(), state.lanes(0).size(), state.lanes().front().facts().memory.columns, dtype_of<Scalar>(),
-            std::move(extents)};
-}
-template <class P, StoredScalar Scalar>
 nlohmann::json settings_of(const State<P, Scalar>& state) {
-    return settings_of(state.shape(), dtype_of<Scalar>(), state.lanes().front().policy());
+    return settings_of_state(state, dtype_of<Scalar>());
 }
 
 // Writing ///////////////////////////////////////////////////////////////////////////////////////////////////////////
@@ -55,18 +52,23 @@ std::string unfinished(const State<P, Scalar>& state) {
 template <class P, StoredScalar Scalar, class Put>
 std::string write(const State<P, Scalar>& state, Put put) {
     if (std::string wrong = unfinished(state); !wrong.empty()) return wrong;
-    if (std::string wrong = settings_problem(state.lanes().front().policy()); !wrong.empty()) return wrong;
+    for (const Lane<P>& lane : state.lanes())
+        if (std::string wrong = settings_problem(lane.policy()); !wrong.empty()) return wrong;
     Content<decltype(state.rows())> content(state.rows());
     for (const Lane<P>& lane : state.lanes()) content.add(lane.record());
 
-    const Layout layout = layout_of(state, content.extents);
+    const Layout layout(state, content.extents);
+    content.lane_of_head = layout.lane_of_head;
     Layout::Tensors tensors = layout.of_lanes();
     for (const Layout::Tensors& more : {layout.of_slots(), layout.of_rows()})
         tensors.insert(tensors.end(), more.begin(), more.end());
     // Those of long numbers first, so that each lies at a multiple of its numbers' length.
     std::ranges::stable_sort(tensors, std::greater(), &safetensors::Tensor::number_bytes);
+    const nlohmann::json settings = settings_of(state);
+    const bool second = fits_second_version(settings) && layout.all_floats() == 0;
+    const char* const version = second ? second_version : snapshot_version;
     const std::string header = safetensors::header_of(
-        tensors, {{"format", snapshot_format}, {"version", snapshot_version}, {"settings", settings_of(state).dump()}});
+        tensors, {{"format", snapshot_format}, {"version", version}, {"settings", settings.dump()}});
     put(std::as_bytes(std::span(header)));
     for (const safetensors::Tensor& tensor : tensors)
         content.pieces(tensor.name, [&](auto numbers) { put(std::as_bytes(numbers)); });
@@ -76,19 +78,23 @@ std::string write(const State<P, Scalar>& state, Put put) {
 // Reading ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 /// What a snapshot's metadata says of the state that was saved, against the state here.
-inline std::string header_problem(const safetensors::Header& header, const nlohmann::json& own) {
+inline std::string header_problem(const safetensors::Header& header, const nlohmann::json& own, bool has_floats) {
     const auto said = [&](const char* name) {
         const auto found = header.metadata.find(name);
         return found == header.metadata.end() ? std::string() : found->second;
     };
     if (said("format") != snapshot_format) return "it is no snapshot of a state";
-    if (said("version") != snapshot_version && said("version") != first_version)
-        return "its format has version '" + said("version") + "' and this program reads versions " + first_version +
-               " and " + snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
+    const std::string version = said("version");
+    if (version != snapshot_version && version != second_version && version != first_version)
+        return "its format has version '" + version + "' and this program reads versions " + first_version + " to " +
+               snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
     constexpr int deepest_settings = 16;
     const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
     if (!saved.is_object()) return "its settings are no JSON object";
-    return settings_problem(saved, own);
+    if (std::string wrong = settings_problem(saved, own); !wrong.empty()) return wrong;
+    if ((version == snapshot_version) == (fits_second_version(own) && !has_floats))
+        return "its format has version '" + version + "', which does not fit its settings; it is damaged";
+    return {};
 }
 
 template <class Source>
@@ -100,12 +106,12 @@ public:
     template <class P, StoredScalar Scalar>
     std::string load(State<P, Scalar>& state) {
         if (std::string wrong = safetensors::read_header(source_, header_, data_); !wrong.empty()) return wrong;
-        if (std::string wrong = header_problem(header_, settings_of(state)); !wrong.empty()) return wrong;
+        const bool has_floats = Layout(state, {}).all_floats() > 0;
+        if (std::string wrong = header_problem(header_, settings_of(state), has_floats); !wrong.empty()) return wrong;
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
-        if (std::string wrong =
-                read(layout_of(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
+        if (std::string wrong = read(Layout(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
             !wrong.empty())
             return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) {
@@ -117,12 +123,13 @@ public:
                        " rows; make the state with at least the budget of the snapshot";
         }
 
-        const Layout layout = layout_of(state, content.extents);
-        // Before version 0.2 KeyNorm kept no column; a column of zeros makes it read the keys again.
-        const bool has_columns = header_.find("slots.columns") != nullptr;
+        const Layout layout(state, content.extents);
+        content.lane_of_head = layout.lane_of_head;
+        // Before 0.2 KeyNorm kept no column; a column of zeros makes it read the keys again.
+        const bool has_columns = !layout.columns_of_rows || header_.find("slots.columns") != nullptr;
         if (std::string wrong = place_problem(layout.of_slots(has_columns)); !wrong.empty()) return wrong;
         if (std::string wrong = place_problem(layout.of_rows()); !wrong.empty()) return wrong;
-        for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns);
+        for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns[i], layout.floats[i]);
         if (std::string wrong = read(layout.of_slots(has_columns), content); !wrong.empty()) return wrong;
         if (std::string wrong = state.problem(content.records); !wrong.empty()) return wrong;
 
