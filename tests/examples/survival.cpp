@@ -8,12 +8,10 @@
 #include "plain_decoder.hpp"
 #include "program.hpp"
 #include "support/catch.hpp"
-#include "support/mirror.hpp"
+#include "support/mirrored.hpp"
 #include "vocabularies.hpp"
 
 namespace {
-
-using mirror::Method;
 
 constexpr std::uint64_t random_seed = 5;
 
@@ -23,22 +21,22 @@ struct Rules {
 };
 
 Rules rules_of(const std::string& policy) {
-    if (policy == "window") return {{.method = Method::window}, true};
-    if (policy == "sink-window") return {{.method = Method::sink_window, .sinks = 4}, true};
-    if (policy == "tova") return {{.method = Method::tova}, true};
-    if (policy == "tova-head") return {{.method = Method::tova}};
-    if (policy == "h2o") return {{.method = Method::h2o}};
-    if (policy == "decayed") return {{.method = Method::decayed, .decay = 0.9f}};
-    if (policy == "key-norm") return {{.method = Method::key_norm}};
-    return {{.method = Method::random, .seed = random_seed}};
+    using namespace mirror;
+    if (policy == "window") return {settings_of(Window{}), true};
+    if (policy == "sink-window") return {settings_of(SinkWindow(4)), true};
+    if (policy == "tova") return {settings_of(Tova{}), true};
+    if (policy == "tova-head") return {settings_of(Tova{})};
+    if (policy == "h2o") return {settings_of(H2O{})};
+    if (policy == "decayed") return {settings_of(DecayedAttention(0.9f))};
+    if (policy == "key-norm") return {settings_of(KeyNorm{})};
+    return {settings_of(RandomEviction(random_seed))};
 }
 
 /// How far the token that is about to leave lies below the next one, as a share of it: what rounding must not bridge.
 double margin(const mirror::Lane& lane) {
-    const Method method = lane.settings.method;
-    if (lane.tokens.size() <= lane.budget || method == Method::window || method == Method::sink_window ||
-        method == Method::random)
-        return 1;
+    const mirror::Method& method = *lane.settings.method;
+    const bool rounds = method.weights != mirror::Weights::unread || method.reads_keys;
+    if (lane.tokens.size() <= lane.budget || !rounds) return 1;
     std::multiset<double> ratings;
     for (const mirror::Token& token : lane.tokens)
         if (lane.candidate(token)) ratings.insert(static_cast<double>(token.rating));

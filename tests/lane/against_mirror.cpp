@@ -8,8 +8,6 @@
 
 namespace {
 
-constexpr auto half = msrnn::half_of_budget;
-
 /// Compares one policy as itself, as AnyPolicy, and under two kinds of Protect.
 struct Comparison {
     differential::Outcome sum;
@@ -45,18 +43,11 @@ struct Comparison {
 
 TEST_CASE("every policy decides as the dumbest program that could be right") {
     Comparison all;
-    all.compare(msrnn::Window{});
-    for (const std::size_t sinks : {0u, 1u, 4u}) all.compare(msrnn::SinkWindow{.sinks = sinks});
-    all.compare(msrnn::Tova{});
-    all.compare(msrnn::Tova{.scope = msrnn::Scope::kv_head});
-    for (const std::size_t recent : {half, std::size_t{0}, std::size_t{1}, std::size_t{5}}) {
-        all.compare(msrnn::H2O{.recent = recent});
-        all.compare(msrnn::DecayedAttention{.decay = 0.9f, .recent = recent});
-        all.compare(msrnn::KeyNorm{.recent = recent});
-    }
-    for (const float decay : {0.0f, 0.5f, 1.0f}) all.compare(msrnn::DecayedAttention{.decay = decay});
-    all.compare(msrnn::RandomEviction{});
-    all.compare(msrnn::RandomEviction{.seed = 0xFFFFFFFFFFFFFFFFu});
+    mirror::for_each_policy([&](const auto& policy) {
+        const auto samples = mirror::samples(policy);
+        for (const auto& sample : samples.exact) all.compare(sample);
+        for (const auto& sample : samples.others) all.compare(sample);
+    });
     CHECK(all.sum.steps > 200000);
     CHECK(all.sum.refusals > 100);
     CHECK(all.sum.bulk > 10000);
@@ -110,13 +101,7 @@ TEST_CASE("a policy chosen by name decides as the policy of that name") {
     const auto compare = [&](const char* name, const mirror::Settings& settings) {
         named.add(differential::run(4, 2000, msrnn::AnyPolicy::named(name), settings));
     };
-    compare("window", differential::mirrored(msrnn::Window{}));
-    compare("sink-window", differential::mirrored(msrnn::SinkWindow{}));
-    compare("tova", differential::mirrored(msrnn::Tova{}));
+    mirror::for_each_policy([&](const auto& policy) { compare(policy.name, differential::mirrored(policy)); });
     compare("tova-head", differential::mirrored(msrnn::Tova{}));
-    compare("h2o", differential::mirrored(msrnn::H2O{}));
-    compare("decayed", differential::mirrored(msrnn::DecayedAttention{}));
-    compare("key-norm", differential::mirrored(msrnn::KeyNorm{}));
-    compare("random", differential::mirrored(msrnn::RandomEviction{}));
     CHECK(named.sum.steps >= 16000);
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <array>
 #include <msrnn/any_policy.hpp>
+#include <vector>
 
 #include "support/differential.hpp"
 
@@ -15,26 +15,16 @@ struct Choice {
     mirror::Settings settings;
 };
 
-template <class P>
-Choice choice_of(const P& policy) {
-    return {{.policy = policy}, mirrored(policy)};
-}
-
 /// Sums of these are exact, in any order, where weights and keys are multiples of 2^-10.
-inline const auto& choices() {
-    using namespace msrnn;
-    static const std::array all{choice_of(Window{}),
-                                choice_of(SinkWindow{.sinks = 1}),
-                                choice_of(SinkWindow{.sinks = 4}),
-                                choice_of(Tova{}),
-                                choice_of(Tova{.scope = Scope::kv_head}),
-                                choice_of(H2O{}),
-                                choice_of(H2O{.recent = 1}),
-                                choice_of(DecayedAttention{.decay = 0.5f}),
-                                choice_of(DecayedAttention{.decay = 1, .recent = 0, .scope = Scope::layer}),
-                                choice_of(KeyNorm{}),
-                                choice_of(KeyNorm{.recent = 0}),
-                                choice_of(RandomEviction{.seed = 5})};
+inline const std::vector<Choice>& choices() {
+    static const std::vector<Choice> all = [] {
+        std::vector<Choice> made;
+        mirror::for_each_policy([&](const auto& policy) {
+            for (const auto& sample : mirror::samples(policy).exact)
+                made.push_back({{.policy = sample}, mirrored(sample)});
+        });
+        return made;
+    }();
     return all;
 }
 

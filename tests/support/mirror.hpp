@@ -3,44 +3,64 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 /// The dumbest program that could be right: what the published rules say, in plain loops over tokens kept in the order
-/// in which they came. It has no slots and includes nothing of the library, so it cannot share its mistakes.
+/// of their arrival. It has no slots and includes nothing of the library, so it cannot share its mistakes. How a method
+/// rates is beside its test, in tests/policy/<method>.mirror.hpp.
 namespace mirror {
-
-enum class Method { window, sink_window, tova, h2o, decayed, key_norm, random };
-
-inline constexpr std::size_t half = static_cast<std::size_t>(-1);  // of the budget, rounded down
-
-struct Settings {
-    Method method = Method::window;
-    std::size_t sinks = 0;                           // read by sink_window
-    std::size_t recent = half;                       // read by h2o, decayed and key_norm
-    float decay = 0;                                 // read by decayed
-    std::uint64_t seed = 0, layer = 0, kv_head = 0;  // read by random
-    std::size_t extra_sinks = 0, extra_recent = 0;   // what Protect adds: the larger number counts
-};
 
 struct Token {
     std::int64_t position = 0;
     std::uint64_t arrival = 0;
     float rating = 0;
     bool pinned = false;
-    float length = 0;  // of its key
+    float note = 0;  // what its method keeps of it besides
 };
 
 struct Protection {
     std::size_t sinks = 0, recent = 0;
 };
 
+/// When a choice is made, and for which lane.
+struct Choice {
+    std::uint64_t layer = 0, kv_head = 0, seen = 0;
+};
+
+/// Of which queries a method must see the weights before it chooses.
+enum class Weights { unread, of_the_newest, of_all };
+
+/// A method in its own arithmetic, token by token.
+struct Method {
+    Weights weights = Weights::unread;
+    bool reads_keys = false;
+
+    explicit Method(Weights read = Weights::unread, bool keys = false) : weights(read), reads_keys(keys) {}
+    virtual ~Method() = default;
+
+    virtual Protection protection(std::size_t budget) const = 0;
+    /// The sum and the mean over heads of the weights that one query gives to this token.
+    virtual void observe_weight(Token&, float /*sum*/, float /*mean*/) const {}
+    virtual void observe_key(Token&, const std::vector<float>& /*key*/) const {}
+    virtual void rate(Token&, const Choice&) const {}
+};
+
+inline constexpr std::size_t half = static_cast<std::size_t>(-1);  // of the budget, rounded down
+inline std::size_t recent_of(std::size_t recent, std::size_t budget) { return recent == half ? budget / 2 : recent; }
+
+struct Settings {
+    std::shared_ptr<const Method> method;
+    std::uint64_t layer = 0, kv_head = 0;
+    std::size_t extra_sinks = 0, extra_recent = 0;  // what Protect adds: the larger number counts
+};
+template <class M>
+Settings settings_of(const M& method) {
+    return {.method = std::make_shared<const M>(method)};
+}
+
 inline Protection protection(const Settings& s, std::size_t budget) {
-    Protection p;
-    if (s.method == Method::window || s.method == Method::random) p = {0, 1};
-    if (s.method == Method::sink_window) p = {s.sinks, 1};
-    if (s.method == Method::tova) p = {0, 0};
-    if (s.method == Method::h2o || s.method == Method::decayed || s.method == Method::key_norm)
-        p = {0, s.recent == half ? budget / 2 : s.recent};
+    Protection p = s.method->protection(budget);
     if (s.extra_sinks > p.sinks) p.sinks = s.extra_sinks;
     if (s.extra_recent > p.recent) p.recent = s.extra_recent;
     return p;
@@ -52,19 +72,7 @@ inline bool sensible(const Settings& s, std::size_t budget, std::size_t capacity
     return budget > 0 && budget < capacity && p.sinks < budget && p.sinks + p.recent <= budget;
 }
 
-inline std::uint64_t mix(std::uint64_t x) {
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
-inline float draw(const Settings& s, std::uint64_t seen, std::uint64_t arrival) {
-    const std::uint64_t lane = mix(mix(mix(s.seed) ^ s.layer) ^ s.kv_head);
-    return static_cast<float>(mix(mix(lane ^ seen) ^ arrival) >> 40);
-}
-
-/// The lower rating leaves first (NaN below all, -0 is 0); of equals, the token that arrived first.
+/// The lower rating is evicted first (NaN below all, -0 is 0); of equals, the earlier arrival.
 inline bool weaker(const Token& a, const Token& b) {
     const bool a_is_nan = std::isnan(a.rating), b_is_nan = std::isnan(b.rating);
     if (a_is_nan != b_is_nan) return a_is_nan;
@@ -89,22 +97,13 @@ struct Lane {
         for (std::size_t t = 0; t < tokens.size(); ++t) {
             float sum = 0;
             for (const auto& row : rows) sum += row[t];
-            const float mean = sum / static_cast<float>(rows.size());
-            float& rating = tokens[t].rating;
-            if (settings.method == Method::tova) rating = mean;
-            if (settings.method == Method::h2o) rating += sum;
-            if (settings.method == Method::decayed) rating = settings.decay * rating + mean;
+            settings.method->observe_weight(tokens[t], sum, sum / static_cast<float>(rows.size()));
         }
     }
 
     /// One key per token, oldest first.
     void observe_keys(const std::vector<std::vector<float>>& keys) {
-        if (settings.method != Method::key_norm) return;
-        for (std::size_t t = 0; t < tokens.size(); ++t) {
-            float squares = 0;
-            for (const float x : keys[t]) squares += x * x;
-            tokens[t].length = std::sqrt(squares);
-        }
+        for (std::size_t t = 0; t < tokens.size(); ++t) settings.method->observe_key(tokens[t], keys[t]);
     }
 
     bool candidate(const Token& token) const {
@@ -117,10 +116,7 @@ struct Lane {
     std::vector<Token> evict() {
         std::vector<Token> victims;
         if (tokens.size() <= budget) return victims;
-        if (settings.method == Method::random)
-            for (Token& token : tokens) token.rating = draw(settings, seen, token.arrival);
-        if (settings.method == Method::key_norm)
-            for (Token& token : tokens) token.rating = -token.length;
+        for (Token& token : tokens) settings.method->rate(token, {settings.layer, settings.kv_head, seen});
         while (tokens.size() > budget) {
             std::size_t weakest = tokens.size();
             for (std::size_t t = 0; t < tokens.size(); ++t)
@@ -147,7 +143,7 @@ struct Lane {
         return tokens[which].pinned;
     }
 
-    /// By name. The newest tokens that are dropped so, before another comes, have never come.
+    /// By name. Where the newest tokens are dropped so before the next append, they count as never appended.
     void reject(std::size_t which) {
         rejected.push_back(drop(which).arrival);
         for (std::size_t i = 0; i < rejected.size(); ++i)

@@ -2,37 +2,38 @@
 
 #include <cstddef>
 #include <msrnn/decide.hpp>
+#include <tuple>
 
-#include "support/mirror.hpp"
+#include "policy/decayed_attention.mirror.hpp"
+#include "policy/h2o.mirror.hpp"
+#include "policy/key_norm.mirror.hpp"
+#include "policy/random_eviction.mirror.hpp"
+#include "policy/sink_window.mirror.hpp"
+#include "policy/tova.mirror.hpp"
+#include "policy/window.mirror.hpp"
 
-/// The mirror's settings for each policy of the library.
-namespace differential {
+namespace mirror {
 
-inline std::size_t recent_of(std::size_t slots) { return slots == msrnn::half_of_budget ? mirror::half : slots; }
+/// Every policy that is compared with its mirror: a new one adds its name here, and its mirror above.
+using Policies = std::tuple<msrnn::Window, msrnn::SinkWindow, msrnn::Tova, msrnn::H2O, msrnn::DecayedAttention,
+                            msrnn::KeyNorm, msrnn::RandomEviction>;
 
-inline mirror::Settings mirrored(const msrnn::Window&) { return {.method = mirror::Method::window}; }
-inline mirror::Settings mirrored(const msrnn::SinkWindow& p) {
-    return {.method = mirror::Method::sink_window, .sinks = p.sinks};
+/// use(policy) for each of them, with its default settings.
+template <class Use>
+void for_each_policy(Use use) {
+    std::apply([&](const auto&... policy) { (use(policy), ...); }, Policies{});
 }
-inline mirror::Settings mirrored(const msrnn::Tova&) { return {.method = mirror::Method::tova}; }
-inline mirror::Settings mirrored(const msrnn::H2O& p) {
-    return {.method = mirror::Method::h2o, .recent = recent_of(p.recent)};
-}
-inline mirror::Settings mirrored(const msrnn::DecayedAttention& p) {
-    return {.method = mirror::Method::decayed, .recent = recent_of(p.recent), .decay = p.decay};
-}
-inline mirror::Settings mirrored(const msrnn::KeyNorm& p) {
-    return {.method = mirror::Method::key_norm, .recent = recent_of(p.recent)};
-}
-inline mirror::Settings mirrored(const msrnn::RandomEviction& p) {
-    return {.method = mirror::Method::random, .seed = p.seed};
-}
+
 template <class P>
-mirror::Settings mirrored(const msrnn::Protect<P>& p) {
-    mirror::Settings settings = mirrored(p.policy);
+Settings mirrored(const msrnn::Protect<P>& p) {
+    Settings settings = mirrored(p.policy);
     settings.extra_sinks = p.extra.sinks;
     settings.extra_recent = p.extra.recent;
     return settings;
 }
 
-}  // namespace differential
+}  // namespace mirror
+
+namespace differential {
+using mirror::mirrored;
+}

@@ -7,7 +7,9 @@
 #include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
 
-/// Every policy the contract is asked of: a new policy adds its name here.
+#include "support/mirrored.hpp"
+
+/// Every policy of the library, and what holds or changes one.
 struct TovaHead : msrnn::Tova {
     TovaHead() : Tova{.scope = msrnn::Scope::kv_head} {}
 };
@@ -16,8 +18,7 @@ struct AnyTova : msrnn::AnyPolicy {
 };
 using ProtectedTova = msrnn::Protect<msrnn::Tova>;
 using EveryPolicy =
-    std::tuple<msrnn::Window, msrnn::SinkWindow, msrnn::Tova, TovaHead, msrnn::H2O, msrnn::DecayedAttention,
-               msrnn::KeyNorm, msrnn::RandomEviction, ProtectedTova, msrnn::AnyPolicy, AnyTova>;
+    decltype(std::tuple_cat(mirror::Policies{}, std::tuple<TovaHead, ProtectedTova, msrnn::AnyPolicy, AnyTova>{}));
 
 /// check(policy) for every policy: all of them as AnyPolicy, and by their own type one whose scope is a layer and one
 /// that is wrapped. For tests of the state, where each type costs a second of compile time.

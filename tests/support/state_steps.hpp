@@ -113,7 +113,7 @@ protected:
     static mirror::Lane chooses(const mirror::Lane& own, const Chooser& chooser) {
         mirror::Lane lane = own;
         const mirror::Protection held = mirror::protection(own.settings, own.budget);
-        lane.settings = {.method = mirror::Method::h2o, .recent = chooser.window};
+        lane.settings = mirror::settings_of(mirror::H2O(chooser.window));
         lane.settings.extra_sinks = held.sinks;
         lane.settings.extra_recent = held.recent;
         for (mirror::Token& token : lane.tokens) token.rating = 0;

@@ -173,14 +173,15 @@ protected:
                 rows.push_back(static_cast<Scalar>((*numbers)[(t * lanes() + lane) * width + d]));
         twin.come(text.positions[t].value(), std::span(rows).first(width), std::span(rows).last(width));
 
-        const auto method = twin.lane.settings.method;
+        const mirror::Method& method = *twin.lane.settings.method;
         const Shown* const seen = shown_to(shown(), layer, lane, twin.lane.seen);
         const bool decides = last && (twin.lane.tokens.size() > twin.lane.budget || t + 1 == text.positions.size());
-        same(seen != nullptr || method != mirror::Method::tova || !decides, "Tova is shown the newest token's weights");
-        same(seen != nullptr || (method != mirror::Method::h2o && method != mirror::Method::decayed),
+        same(seen != nullptr || method.weights != mirror::Weights::of_the_newest || !decides,
+             "a policy that reads the newest query is shown its weights");
+        same(seen != nullptr || method.weights != mirror::Weights::of_all,
              "a policy that sums is shown every token's weights");
         if (seen != nullptr) twin.lane.observe_weights(weights(twin.lane, *seen));
-        if (method != mirror::Method::key_norm) return;
+        if (!method.reads_keys) return;
         std::vector<std::vector<float>> keys;
         for (const mirror::Token& token : twin.lane.tokens) {
             auto& key = keys.emplace_back();
