@@ -29,6 +29,7 @@
 #include "state/state.hpp"
 #include "state/state_layers.hpp"
 #include "state/state_records.hpp"
+#include "state/state_steps.hpp"
 #include "state/taken_prompt.hpp"
 #include "state/undoing.hpp"
 #include "state/window.hpp"

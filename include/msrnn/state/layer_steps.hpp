@@ -30,7 +30,8 @@ class LayerSteps : public LayerRows<P, Scalar> {
 
 protected:
     using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_are_float;
-    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_;
+    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_,
+        Held::waits_for_, Held::read_, Held::parts_, Held::parts_before_;
 
 public:
     using Held::Held;
@@ -54,25 +55,20 @@ public:
         check_sizes(q, k, v, out);
         const bool last = kv_head + 1 == shape_.kv_heads;
         detail::Undoing undoing = store(kv_head, k, v);
-        attend_to(heads_[kv_head].keys.view(), kv_head, position, q, out,
+        attend_to(heads_[kv_head].keys.view(), shape_, kv_head, position, q, out,
                   last ? nullptr : heads_[kv_head + 1].keys.view().base, work);
+        attended_[kv_head] = 1;
         undoing.not_needed();
     }
     template <class Turn>
     void attend(std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out, Workspace& work, Turn& turn) {
         check_sizes(q, k, v, out);
-        const std::size_t dim = shape_.head_dim;
-        Buffer& turned = work.turned[kv_head];
-        if (turned.size() < heads_[kv_head].room() * dim) turned.resize(heads_[kv_head].room() * dim);
+        turned_room(kv_head, work);
         detail::Undoing undoing = store(kv_head, k, v);
-        for (std::size_t row = 0; row <= this->lane(kv_head).size(); ++row) {
-            const std::span<float> key(turned.data() + row * dim, dim);
-            heads_[kv_head].keys.read(row, key);
-            turn(Slot(row), key);
-        }
-        attend_to(RowsView<float>{turned.data(), dim}, kv_head, position, q, out, static_cast<const float*>(nullptr),
-                  work);
+        attend_to(turned_keys(kv_head, work, turn), shape_, kv_head, position, q, out,
+                  static_cast<const float*>(nullptr), work);
+        attended_[kv_head] = 1;
         undoing.not_needed();
     }
     /// The token is appended, observed, and another evicted, in every lane.
@@ -97,14 +93,59 @@ public:
         if (prompt_ != nullptr && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
         work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
+        waits_for_ = no_layer;
         ++tokens_;
     }
+
+    // Layers that read these rows, between attend() and the decision; see LayerShape::reads.
+
+    /// Keeps what this layer's heads saw: the decision waits for that layer.
+    void wait_for(std::size_t reader, Workspace& work) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
+        parts_.resize(lanes_.size());
+        for (std::size_t i = 0; i < lanes_.size(); ++i) {
+            parts_[i].start(lanes_[i].size() + 1);
+            add_weights(i, shape_, work);
+        }
+        waits_for_ = reader;
+    }
+    /// The query heads of the layer that reads next, which belong to this KV head.
+    template <class... Turn>
+    void read(const LayerShape& reader, std::size_t kv_head, Position position, Floats<const float> q,
+              Floats<float> out, Workspace& work, Turn&... turn) {
+        if constexpr (sizeof...(Turn) == 0) {
+            attend_to(heads_[kv_head].keys.view(), reader, kv_head, position, q, out,
+                      static_cast<const Scalar*>(nullptr), work);
+        } else {
+            turned_room(kv_head, work);
+            attend_to(turned_keys(kv_head, work, turn...), reader, kv_head, position, q, out,
+                      static_cast<const float*>(nullptr), work);
+        }
+        read_[kv_head] = 1;
+    }
+    /// All its heads have. Another layer is next, or there is none and the token is decided on.
+    void end_read(const LayerShape& reader, std::size_t next, Position position, Workspace& work) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(read_[h], "msrnn: decide() before attend() of every KV head");
+        parts_before_ = parts_;
+        detail::Undoing undoing([this]() noexcept { parts_.swap(parts_before_); });
+        for (std::size_t i = 0; i < lanes_.size(); ++i) add_weights(i, reader, work);
+        if (next == no_layer) decide(position, work);
+        undoing.not_needed();
+        waits_for_ = next;
+        drop_read();
+    }
+    void drop_read() noexcept { std::ranges::fill(read_, std::uint8_t{0}); }
+
     /// Gives up a token that has attended and was not decided on.
     void drop_half_step() noexcept {
         for (std::size_t h = 0; h < heads_.size(); ++h) {
             if (attended_[h] != 0) put_back_rows(h);
             attended_[h] = 0;
         }
+        waits_for_ = no_layer;
+        drop_read();
     }
 
 private:
@@ -130,34 +171,60 @@ private:
             if (first_time) put_back_rows(kv_head);
         });
     }
+    void turned_room(std::size_t kv_head, Workspace& work) const {
+        const std::size_t floats = heads_[kv_head].room() * shape_.head_dim;
+        if (work.turned[kv_head].size() < floats) work.turned[kv_head].resize(floats);
+    }
+    template <class Turn>
+    RowsView<float> turned_keys(std::size_t kv_head, Workspace& work, Turn& turn) const {
+        const std::size_t dim = shape_.head_dim;
+        float* const turned = work.turned[kv_head].data();
+        for (std::size_t row = 0; row <= this->lane(kv_head).size(); ++row) {
+            const std::span<float> key(turned + row * dim, dim);
+            heads_[kv_head].keys.read(row, key);
+            turn(Slot(row), key);
+        }
+        return {turned, dim};
+    }
+    /// The query heads of this layer, or of one that reads its rows.
     template <class Key>
-    void attend_to(RowsView<Key> keys, std::size_t kv_head, Position position, Floats<const float> q, Floats<float> out,
-                   const Key* next, Workspace& work) {
-        const std::size_t first_query = kv_head * shape_.group(), n = this->lane(kv_head).size() + 1;
-        AttentionSettings settings = shape_.settings(kv_head);
-        if (shape_.window != 0) settings.seen_by = seen_from(position, kv_head, work);
-        msrnn::attend(keys, heads_[kv_head].values.view(), n, settings, q.data() + first_query * shape_.head_dim,
-                      work.weights(first_query), work.stride(), out.data() + first_query * shape_.value_width(), next);
-        attended_[kv_head] = 1;
+    void attend_to(RowsView<Key> keys, const LayerShape& shape, std::size_t kv_head, Position position,
+                   Floats<const float> q, Floats<float> out, const Key* next, Workspace& work) {
+        const std::size_t first_query = kv_head * shape.group(), n = this->lane(kv_head).size() + 1;
+        AttentionSettings settings = shape.settings(kv_head);
+        if (shape.window != 0) settings.seen_by = seen_from(position, kv_head, shape.window, work);
+        msrnn::attend(keys, heads_[kv_head].values.view(), n, settings, q.data() + first_query * shape.head_dim,
+                      work.weights(first_query), work.stride(), out.data() + first_query * shape.value_width(), next);
     }
     /// Which rows lie in the window of a query at this position; nullptr where all do.
-    const std::uint32_t* seen_from(Position position, std::size_t kv_head, Workspace& work) const {
+    const std::uint32_t* seen_from(Position position, std::size_t kv_head, std::size_t window, Workspace& work) const {
         const Lane<P>& lane = this->lane(kv_head);
         std::uint32_t* const seen = work.seen_by(kv_head);
         bool all = true;
         for (std::size_t row = 0; row <= lane.size(); ++row) {
-            const bool sees = row == lane.next() ||
-                              detail::in_window(detail::distance(position, lane.position(Slot(row))), shape_.window);
+            const bool sees =
+                row == lane.next() || detail::in_window(detail::distance(position, lane.position(Slot(row))), window);
             seen[row] = sees;
             all = all && sees;
         }
         return all ? nullptr : seen;
     }
+    /// What the heads of this layer, or of one that reads its rows, saw in a lane.
+    void add_weights(std::size_t lane, const LayerShape& shape, Workspace& work) {
+        const std::size_t query_heads = this->heads_per_lane() * shape.group();
+        parts_[lane].add({.weights = work.weights(lane * query_heads),
+                          .query_heads = query_heads,
+                          .slots = lanes_[lane].size() + 1,
+                          .stride = work.stride()});
+    }
 
     /// Shows a lane's policy what its heads saw. Rows are those of its first KV head, read as floats.
     void show(Lane<P>& lane, std::size_t kv_head, Workspace& work) {
-        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
-        lane.observe(work.weights(kv_head * shape_.group()), query_heads, work.stride());
+        if (waits_for_ != no_layer)
+            lane.observe(parts_[lane_index(kv_head)].whole());
+        else
+            lane.observe(work.weights(kv_head * shape_.group()), this->heads_per_lane() * shape_.group(),
+                         work.stride());
         const auto floats = [&](const Rows<Scalar>& rows, Slot slot) noexcept -> std::span<const float> {
             if constexpr (rows_are_float) {
                 return rows[slot];
