@@ -98,7 +98,7 @@ private:
         std::vector<LaneRecord> records;
         for (const Lane<P>& lane : state.lanes()) {
             records.push_back(lane.record());
-            if (const std::string fault = detail::broken(records.back(), columns_of(lane.policy())); !fault.empty())
+            if (const std::string fault = detail::record_problem(records.back(), columns_of(lane.policy())); !fault.empty())
                 throw fuzz::Found("a lane is not whole: " + fault);
             check_arrivals(records.back());
             if (lane.size() > lane.budget() || lane.extent() > lane.size() + 1 || lane.size() >= lane.capacity())
