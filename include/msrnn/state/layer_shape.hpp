@@ -61,8 +61,8 @@ inline std::string layer_problem(const LayerShape& shape, const std::string& of_
     if (!std::isfinite(shape.soft_cap) || shape.soft_cap < 0)
         return is("soft_cap", shape.soft_cap) + "; give a positive number, or 0 for none";
     if (!shape.sinks.empty() && shape.sinks.size() != shape.query_heads)
-        return "msrnn: sinks" + of_layer + " has " + text(shape.sinks.size()) + " numbers; give one for each of the " +
-               text(shape.query_heads) + " query heads, or none";
+        return std::string("msrnn: sinks") + of_layer + " has " + text(shape.sinks.size()) +
+               " numbers; give one for each of the " + text(shape.query_heads) + " query heads, or none";
     for (const float sink : shape.sinks)
         if (!std::isfinite(sink)) return is("a number of sinks", sink) + "; give finite logits, or none";
     return {};
