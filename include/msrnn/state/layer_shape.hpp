@@ -98,6 +98,9 @@ Limits lane_limits(const LayerShape& shape, Limits limits, const P& policy) {
 template <class P>
 std::string problem(const LayerShape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
+    if (scope_of(policy) == Scope::model)
+        return "msrnn: scope is model, and a state decides for each layer or KV head; set Scope::layer or "
+               "Scope::kv_head";
     const Shape lane{.query_heads = shape.query_heads, .head_dim = shape.head_dim};
     const Needs needs = facts_of(policy, lane, 1).needs;
     const bool reads_rows = ((needs.at_observe | needs.at_choice) & (Keys::bit | Values::bit)) != 0;
