@@ -6,6 +6,7 @@
 
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
+#include "support/counter.hpp"
 #include "support/policies.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
@@ -45,20 +46,6 @@ struct Witness {
     void rate(const Keys& keys, Ratings rating) const {
         ++choices;
         rating.each([&](std::size_t slot) { rating[slot] += keys(slot)[0]; });
-    }
-};
-
-/// Counts tokens and choices in its floats of the lane: memory that is no slot's.
-struct Counter {
-    [[maybe_unused]] static constexpr const char* name = "counter";
-    Memory memory(Shape) const { return {.columns = 1, .floats = 2}; }
-    void observe(const Attention& seen, Ratings rating) const noexcept {
-        seen.sum_into(rating.column(0), 1);
-        rating.floats[0] += 1;
-    }
-    void rate(Ratings rating) const noexcept {
-        rating.floats[1] += 1;
-        rating.each([&](std::size_t slot) { rating[slot] = rating.column(0)[slot] * rating.floats[0]; });
     }
 };
 

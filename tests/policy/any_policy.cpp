@@ -6,28 +6,11 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/counter.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
 
 using namespace msrnn;
-
-namespace {
-
-/// Counts tokens and choices in its floats of the lane: memory that is no slot's.
-struct Counter {
-    [[maybe_unused]] static constexpr const char* name = "counter";
-    Memory memory(Shape) const { return {.columns = 1, .floats = 2}; }
-    void observe(const Attention& seen, Ratings rating) const noexcept {
-        seen.sum_into(rating.column(0), 1);
-        rating.floats[0] += 1;
-    }
-    void rate(Ratings rating) const noexcept {
-        rating.floats[1] += 1;
-        rating.each([&](std::size_t slot) { rating[slot] = rating.column(0)[slot] * rating.floats[0]; });
-    }
-};
-
-}  // namespace
 
 TEST_CASE("every known policy is found under its name") {
     std::vector<std::string> names;

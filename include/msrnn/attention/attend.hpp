@@ -31,7 +31,7 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// A logit that is NaN or plus infinity makes all weights of its query head NaN. Where all logits are minus infinity,
 /// or all rows are hidden, weights and outputs are 0; so they are of no rows at all. A value that is no finite number
-/// reaches the outputs of all who see its row, at weight 0 too; a hidden row is not looked at.
+/// reaches the output of every query that sees its row, at weight 0 too. A hidden row is not read.
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / width of them at a time,
 /// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates
@@ -65,8 +65,8 @@ void attend(const Keys& keys, const Values& values, std::size_t kv_heads, std::s
 /// Token t attends over the stored rows and the prompt's rows [0, t], or those that the settings let it see:
 ///     weights[i][g][r] = softmax_r(scale * q_ig . k_r),    out_ig = sum_r weights[i][g][r] * v_r,    i = t - first
 /// for r in [0, stored_rows + t + 1), and 0 where it sees nothing, up to stored_rows + first + tokens: so many floats
-/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. Not finite logits, and none
-/// at all, as in a step; a value that is no finite number reaches the outputs of those who see it.
+/// are written for each token and head. Queries have head_dim numbers, outputs value_dim. For logits that are not
+/// finite, or none at all, see the step above; so for values: they reach the output of every token that sees them.
 ///
 /// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
 /// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two

@@ -14,7 +14,7 @@ namespace msrnn::inline MSRNN_ABI::detail {
 
 inline constexpr std::size_t stripe_packs = 4;  // of columns of values, whose outputs are in registers
 
-/// The last numbers of a row, fewer than a load, and zeros in place of the others.
+/// The last numbers of a row, fewer than a load; zeros fill the rest of it.
 template <class Scalar>
 void widen_rest(const Scalar* row, std::size_t rest, Loaded<Scalar>& out) {
     constexpr std::size_t half = floats_per_load<Scalar> / 2;

@@ -51,8 +51,9 @@ private:
     std::size_t left_;
 };
 
-/// The rows of one head on a walk, and the memory that is walked after them. Behind the end of pages, of which the next
-/// ones may be anywhere, the first page of what follows is prefetched and what lies behind it: a prefetch never fails.
+/// The rows of one head in the order in which they are read, and the memory that is read after them. Pages may lie
+/// anywhere: at their end the first page of what is read next is prefetched, and the memory behind it, whatever that
+/// is. A prefetch never fails.
 template <RowSource View>
 class RowStream {
 public:

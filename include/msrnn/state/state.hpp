@@ -95,12 +95,12 @@ public:
     /// Many tokens at once, for one layer: q and out are [tokens][query_heads][head_dim], k and v are
     /// [tokens][kv_heads][head_dim]. `mode.chunk` tokens attend, to everything stored and causally to each other; then
     /// each lane evicts down to its budget, and only the survivors' rows are copied from the caller's memory. The
-    /// policy observes as many of the last tokens before a choice as its rows() says. `per_token` is the loop over
-    /// step(), bit for bit; the other modes attend in blocks of tokens, and where they attend to the same rows their
-    /// outputs are those of step() within 1e-5 of the largest value, whatever the scalar. Allocates bookkeeping and
-    /// weights while it runs, and a copy of the layer where a prompt of several chunks evicts or the layer was evicted
-    /// from before. The victims' positions and arrivals stay readable until the layer's next step, 20 bytes for each
-    /// and lane; their rows are in the caller's memory.
+    /// policy observes the last tokens before a choice, as many as its observation_window() says. `per_token` is the
+    /// loop over step(), bit for bit; the other modes attend in blocks of tokens, and where they attend to the same
+    /// rows their outputs are those of step() within 1e-5 of the largest value, whatever the scalar. Allocates
+    /// bookkeeping and weights while it runs, and a copy of the layer where a prompt of several chunks evicts or the
+    /// layer was evicted from before. The victims' positions and arrivals stay readable until the layer's next step, 20
+    /// bytes for each and lane; their rows are in the caller's memory.
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
         refuse_shared(layer);
