@@ -6,6 +6,7 @@
 
 #include "../base/text.hpp"
 #include "../config.hpp"
+#include "../core/protection.hpp"
 #include "../lane/record.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
