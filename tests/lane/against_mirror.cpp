@@ -66,7 +66,7 @@ TEST_CASE("lanes of any policy, copied, gone back to and recorded, decide as the
     CHECK(all.sum.vacant_records > 100);
 }
 
-TEST_CASE("tokens that are taken back after a renumbering leave in the order in which they came") {
+TEST_CASE("tokens appended again after a take_back are evicted in the order of arrival") {
     msrnn::Lane<msrnn::Window, std::uint8_t> lane(4);
     const msrnn::Slot gone = lane.append(0), first = lane.append(1);
     lane.evict(gone);

@@ -98,7 +98,7 @@ TEST_CASE("weights are taken as they are: negative, huge, and summing to anythin
     });
 }
 
-TEST_CASE("infinite ratings decide: minus infinity leaves first, plus infinity last, of equals the first that came") {
+TEST_CASE("infinite ratings decide: minus infinity is evicted first, plus infinity last, of equals the earliest") {
     for (const float end : {infinity, -infinity})
         for_every_known_policy(2, [&](const AnyPolicy& policy, const mirror::Settings& settings) {
             Fed fed(policy, {.budget = 7}, settings);
@@ -161,7 +161,7 @@ TEST_CASE("a budget of one serves a thousand steps, or a sentence says what is i
           problem(SinkWindow{.sinks = 1}, {.budget = 1}));
 }
 
-TEST_CASE("pins are granted until no candidate would be left, and whoever is left still leaves") {
+TEST_CASE("pins are granted until no candidate would remain, and those that remain are still evicted") {
     for_every_known_policy(2, [](const AnyPolicy& policy, const mirror::Settings& settings) {
         Fed fed(policy, {.budget = 9}, settings);
         Random random{6};
@@ -183,7 +183,7 @@ TEST_CASE("pins are granted until no candidate would be left, and whoever is lef
     });
 }
 
-TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has nobody to drop") {
+TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has no victim") {
     for_every_known_policy(2, [](const AnyPolicy& policy, const mirror::Settings& settings) {
         Fed fed(policy, {.budget = 5, .capacity = 8}, settings);
         CHECK(fed.lane.evict().empty());
@@ -248,7 +248,7 @@ TEST_CASE("what is asked against its terms changes nothing") {
     CHECK_THROWS_AS(empty.observe(weights), msrnn_assertion_failed);
 }
 
-TEST_CASE("keys without numbers are all equally short: the first that came leaves") {
+TEST_CASE("keys without numbers are all equally short: the earliest is evicted") {
     Lane<KeyNorm> lane({.budget = 6}, {.recent = 2});
     for (std::int64_t t = 0; t < 50; ++t) {
         lane.append(t);

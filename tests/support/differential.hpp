@@ -84,7 +84,7 @@ private:
         if (random_.below(8) != 0) evict_(outcome);
     }
 
-    /// Some tokens come and are taken back, each having driven one out at most: as if they had never come.
+    /// Appends some tokens, each with one eviction at most, and undoes them: nothing has changed.
     void take_back_(Outcome& outcome) {
         std::vector<Step> steps;
         for (std::size_t tokens = 1 + random_.below(4); tokens > 0 && mirror_.tokens.size() <= mirror_.budget;
@@ -142,7 +142,7 @@ private:
         same(lane_.pin(slot) && mirror_.pin(which), "a pin that was granted is granted again");
     }
 
-    /// Tokens come and are rejected, some or all of them and in any order, before another comes.
+    /// Appends tokens and rejects some or all of them, in any order, before the next append.
     void drafts_(Outcome& outcome) {
         const std::uint64_t first = mirror_.seen;
         std::size_t drafts = 0;
@@ -251,7 +251,7 @@ private:
         }
     }
 
-    /// Back to a copy after some operations: as if they had never come.
+    /// Back to a copy after some operations: nothing has changed.
     void go_back_(Outcome& outcome) {
         Pair before(*this);
         plan_.forks = false;

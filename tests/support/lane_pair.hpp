@@ -44,7 +44,7 @@ struct Plan {
 inline std::size_t rows_of(msrnn::Limits limits) { return limits.capacity != 0 ? limits.capacity : limits.budget + 1; }
 inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
 
-/// What every operation is made of: a token comes, is observed, and others leave.
+/// What every operation is made of: append, observe, evict.
 template <class P, class Stamp>
 class LanePair {
 public:

@@ -16,7 +16,7 @@
 
 namespace differential {
 
-/// A State and the mirrors of its lanes: tokens come to both, and both are compared.
+/// A State and the mirrors of its lanes: the same tokens are appended to both, and both are compared.
 template <class Scalar>
 class StateTwins {
 public:
@@ -149,7 +149,7 @@ protected:
         if (numbers.one_in(16)) std::fill(made.k.begin(), made.k.end(), 0.0f);  // a tie for all
         return made;
     }
-    /// The same tokens come to the mirrors of a layer, which choose after them. One at a time can be taken back.
+    /// Appends the same tokens to the mirrors of a layer, which choose after them. One at a time can be undone.
     void came(std::size_t layer, const Text& text, std::size_t first, std::size_t count, std::size_t chunk,
               StateOutcome& outcome) {
         for (std::size_t lane = 0; lane < lanes(); ++lane) {
