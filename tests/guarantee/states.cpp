@@ -128,3 +128,55 @@ TEST_CASE("whichever allocation fails while a part of a prompt is undone, the st
     }
     CHECK(failures > 60);
 }
+
+TEST_CASE("whatever fails in a layer that shares rows, the state is as it was before that layer's step") {
+    Shape sharing = shape;
+    sharing.layers = 3;
+    sharing.each = sharing.list();
+    sharing.each[1].reads = sharing.each[2].reads = 0;
+    const auto step = [&](auto& state, std::size_t layer, std::int64_t t) {
+        Tokens token(1, 100 + static_cast<std::uint64_t>(3 * t) + layer);
+        if (layer > 0) token.k.clear(), token.v.clear();
+        state.step(layer, t, token.q, token.k, token.v, token.out);
+    };
+    const auto look = [](const auto& state) {
+        std::vector<LaneRecord> records;
+        for (const auto& lane : state.lanes()) records.push_back(lane.record());
+        return records;
+    };
+    std::size_t failures = 0;
+    for (const std::size_t depth : {0u, 3u})
+        for (const std::size_t past : {0u, 12u})
+            for (std::size_t layer = 0; layer < 3; ++layer) {
+                State<Moody> before(sharing, {.budget = 8}, Moody{}, {.tokens = depth});
+                for (std::int64_t t = 0; t < static_cast<std::int64_t>(past); ++t)
+                    for (std::size_t one = 0; one < 3; ++one) step(before, one, t);
+                for (std::size_t one = 0; one < layer; ++one) step(before, one, 90);
+                for (std::size_t n = 0;; ++n) {
+                    State<Moody> state = before, expected = before;
+                    bool failed = failing::runs_out_of_memory(n, 0, [&] { step(state, layer, 90); });
+                    if (!failed) {
+                        state = before;
+                        Moody::calm = n;
+                        try {
+                            step(state, layer, 90);
+                        } catch (const Moody::Mood&) {
+                            failed = true;
+                        }
+                        Moody::calm = static_cast<std::size_t>(-1);
+                    }
+                    if (!failed) break;
+                    ++failures;
+                    CAPTURE(depth, past, layer, n);
+                    REQUIRE(state.between_steps() == before.between_steps());
+                    for (std::size_t one = layer; one < 3; ++one) {
+                        step(state, one, 90);
+                        step(expected, one, 90);
+                    }
+                    const auto mine = look(state), other = look(expected);
+                    for (std::size_t i = 0; i < mine.size(); ++i) REQUIRE(same_record(mine[i], other[i]));
+                    REQUIRE(state.reversible() == expected.reversible());
+                }
+            }
+    CHECK(failures > 20);
+}

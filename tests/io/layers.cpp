@@ -77,6 +77,37 @@ TEMPLATE_TEST_CASE("a state of layers that differ goes on from its snapshot, bit
     }
 }
 
+TEST_CASE("a state of layers that share rows goes on from its snapshot, which has the rows once") {
+    Shape shape{.layers = 3, .query_heads = 4, .kv_heads = 2, .head_dim = 5};
+    shape.each = shape.list();
+    shape.each[1].reads = 0;
+    shape.each[2].head_dim = 3;
+    State<H2O> state(shape, {.budget = 6}), fresh = state;
+    const auto step = [&](State<H2O>& one, std::int64_t t) {
+        std::vector<float> outs;
+        for (std::size_t layer = 0; layer < 3; ++layer) {
+            Numbers given(shape.each[layer], 1, static_cast<std::uint64_t>(7 * t) + layer + 1);
+            if (layer == 1) given.k.clear(), given.v.clear();
+            one.step(layer, t, given.q, given.k, given.v, given.out);
+            outs.insert(outs.end(), given.out.begin(), given.out.end());
+        }
+        return outs;
+    };
+    for (std::int64_t t = 0; t < 20; ++t) step(state, t);
+    Bytes bytes;
+    REQUIRE(save(state, bytes) == "");
+    REQUIRE(load(fresh, std::span<const std::byte>(bytes)) == "");
+    for (std::int64_t t = 20; t < 30; ++t) CHECK(same_bits(step(state, t), step(fresh, t)));
+    Numbers half(shape.each[0], 1, 5);
+    state.step(0, 30, half.q, half.k, half.v, half.out);
+    Bytes none;
+    CHECK(save(state, none).find("a step is half done") != std::string::npos);
+    shape.each[1].reads = no_layer;
+    State<H2O> other(shape, {.budget = 6});
+    CHECK(load(other, std::span<const std::byte>(bytes)).find("shape/each/1/reads is 0 in the snapshot and not set") !=
+          std::string::npos);
+}
+
 TEST_CASE("of a model whose layers are alike, a snapshot has the version that older programs read") {
     State<Tova> plain(small, {.budget = 8});
     Bytes bytes;

@@ -122,21 +122,23 @@ TEMPLATE_TEST_CASE("a steady step allocates nothing, whatever rows are stored as
 
 TEMPLATE_TEST_CASE("a steady step of layers that differ allocates nothing, rows that left the window included", "",
                    float, std::int8_t) {
-    msrnn::Shape shape{.layers = 3, .query_heads = 4, .kv_heads = 2, .head_dim = 16, .window = 9};
+    msrnn::Shape shape{.layers = 4, .query_heads = 4, .kv_heads = 2, .head_dim = 16, .window = 9};
     shape.each = shape.list();
+    shape.each[3].reads = 0;
     shape.each[1] = {.query_heads = 8, .kv_heads = 1, .head_dim = 24, .value_dim = 16, .soft_cap = 5};
     shape.each[2].sinks = {1, 2, 3, 4};
     msrnn::State<msrnn::H2O, TestType> state(shape, {.budget = 32});
     Random random{1};
     std::vector<Token> tokens;
     for (const msrnn::LayerShape& layer : shape.each) tokens.emplace_back(layer, random);
+    tokens[3].k.clear(), tokens[3].v.clear();
     const auto steps = [&](int from, int to) {
         for (int t = from; t < to; ++t)
             for (std::size_t layer = 0; layer < shape.layers; ++layer)
                 state.step(layer, t, tokens[layer].q, tokens[layer].k, tokens[layer].v, tokens[layer].out);
     };
-    steps(0, 1);
-    CHECK(allocations_of([&] { steps(1, 150); }) == 0);
+    steps(0, 40);  // sums of layers that share rows grow with them
+    CHECK(allocations_of([&] { steps(40, 150); }) == 0);
     CHECK(state.lane(2, 0).evictions() == 118);
 }
 

@@ -155,6 +155,38 @@ TEST_CASE("half steps of a layer with a window are given the position") {
     CHECK(halves.between_steps());
 }
 
+TEST_CASE("the shape of a layer is what the shape of the model says of it") {
+    Shape shape{.layers = 2,
+                .query_heads = 2,
+                .kv_heads = 1,
+                .head_dim = 8,
+                .value_dim = 4,
+                .scale = 0.5f,
+                .soft_cap = 3,
+                .window = 7,
+                .sinks = {1, 2, 3, 4}};
+    LayerShape wanted{.query_heads = 2,
+                      .kv_heads = 1,
+                      .head_dim = 8,
+                      .value_dim = 4,
+                      .scale = 0.5f,
+                      .soft_cap = 3,
+                      .window = 7,
+                      .sinks = {1, 2}};
+    CHECK(shape.layer(0) == wanted);
+    wanted.sinks = {3, 4};
+    CHECK(shape.layer(1) == wanted);
+    shape.sinks = {5, 6};
+    wanted.sinks = {5, 6};
+    CHECK(shape.layer(0) == wanted);
+    CHECK(shape.layer(1) == wanted);
+    shape.each = shape.list();
+    shape.each[1].window = wanted.window = 9;
+    shape.window = 1;
+    CHECK(shape.layer(1) == wanted);
+    CHECK(State<Tova>(shape, {.budget = 4}).layer(1).shape() == wanted);
+}
+
 TEST_CASE("what is wrong with a shape is said of the layer") {
     const Shape good{.layers = 2, .query_heads = 4, .kv_heads = 2, .head_dim = 8};
     const auto wrong = [&](auto change) {

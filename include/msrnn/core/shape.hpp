@@ -10,6 +10,9 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
+/// In place of the number of a layer: there is none.
+inline constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
+
 /// The attention of one layer: query head h reads KV head h / (query_heads / kv_heads).
 ///
 /// A query at position p sees the tokens at positions (p - window, p] where there is a window. What is outside stays
@@ -24,6 +27,10 @@ struct LayerShape {
     std::size_t window = 0;     ///< attention window in positions (Mistral); 0: none
     std::vector<float> sinks =
         {};  ///< a learned logit per query head (gpt-oss): joins the sum of the softmax, no value
+
+    /// The earlier layer whose keys and values this one reads, with query heads of its own (Gemma 3n, YOCO): it has no
+    /// rows and no policy, and k and v are empty.
+    std::size_t reads = no_layer;
 
     constexpr std::size_t group() const { return query_heads / kv_heads; }  ///< query heads per KV head
     constexpr std::size_t value_width() const { return value_dim != 0 ? value_dim : head_dim; }

@@ -31,7 +31,7 @@ constexpr const char* dtype_of() {
 /// all their numbers follow one another.
 struct Layout {
     const char* dtype = nullptr;
-    std::vector<std::size_t> lanes, heads, key_numbers, value_numbers;  // of each layer, the last two of a row
+    std::vector<std::size_t> lanes, heads, key_numbers, value_numbers;  // of each layer with rows
     std::vector<std::size_t> columns, floats;                           // of each lane, of its policy
     bool columns_of_rows = true;  // they are numbers of keys and values, computed again where they are 0
     std::vector<std::size_t> lane_of_head;
@@ -43,8 +43,7 @@ struct Layout {
     template <class P, StoredScalar Scalar>
     Layout(const State<P, Scalar>& state, std::vector<std::int64_t> of_lanes)
         : dtype(dtype_of<Scalar>()), extents(std::move(of_lanes)) {
-        for (std::size_t i = 0; i < state.shape().layers; ++i) {
-            const LayerCache<P, Scalar>& layer = state.layer(i);
+        for (const LayerCache<P, Scalar>& layer : state.caches()) {
             for (std::size_t h = 0; h < layer.rows().size(); ++h)
                 lane_of_head.push_back(columns.size() + h / layer.heads_per_lane());
             lanes.push_back(layer.lanes().size());

@@ -80,7 +80,10 @@ nlohmann::json described(const Described& shape) {
 inline nlohmann::json settings_of(const Shape& shape) {
     nlohmann::json settings = shape.each.empty() ? described(shape) : nlohmann::json::object();
     settings["layers"] = shape.layers;
-    for (const LayerShape& layer : shape.each) settings["each"].push_back(described(layer));
+    for (const LayerShape& layer : shape.each) {
+        settings["each"].push_back(described(layer));
+        if (layer.reads != no_layer) settings["each"].back()["reads"] = layer.reads;
+    }
     return settings;
 }
 

@@ -11,6 +11,7 @@
 
 #include "../base/own_vector.hpp"
 #include "../config.hpp"
+#include "../core/parts.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
 #include "history.hpp"
@@ -27,7 +28,7 @@ public:
     /// limits_of(lane) -> Limits.
     template <class LimitsOf>
     LayerRows(LayerShape shape, const P& policy, Rollback rollback, std::size_t layer, LimitsOf limits_of)
-        : shape_(accepted(std::move(shape), policy)), attended_(shape_.kv_heads) {
+        : shape_(accepted(std::move(shape), policy)), attended_(shape_.kv_heads), read_(shape_.kv_heads) {
         const std::size_t lanes = lanes_of(shape_, policy);
         lanes_.reserve(lanes);
         heads_.reserve(shape_.kv_heads);
@@ -52,8 +53,8 @@ public:
     }
     bool is_like(const LayerRows& other) const {
         return lanes_.size() == other.lanes_.size() && heads_.size() == other.heads_.size() &&
-               histories_.size() == other.histories_.size() && shape_ == other.shape_ &&
-               (histories_.empty() || histories_[0].depth() == other.histories_[0].depth());
+               histories_.size() == other.histories_.size() && shape_ == other.shape_ && parts_.empty() &&
+               other.parts_.empty() && (histories_.empty() || histories_[0].depth() == other.histories_[0].depth());
     }
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
@@ -69,6 +70,8 @@ public:
     std::size_t heads_per_lane() const { return heads_.size() / lanes_.size(); }
     /// Tokens that came since the start, less those taken back.
     std::uint64_t tokens() const { return tokens_; }
+    /// The layer that must read these rows before the token is decided on; no_layer where none does.
+    std::size_t waits_for() const { return waits_for_; }
     bool between_steps() const {
         return std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
     }
@@ -164,6 +167,7 @@ protected:
     void start_anew(std::uint64_t tokens) noexcept {
         for (std::size_t i = 0; i < lanes_.size(); ++i) forget(i);
         std::ranges::fill(attended_, std::uint8_t{0});
+        waits_for_ = no_layer;
         tokens_ = tokens;
     }
 
@@ -174,6 +178,11 @@ protected:
     std::shared_ptr<const TakenPrompt<P, Scalar>> prompt_;  // the last one, where it can be undone
     OwnVector<std::uint8_t> attended_;                      // [kv_heads]: since the last decide()
     std::uint64_t tokens_ = 0;
+
+    // Where other layers read these rows.
+    std::size_t waits_for_ = no_layer;         // the one that reads next, while a token waits for it
+    OwnVector<std::uint8_t> read_;             // [kv_heads]: that one has attended
+    std::vector<Parts> parts_, parts_before_;  // of each lane: what was seen of the token; and before the last layer
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

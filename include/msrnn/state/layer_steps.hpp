@@ -8,15 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "../attention/attend.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
 #include "floats.hpp"
-#include "layer_rows.hpp"
-#include "prompt.hpp"
+#include "layer_attention.hpp"
 #include "undoing.hpp"
-#include "window.hpp"
 #include "workspace.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -26,12 +23,14 @@ namespace msrnn::inline MSRNN_ABI {
 /// There is always memory for one token more, so that attend() allocates nothing. Whatever may throw comes before the
 /// first change, or is undone: a call that throws leaves the layer as it was.
 template <class P, StoredScalar Scalar>
-class LayerSteps : public LayerRows<P, Scalar> {
-    using Held = LayerRows<P, Scalar>;
+class LayerSteps : public LayerAttention<P, Scalar> {
+    using Held = LayerAttention<P, Scalar>;
 
 protected:
-    using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_are_float;
-    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_;
+    using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_walked, Held::masks,
+        Held::observes_queries, Held::attend_to, Held::turned_keys, Held::turned_room;
+    using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_,
+        Held::waits_for_, Held::read_, Held::parts_, Held::parts_before_;
 
 public:
     using Held::Held;
@@ -40,45 +39,10 @@ public:
     template <class... Turn>
     void step(Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v, Floats<float> out,
               Workspace& work, Turn&... turn) {
-        fit(work);
+        this->fit(work);
         detail::Undoing undoing([this]() noexcept { drop_half_step(); });
-        for (std::size_t h = 0; h < shape_.kv_heads; ++h) attend(h, position, q, k, v, out, work, turn...);
+        for (std::size_t h = 0; h < shape_.kv_heads; ++h) this->attend(h, position, q, k, v, out, work, turn...);
         decide(position, work);
-        undoing.not_needed();
-    }
-    /// Makes a workspace fit this layer; before heads attend on threads of their own.
-    void fit(Workspace& work) const {
-        work.fit(shape_, this->rows_with_room(), rows_are_float, masks());
-        if (observes_queries() && work.queries.size() < shape_.query_numbers())
-            work.queries.resize(shape_.query_numbers());
-    }
-
-    /// Stores the token's rows of one KV head and attends; see State::attend().
-    void attend(std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out, Workspace& work) {
-        check_sizes(q, k, v, out);
-        const bool last = kv_head + 1 == shape_.kv_heads;
-        detail::Undoing undoing = store(kv_head, k, v);
-        attend_to(heads_[kv_head].keys.view(), kv_head, position, q, out,
-                  last ? nullptr : heads_[kv_head + 1].keys.view().base, work);
-        undoing.not_needed();
-    }
-    template <class Turn>
-    void attend(std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out, Workspace& work, Turn& turn) {
-        check_sizes(q, k, v, out);
-        const std::size_t dim = shape_.head_dim;
-        Buffer& turned = work.turned[kv_head];
-        if (turned.size() < heads_[kv_head].room() * dim) turned.resize(heads_[kv_head].room() * dim);
-        detail::Undoing undoing = store(kv_head, k, v);
-        for (std::size_t row = 0; row < rows_walked(kv_head); ++row) {
-            if (Slot(row) != this->lane(kv_head).next() && !this->lane(kv_head).live(Slot(row))) continue;
-            const std::span<float> key(turned.data() + row * dim, dim);
-            heads_[kv_head].keys.read(row, key);
-            turn(Slot(row), key);
-        }
-        attend_to(RowsView<float>{turned.data(), dim}, kv_head, position, q, out, static_cast<const float*>(nullptr),
-                  work);
         undoing.not_needed();
     }
     /// The token is appended, observed, and another evicted, in every lane.
@@ -141,86 +105,78 @@ private:
         if (prompt_ != nullptr && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
         work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
+        waits_for_ = no_layer;
         ++tokens_;
     }
 
 public:
+    // Layers that read these rows, between attend() and the decision; see LayerShape::reads.
+
+    /// Keeps what this layer's heads saw: the decision waits for that layer.
+    void wait_for(std::size_t reader, Workspace& work) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
+        parts_.resize(lanes_.size());
+        for (std::size_t i = 0; i < lanes_.size(); ++i) {
+            parts_[i].start(rows_walked(i * this->heads_per_lane()));
+            add_weights(i, shape_, work);
+        }
+        waits_for_ = reader;
+    }
+    /// The query heads of the layer that reads next, which belong to this KV head.
+    template <class... Turn>
+    void read(const LayerShape& reader, std::size_t kv_head, Position position, Floats<const float> q,
+              Floats<float> out, Workspace& work, Turn&... turn) {
+        if constexpr (sizeof...(Turn) == 0) {
+            attend_to(heads_[kv_head].keys.view(), reader, kv_head, position, q, out,
+                      static_cast<const Scalar*>(nullptr), work);
+        } else {
+            turned_room(kv_head, work);
+            attend_to(turned_keys(kv_head, work, turn...), reader, kv_head, position, q, out,
+                      static_cast<const float*>(nullptr), work);
+        }
+        read_[kv_head] = 1;
+    }
+    /// All its heads have. Another layer is next, or there is none and the token is decided on.
+    void end_read(const LayerShape& reader, std::size_t next, Position position, Workspace& work) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(read_[h], "msrnn: decide() before attend() of every KV head");
+        parts_before_ = parts_;
+        detail::Undoing undoing([this]() noexcept { parts_.swap(parts_before_); });
+        for (std::size_t i = 0; i < lanes_.size(); ++i) add_weights(i, reader, work);
+        if (next == no_layer) decide(position, work);
+        undoing.not_needed();
+        waits_for_ = next;
+        drop_read();
+    }
+    void drop_read() noexcept { std::ranges::fill(read_, std::uint8_t{0}); }
+
     /// Gives up a token that has attended and was not decided on.
     void drop_half_step() noexcept {
         for (std::size_t h = 0; h < heads_.size(); ++h) {
             if (attended_[h] != 0) put_back_rows(h);
             attended_[h] = 0;
         }
+        waits_for_ = no_layer;
+        drop_read();
     }
 
 private:
-    void check_sizes(Floats<const float> q, Floats<const float> k, Floats<const float> v, Floats<float> out) const {
-        if (q.size() == shape_.query_numbers() && out.size() == shape_.out_numbers() &&
-            k.size() == shape_.key_numbers() && v.size() == shape_.value_numbers())
-            return;
-        const char* const width = shape_.value_dim != 0 ? "value_dim]" : "head_dim]";
-        detail::refuse(size_problem("q", q.size(), shape_.query_numbers(), "[query_heads][head_dim]"));
-        detail::refuse(size_problem("out", out.size(), shape_.out_numbers(), std::string("[query_heads][") + width));
-        detail::refuse(size_problem("k", k.size(), shape_.key_numbers(), "[kv_heads][head_dim]"));
-        detail::refuse(size_problem("v", v.size(), shape_.value_numbers(), std::string("[kv_heads][") + width));
+    /// What the heads of this layer, or of one that reads its rows, saw in a lane.
+    void add_weights(std::size_t lane, const LayerShape& shape, Workspace& work) {
+        const std::size_t query_heads = this->heads_per_lane() * shape.group();
+        parts_[lane].add({.weights = work.weights(lane * query_heads),
+                          .query_heads = query_heads,
+                          .slots = rows_walked(lane * this->heads_per_lane()),
+                          .stride = work.stride()});
     }
-    /// Writes the token's rows. What is returned puts back what was there, for the case that attention throws.
-    auto store(std::size_t kv_head, Floats<const float> k, Floats<const float> v) {
-        const Slot slot = this->lane(kv_head).next();
-        const bool first_time = attended_[kv_head] == 0;
-        if (first_time && !histories_.empty())
-            histories_[lane_index(kv_head)].keep(kv_head % this->heads_per_lane(), heads_[kv_head], slot);
-        heads_[kv_head].keys.write(slot, k.subspan(kv_head * shape_.head_dim, shape_.head_dim));
-        heads_[kv_head].values.write(slot, v.subspan(kv_head * shape_.value_width(), shape_.value_width()));
-        return detail::Undoing([this, kv_head, first_time]() noexcept {
-            if (first_time) put_back_rows(kv_head);
-        });
-    }
-    template <class Key>
-    void attend_to(RowsView<Key> keys, std::size_t kv_head, Position position, Floats<const float> q, Floats<float> out,
-                   const Key* next, Workspace& work) {
-        const std::size_t first_query = kv_head * shape_.group(), n = rows_walked(kv_head);
-        AttentionSettings settings = settings_of(shape_, kv_head);
-        if (masks()) settings.seen_by = seen_from(position, kv_head, work);
-        msrnn::attend(keys, heads_[kv_head].values.view(), n, settings, q.data() + first_query * shape_.head_dim,
-                      work.weights(first_query), work.stride(), out.data() + first_query * shape_.value_width(), next);
-        if (observes_queries())
-            std::copy_n(q.data() + first_query * shape_.head_dim, shape_.group() * shape_.head_dim,
-                        work.queries.data() + first_query * shape_.head_dim);
-        attended_[kv_head] = 1;
-    }
-    bool observes_queries() const { return (lanes_[0].facts().needs.at_observe & Query::bit) != 0; }
-    /// Rows that attention walks, that of the newest token included.
-    std::size_t rows_walked(std::size_t kv_head) const {
-        const Lane<P>& lane = this->lane(kv_head);
-        return (std::max)(lane.extent(), lane.next() + std::size_t{1});
-    }
+
     /// Rows that are needed when the next token of the lane is stored, and the one after it.
     static std::size_t rows_after_step(const Lane<P>& lane) {
         const std::size_t rows = (std::max)(lane.extent(), lane.next() + std::size_t{1});
         const bool due = lane.size() + 1 > lane.budget() && lane.size() + 1 - lane.budget() > lane.slack();
         return rows + (rows == lane.size() + 1 && !due);
     }
-    /// Whether rows may have to be hidden: those outside a window, and vacancies where several tokens are evicted.
-    bool masks() const { return shape_.window != 0 || lanes_[0].slack() != 0; }
-    /// Which rows a query at this position sees; nullptr where all.
-    const std::uint32_t* seen_from(Position position, std::size_t kv_head, Workspace& work) const {
-        const Lane<P>& lane = this->lane(kv_head);
-        const std::size_t rows = rows_walked(kv_head);
-        std::uint32_t* const seen = work.seen_by(kv_head);
-        bool all = true;
-        for (std::size_t row = 0; row < rows; ++row) {
-            const Slot slot(row);
-            const bool sees = slot == lane.next() ||
-                              (lane.live(slot) &&
-                               (shape_.window == 0 ||
-                                detail::in_window(detail::distance(position, lane.position(slot)), shape_.window)));
-            seen[row] = sees;
-            all = all && sees;
-        }
-        return all ? nullptr : seen;
-    }
-
     void append_and_observe(std::size_t i, Position position, const Attention& seen, Workspace& work) {
         std::size_t appended = 0;
         append_and_observe(i, position, seen, work, appended);
@@ -242,6 +198,7 @@ private:
     }
     /// The weights of the token that attends, over the rows of a lane.
     Attention attention_of(std::size_t i, Workspace& work) const {
+        if (waits_for_ != no_layer) return parts_[i].whole();
         const std::size_t query_heads = this->heads_per_lane() * shape_.group();
         return {.weights = work.weights(i * query_heads),
                 .query_heads = query_heads,

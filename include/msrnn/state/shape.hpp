@@ -18,6 +18,25 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
+namespace detail {
+/// What is wrong with layers that read the rows of others.
+inline std::string sharing_problem(const Shape& shape) {
+    for (std::size_t i = 0; i < shape.each.size(); ++i) {
+        const LayerShape& reader = shape.each[i];
+        if (reader.reads == no_layer) continue;
+        const std::string of_layer = "msrnn: layer " + text(i) + " reads the rows of layer " + text(reader.reads);
+        if (reader.reads >= i) return of_layer + "; give an earlier layer";
+        const LayerShape& owner = shape.each[reader.reads];
+        if (owner.reads != no_layer)
+            return of_layer + ", which reads those of layer " + text(owner.reads) + "; give the layer that stores them";
+        if (reader.kv_heads != owner.kv_heads || reader.head_dim != owner.head_dim ||
+            reader.value_width() != owner.value_width())
+            return of_layer + " and differs from it in kv_heads, head_dim or value_dim; give those of the rows";
+    }
+    return {};
+}
+}  // namespace detail
+
 /// What is wrong with this shape, in one sentence; empty where nothing is.
 inline std::string problem(const Shape& shape) {
     if (shape.layers == 0) return "msrnn: layers is 0; give the model's own number";
@@ -36,7 +55,7 @@ inline std::string problem(const Shape& shape) {
         if (!detail::fits_memory({shape.layers, largest, 512}))
             return "msrnn: layers " + detail::text(shape.layers) + " x " + detail::text(largest) +
                    " numbers do not fit the memory of this machine; give the model's own";
-        return {};
+        return detail::sharing_problem(shape);
     }
     const std::size_t sinks = shape.sinks.size();
     if (sinks != 0 && shape.query_heads != 0 && sinks != shape.query_heads &&
@@ -101,6 +120,8 @@ inline std::string memory_problem(const LayerShape& shape, std::size_t layers, L
 template <class P>
 std::string problem(const LayerShape& shape, Limits limits, const P& policy, Rollback rollback = {}) {
     if (std::string wrong = problem(shape, policy); !wrong.empty()) return wrong;
+    if (shape.reads != no_layer)
+        return "msrnn: this layer reads the rows of layer " + detail::text(shape.reads) + "; only a State has both";
     limits = lane_limits(shape, limits, policy);
     if (std::string wrong = problem(policy, limits); !wrong.empty()) return wrong;
     return detail::memory_problem(shape, 1, limits, rollback);

@@ -19,7 +19,7 @@
 #include "layer_cache.hpp"
 #include "prompt.hpp"
 #include "shape.hpp"
-#include "state_layers.hpp"
+#include "state_steps.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -51,8 +51,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
 template <class P, StoredScalar Scalar = float>
-class State : public StateLayers<P, Scalar> {
-    using Layers = StateLayers<P, Scalar>;
+class State : public StateSteps<P, Scalar> {
+    using Layers = StateSteps<P, Scalar>;
     using Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
 
 public:
@@ -90,65 +90,6 @@ public:
     }
     ~State() = default;
 
-    // one token ////////////////////////////////////////
-
-    /// Appends the token's key and value, attends, and lets the policy evict one.
-    void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
-              Floats<float> out) {
-        at(layer).step(position, q, k, v, out, work_);
-    }
-
-    /// The same with keys as `turn` makes them: turn(slot, key) may change the copy of each stored key that this step's
-    /// attention sees, std::span<float>. With keys stored un-rotated and turned by their rank in the cache, these are
-    /// the cache positions of StreamingLLM. The stored keys stay, so nothing drifts. The new token's slot is
-    /// lane(layer, kv_head).next(). Cost: a copy of the keys, and the turns.
-    template <KeyTurn Turn>
-    void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
-              Floats<float> out, Turn turn) {
-        at(layer).step(position, q, k, v, out, work_, turn);
-    }
-
-    /// First half of a step, for one KV head and its query heads: stores the rows and attends. The spans are those of
-    /// the whole layer; only this head's part is read and written, so the heads of a layer may run on different
-    /// threads. The token is not appended until decide() is called. Between attend() and decide() only rollback() may
-    /// be called, and no other layer may attend.
-    void attend(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out) {
-        at(layer).attend(kv_head, position, q, k, v, out, work_);
-    }
-    template <KeyTurn Turn>
-    void attend(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out, Turn turn) {
-        at(layer).attend(kv_head, position, q, k, v, out, work_, turn);
-    }
-    /// The same without a position, for layers without a window.
-    void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out) {
-        attend(layer, kv_head, unplaced(layer), q, k, v, out);
-    }
-    template <KeyTurn Turn>
-    void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
-                Floats<const float> v, Floats<float> out, Turn turn) {
-        attend(layer, kv_head, unplaced(layer), q, k, v, out, turn);
-    }
-
-    /// Second half, once after every KV head of the layer has attended: the token is appended at the same `position`,
-    /// the policy sees what attention saw, and each lane evicts down to its budget.
-    void decide(std::size_t layer, Position position) { at(layer).decide(position, work_); }
-    /// The same by weights from outside, one Attention for each lane of the layer: those of all ranks of a
-    /// tensor-parallel host, added up. They are over rows [0, extent) of the lane, the newest token's included.
-    void decide(std::size_t layer, Position position, std::span<const Attention> seen) {
-        at(layer).decide(position, seen, work_);
-    }
-    /// The same with a rule between seeing and evicting, for steps in which a lane is due: rule(std::span<Lane<P>>) is
-    /// called when the lanes of the layer have rated, and may set their budgets (AdaKV). A lane takes a larger budget
-    /// where Limits gave it the capacity. Copies the lanes, so that a rule that throws changes nothing. A step that
-    /// evicts several tokens of a lane moves rows, unless there is slack, and can then not be undone.
-    template <std::invocable<std::span<Lane<P>>> Rule>
-    void decide(std::size_t layer, Position position, Rule rule) {
-        at(layer).decide(position, std::move(rule), work_);
-    }
-
     // a prompt ////////////////////////////////////////
 
     /// Many tokens at once, for one layer: q and out are [tokens][query_heads][head_dim], k and v are
@@ -162,6 +103,7 @@ public:
     /// and lane; their rows are in the caller's memory.
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
+        refuse_shared(layer);
         at(layer).prefill(positions, q, k, v, out, work_, mode);
     }
 
@@ -173,6 +115,7 @@ public:
     template <class Selector>
     void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
                  Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
+        refuse_shared(layer);
         at(layer).prefill(positions, q, k, v, out, work_, mode, selector);
     }
 
@@ -250,6 +193,7 @@ private:
     State(Exactly, Shape shape, PolicyOf policy_of, Rollback rollback, LimitsOf limits_of)
         : Layers(accepted(std::move(shape))) {
         for (std::size_t i = 0; i < shape_.layers; ++i) {
+            if (this->reads_another(i)) continue;
             const LayerShape of_layer = shape_.layer(i);
             const P policy = policy_of(i);
             LayerCache<P, Scalar> made(of_layer, policy, rollback, i, [&](std::size_t lane) {
@@ -261,18 +205,25 @@ private:
             if (layers_.empty()) layers_.reserve(shape_.layers);
             layers_.push_back(std::move(made));
         }
-        for (const LayerCache<P, Scalar>& layer : layers_) layer.fit(work_);
+        this->place_layers();
+        for (std::size_t i = 0; i < shape_.layers; ++i)
+            work_.fit(shape_.layer(i), rows_with_room(), std::same_as<Scalar, float>, shape_.layer(i).window != 0);
+        for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].fit(work_);
+        for (std::size_t i = 0; i < shape_.layers; ++i)
+            if (this->shares_rows(i) && (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit)) != 0)
+                detail::refuse("msrnn: layer " + detail::text(i) +
+                               " shares rows with another, and its policy observes queries or single heads; give it a "
+                               "policy that observes Attention");
     }
     static Shape accepted(Shape shape) {
         detail::refuse(msrnn::problem(shape));
         return shape;
     }
-    /// In place of a position, where none is needed.
-    Position unplaced(std::size_t layer) const {
-        if (const std::size_t window = at(layer).shape().window; window != 0)
-            detail::refuse("msrnn: layer " + detail::text(layer) + " has a window of " + detail::text(window) +
-                           " positions; give attend() the position of the token");
-        return {};
+    void refuse_shared(std::size_t layer) const {
+        if (this->shares_rows(layer))
+            detail::refuse("msrnn: layer " + detail::text(layer) +
+                           " shares its rows with another, and a decision needs the weights of both; give a prompt "
+                           "token by token, to step()");
     }
     /// In every layer so many tokens as tokens_of(layer) says, in all or in none.
     template <class TokensOf>

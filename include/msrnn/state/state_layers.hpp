@@ -25,7 +25,10 @@ template <class P, StoredScalar Scalar>
 class StateLayers {
 public:
     const Shape& shape() const { return shape_; }
+    /// What holds the rows of this layer; of one that reads those of another, the other.
     const LayerCache<P, Scalar>& layer(std::size_t layer) const { return at(layer); }
+    /// Those of all layers that have rows, in order.
+    std::span<const LayerCache<P, Scalar>> caches() const { return layers_; }
 
     /// The lane that decides for this KV head: which token lies where, which may be evicted, how many were.
     const Lane<P>& lane(std::size_t layer, std::size_t kv_head) const { return at(layer).lane(kv_head); }
@@ -127,12 +130,26 @@ protected:
     explicit StateLayers(Shape shape) : shape_(std::move(shape)) {}
 
     LayerCache<P, Scalar>& at(std::size_t layer) {
-        MSRNN_ASSERT(layer < layers_.size(), "msrnn: no such layer");
-        return layers_[layer];
+        MSRNN_ASSERT(layer < places_.size(), "msrnn: no such layer");
+        return layers_[places_[layer].cache];
     }
     const LayerCache<P, Scalar>& at(std::size_t layer) const {
-        MSRNN_ASSERT(layer < layers_.size(), "msrnn: no such layer");
-        return layers_[layer];
+        MSRNN_ASSERT(layer < places_.size(), "msrnn: no such layer");
+        return layers_[places_[layer].cache];
+    }
+    bool reads_another(std::size_t layer) const { return !shape_.each.empty() && shape_.each[layer].reads != no_layer; }
+    /// Where each layer's rows are. Not before the shape was accepted.
+    void place_layers() {
+        for (std::size_t i = 0, caches = 0; i < shape_.layers; ++i) {
+            if (!reads_another(i)) {
+                places_.push_back({.cache = caches++});
+                continue;
+            }
+            std::size_t last = shape_.each[i].reads;
+            while (places_[last].next_reader != no_layer) last = places_[last].next_reader;
+            places_[last].next_reader = i;
+            places_.push_back({.cache = places_[last].cache});
+        }
     }
     std::size_t rows_with_room() const {
         std::size_t most = 0;
@@ -140,7 +157,13 @@ protected:
         return most;
     }
 
+    struct Place {
+        std::size_t cache;                   // in layers_
+        std::size_t next_reader = no_layer;  // the next layer that reads the same rows
+    };
+
     Shape shape_;
+    std::vector<Place> places_;  // [layers]
     std::vector<LayerCache<P, Scalar>> layers_;
     Workspace work_;
 };
