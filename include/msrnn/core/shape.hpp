@@ -20,13 +20,12 @@ inline constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
 struct LayerShape {
     std::size_t query_heads = 0;
     std::size_t kv_heads = 0;
-    std::size_t head_dim = 0;   ///< numbers of a query and of a key
-    std::size_t value_dim = 0;  ///< numbers of a value and of an output; 0 for head_dim (MLA has 576 and 512)
-    float scale = 0;            ///< factor of q.k before the softmax; 0 for 1/sqrt(head_dim)
-    float soft_cap = 0;         ///< a logit becomes soft_cap * tanh(logit / soft_cap) (Gemma 2); 0: it stays
-    std::size_t window = 0;     ///< attention window in positions (Mistral); 0: none
-    std::vector<float> sinks =
-        {};  ///< a learned logit per query head (gpt-oss): joins the sum of the softmax, no value
+    std::size_t head_dim = 0;     ///< numbers of a query and of a key
+    std::size_t value_dim = 0;    ///< numbers of a value and of an output; 0 for head_dim (MLA has 576 and 512)
+    float scale = 0;              ///< factor of q.k before the softmax; 0 for 1/sqrt(head_dim)
+    float soft_cap = 0;           ///< a logit becomes soft_cap * tanh(logit / soft_cap) (Gemma 2); 0: it stays
+    std::size_t window = 0;       ///< attention window in positions (Mistral); 0: none
+    OwnVector<float> sinks = {};  ///< a learned logit per query head (gpt-oss): joins the sum of the softmax, no value
 
     /// The earlier layer whose keys and values this one reads, with query heads of its own (Gemma 3n, YOCO): it has no
     /// rows and no policy, and k and v are empty.
@@ -62,7 +61,7 @@ struct Shape {
     float scale = 0;  ///< factor of q.k before the softmax; 0 for 1/sqrt(head_dim)
     float soft_cap = 0;
     std::size_t window = 0;
-    std::vector<float> sinks = {};  ///< [query_heads] for all layers, or [layers][query_heads]
+    OwnVector<float> sinks = {};  ///< [query_heads] for all layers, or [layers][query_heads]
 
     std::vector<LayerShape> each = {};  ///< [layers], or empty
 

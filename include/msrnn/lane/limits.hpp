@@ -71,7 +71,7 @@ template <class P>
 std::string problem(const P& policy, Limits limits) {
     const Shape shape{.query_heads = limits.query_heads, .head_dim = limits.head_dim};
     const Facts facts = facts_of(policy, shape, limits.budget);
-    if (!facts.problem.empty()) return "msrnn: " + facts.problem;
+    if (!facts.problem.empty()) return std::string("msrnn: ").append(facts.problem);
     if (limits.budget == unbounded && limits.capacity == 0)
         return "msrnn: capacity is 0 and the budget unbounded; give the number of rows that exist";
     if (std::string wrong = detail::capacity_problem(limits.rows()); !wrong.empty()) return wrong;

@@ -56,6 +56,7 @@ public:
                      "msrnn: weights are [query heads x extent()]");
         observe(weights.data(), weights.size() / table_.extent(), table_.extent());
     }
+    void observe(const Attention& seen) { observe<Attention>(seen); }
     /// Once per token, with all that is shown of it: any of Attention, Heads, Query, Keys, Values. Weights that arrive
     /// in parts are summed first, see Parts; unsummed ones serve a policy that takes Heads. More than the policy takes
     /// is harmless: one engine serves every policy. Less does not compile, or is an assertion where the policy is
@@ -65,7 +66,7 @@ public:
     void observe(const Shown&... shown) {
         refuse_less<needs_of<P>().at_observe, Shown...>();
         const Seen seen = everything(shown...);
-        check(seen);
+        check_evidence(seen);
         if (facts_.observes && observes())
             detail::run_hook(table_, facts_.observe_may_throw,
                              [&] { observe_by(policy_, seen, view(observed_.rows + 1)); });
@@ -192,7 +193,7 @@ private:
             static_cast<Heads&>(seen) = {all.weights, all.query_heads, all.slots, all.stride};
         return seen;
     }
-    void check([[maybe_unused]] const Seen& seen) const {
+    void check_evidence([[maybe_unused]] const Seen& seen) const {
         [[maybe_unused]] const Attention& all = seen.template get<Attention>();
         MSRNN_ASSERT(!all.shown() || all.slots == table_.extent(),
                      "msrnn: weights have one column per slot of [0, extent())");

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <concepts>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "../base/refuse.hpp"
+#include "../base/shared.hpp"
 #include "../config.hpp"
 #include "decayed_attention.hpp"
 #include "h2o.hpp"
@@ -33,8 +33,7 @@ public:
     AnyPolicy() : AnyPolicy(Window{}) {}
     template <class P>
         requires(!std::same_as<P, AnyPolicy> && Policy<P>)
-    AnyPolicy(P policy)
-        : scope(scope_of(policy)), held_(std::make_shared<const P>(std::move(policy))), calls_(&calls_of<P>) {}
+    AnyPolicy(P policy) : scope(scope_of(policy)), held_(new HeldPolicy<P>(std::move(policy))), calls_(&calls_of<P>) {}
 
     // A copy is all that moving would do, and what was moved from decides as before.
     AnyPolicy(const AnyPolicy&) = default;
@@ -68,7 +67,7 @@ public:
     /// The policy held, if it is a P.
     template <class P>
     const P* get() const {
-        return calls_ == &calls_of<P> ? static_cast<const P*>(held_.get()) : nullptr;
+        return calls_ == &calls_of<P> ? &as<P>(held_.get()) : nullptr;
     }
 
     Facts facts(const Shape& lane, std::size_t budget) const {
@@ -90,22 +89,28 @@ public:
     Scope scope;
 
 private:
+    using Held = const detail::SharedPart*;
+    template <class P>
+    struct HeldPolicy : detail::SharedPart {
+        explicit HeldPolicy(P of) : policy(std::move(of)) {}
+        P policy;
+    };
     struct Calls {
-        Facts (*facts)(const void*, const Shape&, std::size_t);
-        void (*observe)(const void*, const Seen&, const Ratings&);
-        void (*rate)(const void*, const Swept&, const Ratings&);
-        SettingsOfPolicy (*settings)(const void*);
+        Facts (*facts)(Held, const Shape&, std::size_t);
+        void (*observe)(Held, const Seen&, const Ratings&);
+        void (*rate)(Held, const Swept&, const Ratings&);
+        SettingsOfPolicy (*settings)(Held);
     };
     template <class P>
-    static const P& as(const void* policy) {
-        return *static_cast<const P*>(policy);
+    static const P& as(Held held) {
+        return static_cast<const HeldPolicy<P>*>(held)->policy;
     }
     template <class P>
     static constexpr Calls calls_of{
-        [](const void* policy, const Shape& lane, std::size_t budget) { return facts_of(as<P>(policy), lane, budget); },
-        [](const void* policy, const Seen& seen, const Ratings& rating) { observe_by(as<P>(policy), seen, rating); },
-        [](const void* policy, const Swept& rows, const Ratings& rating) { rate_by(as<P>(policy), rows, rating); },
-        [](const void* policy) { return SettingsOfPolicy(as<P>(policy)); }};
+        [](Held policy, const Shape& lane, std::size_t budget) { return facts_of(as<P>(policy), lane, budget); },
+        [](Held policy, const Seen& seen, const Ratings& rating) { observe_by(as<P>(policy), seen, rating); },
+        [](Held policy, const Swept& rows, const Ratings& rating) { rate_by(as<P>(policy), rows, rating); },
+        [](Held policy) { return SettingsOfPolicy(as<P>(policy)); }};
 
     static std::string unknown(std::string_view name) {
         std::string names;
@@ -113,7 +118,7 @@ private:
         return "msrnn: no policy is called '" + std::string(name) + "'; known are " + names;
     }
 
-    std::shared_ptr<const void> held_;
+    detail::Shared<const detail::SharedPart> held_;
     const Calls* calls_;
 };
 

@@ -75,7 +75,7 @@ public:
     /// `rollback` of the constructor at most; and before those, a prompt of no more tokens.
     std::size_t reversible() const {
         if (histories_.empty()) return 0;
-        if (prompt_ == nullptr) return steps_since();
+        if (prompt_.empty()) return steps_since();
         return (std::min)(histories_.front().depth(), steps_since() + prompt_->tokens());
     }
     /// Undoes the last tokens, and a half step. False, and nothing changed, where tokens exceeds reversible(). Undoing

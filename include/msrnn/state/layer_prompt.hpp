@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,9 +47,10 @@ public:
     template <class... Selector>
     void take_chunks(const Selector&... selector) {
         if (prompt_.tokens() == 0) return;
-        std::shared_ptr<TakenPrompt<P, Scalar>> taken;
+        detail::Shared<TakenPrompt<P, Scalar>> taken;
         if (!layer_.histories_.empty() && prompt_.tokens() <= layer_.histories_.front().depth())
-            taken = std::make_shared<detail::PromptTakenBy<P, Scalar, Selector...>>(prompt_, chunk_, selector...);
+            taken = detail::Shared<TakenPrompt<P, Scalar>>(
+                new detail::PromptTakenBy<P, Scalar, Selector...>(prompt_, chunk_, selector...));
         std::vector<LayerCache<P, Scalar>> before = whole_or_not_at_all([&] {
             close_gaps();
             if constexpr (sizeof...(Selector) == 0) {
@@ -62,7 +62,7 @@ public:
                 take(choosers);
             }
         });
-        if (taken == nullptr) return;
+        if (taken.empty()) return;
         before.front().prompt_.reset();
         taken->before.swap(before);
         layer_.prompt_ = std::move(taken);

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "../base/own_vector.hpp"
+#include "../base/shared.hpp"
 #include "../config.hpp"
 #include "../core/parts.hpp"
 #include "../lane/lane.hpp"
@@ -85,7 +85,7 @@ public:
         for (const HeadRows<Scalar>& head : heads_) sum += head.bytes();
         for (const Lane<P>& lane : lanes_) sum += lane.bytes();
         for (const History<P, Scalar>& history : histories_) sum += history.bytes();
-        if (prompt_ != nullptr) sum += prompt_->bytes();
+        if (!prompt_.empty()) sum += prompt_->bytes();
         return sum;
     }
 
@@ -175,8 +175,8 @@ protected:
     std::vector<Lane<P>> lanes_;                 // [1 or kv_heads]
     std::vector<HeadRows<Scalar>> heads_;        // [kv_heads]
     std::vector<History<P, Scalar>> histories_;  // one for each lane, or none where nothing is to be taken back
-    std::shared_ptr<const TakenPrompt<P, Scalar>> prompt_;  // the last one, where it can be undone
-    OwnVector<std::uint8_t> attended_;                      // [kv_heads]: since the last decide()
+    detail::Shared<const TakenPrompt<P, Scalar>> prompt_;  // the last one, where it can be undone
+    OwnVector<std::uint8_t> attended_;                     // [kv_heads]: since the last decide()
     std::uint64_t tokens_ = 0;
 
     // Where other layers read these rows.

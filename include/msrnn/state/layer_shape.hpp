@@ -61,8 +61,8 @@ inline std::string layer_problem(const LayerShape& shape, const std::string& of_
     if (!std::isfinite(shape.soft_cap) || shape.soft_cap < 0)
         return is("soft_cap", shape.soft_cap) + "; give a positive number, or 0 for none";
     if (!shape.sinks.empty() && shape.sinks.size() != shape.query_heads)
-        return "msrnn: sinks" + of_layer + " has " + text(shape.sinks.size()) + " numbers; give one for each of the " +
-               text(shape.query_heads) + " query heads, or none";
+        return std::string("msrnn: sinks") + of_layer + " has " + text(shape.sinks.size()) +
+               " numbers; give one for each of the " + text(shape.query_heads) + " query heads, or none";
     for (const float sink : shape.sinks)
         if (!std::isfinite(sink)) return is("a number of sinks", sink) + "; give finite logits, or none";
     return {};
@@ -98,6 +98,9 @@ Limits lane_limits(const LayerShape& shape, Limits limits, const P& policy) {
 template <class P>
 std::string problem(const LayerShape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
+    if (scope_of(policy) == Scope::model)
+        return "msrnn: scope is model, and a state decides for each layer or KV head; set Scope::layer or "
+               "Scope::kv_head";
     const Shape lane{.query_heads = shape.query_heads, .head_dim = shape.head_dim};
     const Needs needs = facts_of(policy, lane, 1).needs;
     const bool reads_rows = ((needs.at_observe | needs.at_choice) & (Keys::bit | Values::bit)) != 0;

@@ -102,7 +102,7 @@ private:
     }
     void end_choice(Workspace::Room& room, Workspace& work) {
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
-        if (prompt_ != nullptr && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
+        if (!prompt_.empty() && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
         work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
         waits_for_ = no_layer;

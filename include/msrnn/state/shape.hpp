@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../base/refuse.hpp"
@@ -24,14 +25,16 @@ inline std::string sharing_problem(const Shape& shape) {
     for (std::size_t i = 0; i < shape.each.size(); ++i) {
         const LayerShape& reader = shape.each[i];
         if (reader.reads == no_layer) continue;
-        const std::string of_layer = "msrnn: layer " + text(i) + " reads the rows of layer " + text(reader.reads);
-        if (reader.reads >= i) return of_layer + "; give an earlier layer";
+        std::string of_layer = "msrnn: layer " + text(i) + " reads the rows of layer " + text(reader.reads);
+        if (reader.reads >= i) return std::move(of_layer) + "; give an earlier layer";
         const LayerShape& owner = shape.each[reader.reads];
         if (owner.reads != no_layer)
-            return of_layer + ", which reads those of layer " + text(owner.reads) + "; give the layer that stores them";
+            return std::move(of_layer) + ", which reads those of layer " + text(owner.reads) +
+                   "; give the layer that stores them";
         if (reader.kv_heads != owner.kv_heads || reader.head_dim != owner.head_dim ||
             reader.value_width() != owner.value_width())
-            return of_layer + " and differs from it in kv_heads, head_dim or value_dim; give those of the rows";
+            return std::move(of_layer) +
+                   " and differs from it in kv_heads, head_dim or value_dim; give those of the rows";
     }
     return {};
 }

@@ -144,13 +144,14 @@ private:
     void refuse_order(std::size_t layer) const {
         const std::size_t next = at(layer).waits_for();
         if (next == (reads_another(layer) ? layer : no_layer)) return;
-        const std::string name = "msrnn: layer " + detail::text(layer);
+        std::string name = "msrnn: layer " + detail::text(layer);
         if (!reads_another(layer))
-            detail::refuse(name + " waits for layer " + detail::text(next) +
+            detail::refuse(std::move(name) + " waits for layer " + detail::text(next) +
                            ", which reads its rows; let that attend, or give the token up with rollback(0)");
-        detail::refuse(
-            name + " reads the rows of layer " + detail::text(shape_.each[layer].reads) + ", which waits for " +
-            (next == no_layer ? "a token of its own" : "layer " + detail::text(next)) + "; step the layers in order");
+        detail::refuse(std::move(name) + " reads the rows of layer " + detail::text(shape_.each[layer].reads) +
+                       ", which waits for " +
+                       (next == no_layer ? "a token of its own" : "layer " + detail::text(next)) +
+                       "; step the layers in order");
     }
     void refuse_sharing(std::size_t layer) const {
         if (shares_rows(layer))

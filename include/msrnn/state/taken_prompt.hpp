@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../base/own_vector.hpp"
+#include "../base/shared.hpp"
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "prompt.hpp"
@@ -23,7 +24,7 @@ class LayerPrompt;
 /// A prompt that a layer took in chunks and that can be undone token by token: the layer before it, and the prompt
 /// itself, of which the first tokens are taken again. It never changes, so copies of a layer share it.
 template <class P, StoredScalar Scalar>
-class TakenPrompt {
+class TakenPrompt : public detail::SharedPart {
 public:
     TakenPrompt(const Prompt& prompt, std::size_t chunk)
         : chunk_(chunk),
@@ -32,9 +33,6 @@ public:
           v_(prompt.v.begin(), prompt.v.end()) {
         for (std::size_t t = 0; t < prompt.tokens(); ++t) positions_.push_back(prompt.positions[t]);
     }
-    TakenPrompt(const TakenPrompt&) = delete;
-    TakenPrompt& operator=(const TakenPrompt&) = delete;
-    virtual ~TakenPrompt() = default;
 
     std::size_t tokens() const { return positions_.size(); }
     /// The layer with the first `tokens` tokens of the prompt: fewer than all.
