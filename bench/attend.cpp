@@ -12,7 +12,7 @@
 #include "readers.hpp"
 
 namespace {
-/// Chosen once for each size that stays in a cache, and once for what comes from memory.
+/// Chosen once for each size that stays in a cache, and once for memory.
 const NamedReader& fastest_reader(const char* kind, const std::vector<NamedReader>& readers,
                                   std::span<const char> memory, std::size_t bytes, bool cached) {
     static std::map<std::pair<std::string, std::size_t>, NamedReader> chosen;

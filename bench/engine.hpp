@@ -12,7 +12,7 @@
 template <class P>
 using LanesOf = std::vector<msrnn::Lane<P>>;
 
-/// Lanes of so many layers that are full: budget + 1 rows are taken, the newest of which evict() has dropped.
+/// Full lanes of so many layers: budget + 1 rows were used, and evict() has dropped the newest.
 template <class P>
 LanesOf<P> full_lanes(std::size_t layers, std::size_t budget, const P& policy) {
     const std::size_t lanes = scope_of(policy) == msrnn::Scope::layer ? 1 : kv_heads;

@@ -14,7 +14,7 @@ inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
     return floats;
 }
 
-/// Rows of weights as a softmax leaves them: positive, each row summing to one, few of them large.
+/// Rows of weights as after a softmax: positive, each row summing to one, few of them large.
 inline std::vector<float> random_weights(std::size_t rows, std::size_t slots, std::uint64_t seed) {
     std::vector<float> weights = random_floats(rows * slots, seed);
     for (std::size_t row = 0; row < rows; ++row) {

@@ -1,4 +1,4 @@
-// Speculative decoding: a draft of tokens comes in, those that are not accepted are taken back, rows and ratings and
+// Speculative decoding: append a draft of tokens, undo those that are not accepted, with their rows and ratings and
 // all.
 #include <cstdio>
 #include <msrnn/msrnn.hpp>

@@ -1,4 +1,4 @@
-// What does a language model lose when it may remember only so many tokens, and who chooses them best?
+// What does a language model lose when its cache holds few tokens, and which policy chooses them best?
 // Every policy reads the same text with the same model, at several budgets.
 #include <array>
 #include <ctime>
@@ -106,8 +106,9 @@ std::optional<ResultFile> opened(const std::string& path) {
     return path.empty() ? std::nullopt : std::optional<ResultFile>(path);
 }
 
-/// What the model reads of a window, as text; BOS is empty. None is told that it stands behind BOS: it would lose its
-/// space, and most windows begin amid the text.
+/// The text of each token that the model reads in a window; BOS has none. The tokenizer removes the space before the
+/// first word after BOS. Most windows begin in the middle of the text, so each token is decoded as if another stood
+/// before it.
 std::vector<std::string> token_texts(std::vector<Token> window, bool bos, const Tokenizer& tokenizer) {
     window.pop_back();
     std::vector<std::string> texts;
@@ -131,7 +132,7 @@ void show(const Results& results) {
     flush_output();
 }
 
-/// What cannot be written is no reason to lose the rest.
+/// If one file cannot be written, the others still are.
 void deliver(const std::vector<std::function<void()>>& parts) {
     std::string failure;
     for (const auto& part : parts) try {

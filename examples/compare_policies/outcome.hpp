@@ -1,4 +1,4 @@
-// What is known so far: each window's losses, and what the memories held of one of them.
+// The results so far: the losses of each window, and what the memories held in one of them.
 #pragma once
 
 #include <algorithm>

@@ -18,7 +18,7 @@ namespace compare {
 
 using Places = std::map<std::string, std::string, std::less<>>;
 
-/// What is filled in is not looked at again.
+/// Text that was filled in is not searched again.
 inline std::string filled(std::string_view pattern, const Places& places) {
     std::string text;
     for (std::size_t open; (open = pattern.find("{{")) != pattern.npos;) {

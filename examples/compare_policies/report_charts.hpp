@@ -1,4 +1,4 @@
-// The report's charts: what is drawn, and how its lines are told apart.
+// The report's charts: what is drawn, and how its lines differ.
 #pragma once
 
 #include <algorithm>

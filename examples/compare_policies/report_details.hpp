@@ -1,4 +1,4 @@
-// How the numbers of a report came about: what repeats them.
+// How to repeat the numbers of a report.
 #pragma once
 
 #include <concepts>

@@ -10,7 +10,7 @@
 namespace compare {
 
 /// Tried before the run, so that a path that cannot be written costs no time. What it held stays until there are
-/// results, which take its place in one go: a run that is killed leaves the old ones or the new ones.
+/// results, which take its place in one go: after a killed run the file holds the old results or the new ones.
 class ResultFile {
 public:
     explicit ResultFile(const std::string& path)

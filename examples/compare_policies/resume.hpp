@@ -1,4 +1,4 @@
-// An earlier run's JSON file, as what is known already.
+// The JSON file of an earlier run, to go on from.
 #pragma once
 
 #include <cstddef>

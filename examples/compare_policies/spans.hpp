@@ -1,4 +1,4 @@
-// Tokens as they can be shown: what is a whole character only together is one span.
+// Tokens as they can be shown: tokens that form a character only together are one span.
 #pragma once
 
 #include <algorithm>

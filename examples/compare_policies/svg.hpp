@@ -124,7 +124,7 @@ inline double bar_begin(const Point& p, bool logarithmic) {
     return logarithmic ? std::max(p.y - p.error, p.y / 2) : p.y - p.error;
 }
 
-/// The later a curve comes, the smaller its points: of points in one place all can be seen.
+/// Later curves have smaller points, so that points in one place can all be seen.
 inline double radius_of(std::size_t curve) { return std::max(2.0, 6 - 0.5 * static_cast<double>(curve)); }
 
 inline std::string drawn(const Curve& curve, std::size_t index, const Axis& x, const Axis& y, double limit) {

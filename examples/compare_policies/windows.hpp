@@ -5,8 +5,8 @@
 
 namespace compare {
 
-/// A window of W is BOS and W - 1 tokens, or W tokens where texts begin without BOS: W - 1 steps, of which those from
-/// W / 2 on are scored.
+/// How a text is cut. A window of W holds BOS and W - 1 tokens of the text, or W tokens where the model has no BOS. The
+/// model makes W - 1 steps in it, each predicts the next token, and the steps from W / 2 on are scored.
 struct Windows {
     std::size_t window = 0, tokens = 0;
     bool bos = true;

@@ -142,7 +142,7 @@ public:
     }
 
 private:
-    /// A character that is no piece becomes its bytes.
+    /// A character without a piece of its own becomes its bytes.
     void add(const std::string& character, std::vector<std::size_t>& tokens) const {
         if (const auto found = tokens_.find(character); found != tokens_.end()) return tokens.push_back(found->second);
         for (const char byte : character) {

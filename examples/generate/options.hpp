@@ -27,7 +27,7 @@ struct Options {
     bool one_text = false;
 
     PositionsIn positions_in() const { return positions == "cache" ? PositionsIn::cache : PositionsIn::text; }
-    /// A budget that so many tokens cannot fill is no bound.
+    /// A budget larger than the number of tokens has no effect.
     std::size_t slots(std::size_t fed) const {
         const bool fills = tokens == 0 || budget < fed + tokens;
         return budget != 0 && fills ? budget : msrnn::unbounded;
@@ -58,7 +58,7 @@ inline void add_options(CLI::App& app, Options& options) {
     app.add_option("--tokens", options.tokens, "write so many tokens behind the prompt; 0: without end (default: 256)")
         ->check(from_0)
         ->type_name("N");
-    app.add_option("--policy", options.policy, "which policy chooses what is forgotten (default: full)")
+    app.add_option("--policy", options.policy, "which policy chooses the tokens to forget (default: full)")
         ->check(known_policy)
         ->type_name("NAME");
     app.add_option("--budget", options.budget, "tokens that are remembered, in each layer or KV head")

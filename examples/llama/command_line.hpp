@@ -1,4 +1,4 @@
-// What the programs do alike: how a setting is refused, how an error is told, how an interrupt is heard.
+// What all programs share: rejecting a setting, printing an error, handling an interrupt.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -69,7 +69,7 @@ inline void listen_for_interrupt() {
         });
 }
 
-/// A full disk shows when what was written has to leave.
+/// A full disk is noticed only when the buffer is flushed.
 inline void flush_output() {
     if (!std::cout.flush()) throw std::runtime_error("Standard output cannot be written.");
 }

@@ -77,7 +77,7 @@ private:
     std::size_t head_dim_;
 };
 
-/// Who chooses what is remembered, and how many tokens that may be in each layer or KV head.
+/// The policy, and the budget of each layer or KV head.
 struct Memory {
     msrnn::AnyPolicy policy = {};
     std::size_t budget = msrnn::unbounded;
@@ -137,7 +137,7 @@ public:
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
 
 private:
-    /// Full groups of four: then Eigen's product takes the same way for every column, whoever stands beside it. (From a
+    /// Full groups of four: then Eigen's product takes the same way for every column, whatever is beside it. (From a
     /// width of 16 on, and where the hidden size fills whole packets; else the last bits may differ.)
     Eigen::Index columns() const {
         const std::size_t memories = states_.size();

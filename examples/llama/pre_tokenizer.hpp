@@ -68,7 +68,7 @@ private:
         return code;
     }
 
-    /// A megabyte of spaces is no reason to give up.
+    /// Large enough for a megabyte of spaces.
     static std::unique_ptr<pcre2_match_context, Free> limits() {
         std::unique_ptr<pcre2_match_context, Free> context(pcre2_match_context_create(nullptr));
         if (!context) throw std::bad_alloc();

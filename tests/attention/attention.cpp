@@ -238,7 +238,7 @@ TEMPLATE_LIST_TEST_CASE("a query gets the same bits alone and among others", "",
         }
 }
 
-TEMPLATE_LIST_TEST_CASE("strides, alignment and what comes next change no bit", "", EveryScalar) {
+TEMPLATE_LIST_TEST_CASE("strides, alignment and the memory behind a row change no bit", "", EveryScalar) {
     Random random{17};
     const std::size_t n = 70, dim = 72;
     std::vector<float> row(dim);
@@ -366,7 +366,7 @@ TEMPLATE_LIST_TEST_CASE("a NaN in a value reaches the outputs and not the weight
     }
 }
 
-TEST_CASE("what one query finds infinite is no matter to the next") {
+TEST_CASE("an infinite logit of one query does not change the next query") {
     Random random{21};
     const std::size_t n = 9, dim = 8;
     Strided<float> keys(n, dim, dim), values(n, dim, dim);

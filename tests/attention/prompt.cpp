@@ -76,7 +76,7 @@ struct Prompted {
         }
         return weights.only_rows_are_written() && out.only_rows_are_written();
     }
-    /// Stored rows leave the sight of the prompt's tokens by and by; the first of them was never in it, and is NaN.
+    /// Later tokens of the prompt see fewer stored rows. No token sees the first one, which is NaN.
     void hide_some(Random& random) {
         seen_by.resize(stored);
         for (std::uint32_t& until : seen_by)

@@ -52,7 +52,7 @@ commands() { "$CMAKE" -DBUILD="$build" -P "$here/commands.cmake" 2>&1 | sort -u;
 # looked_for PACKAGE...: any of them.
 looked_for() { for package; do grep "^${package}_DIR:" "$build/CMakeCache.txt" && return; done; false; }
 
-# fake PACKAGE NAME VERSION: a package of that version, which calls itself incompatible with whoever asks for one.
+# fake PACKAGE NAME VERSION: a package of that version, which says that it is incompatible with every version asked for.
 fake() {
     fake=-D$1_DIR=$WORK/$case/$1-$3
     mkdir "$WORK/$case/$1-$3"
@@ -141,7 +141,7 @@ case $case in
         configure -DBY=package -DCOMPONENTS=decide -DOPTIONAL=attention -DDOORS=decide
         ;;
     versions)
-        # The version comes from the header: here from one that says 7.2.1.
+        # The version is read from the header: this one says 7.2.1.
         copy=$WORK/$case/source
         mkdir "$copy"
         cp -R "$SOURCE/CMakeLists.txt" "$SOURCE/LICENSE" "$SOURCE/.cmake" "$SOURCE/include" "$copy"

@@ -36,7 +36,7 @@ std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std:
 }
 }  // namespace
 
-TEST_CASE("the lowest rating leaves, of equals the earliest arrival") {
+TEST_CASE("the lowest rating is chosen, of equals the earliest arrival") {
     CHECK(weakest_of({3, 1, 2}, {0, 1, 2}) == 1);
     CHECK(weakest_of({3, 1, 1}, {2, 1, 0}) == 2);
     CHECK(weakest_of({7, 7, 7}, {5, 4, 9}) == 1);
@@ -61,7 +61,7 @@ TEST_CASE("NaN counts as the lowest rating, level with minus infinity") {
     CHECK_FALSE(leaves_before(0, 0, not_a_number, 5));
 }
 
-TEST_CASE("only candidates leave") {
+TEST_CASE("only candidates are chosen") {
     CHECK(weakest_of({0, 1, 2, 3}, {0, 1, 2, 3}, {1, 3}) == 1);
     CHECK(weakest_of({3, 2, 1, 0}, {0, 1, 2, 3}, {1, 3}) == 2);
     CHECK(weakest_of({3, 2, 1, 0}, {0, 1, 2, 3}, {2, 2}) == 4);

@@ -31,7 +31,7 @@ concept Evictable = requires(msrnn::Lane<msrnn::Window>& lane, At at) {
 };
 }  // namespace
 
-TEST_CASE("a slot comes out freely and goes in by name") {
+TEST_CASE("a slot converts to a number implicitly and is constructed explicitly") {
     STATIC_REQUIRE(std::convertible_to<Slot, std::size_t>);
     STATIC_REQUIRE(std::constructible_from<Slot, std::size_t>);
     STATIC_REQUIRE_FALSE(std::convertible_to<std::size_t, Slot>);
@@ -42,7 +42,7 @@ TEST_CASE("a slot comes out freely and goes in by name") {
     STATIC_REQUIRE(sizeof(Slot) == 4);
 }
 
-TEST_CASE("a position goes in freely and comes out by name") {
+TEST_CASE("a position is constructed implicitly and read with value()") {
     STATIC_REQUIRE(std::convertible_to<int, Position>);
     STATIC_REQUIRE(std::convertible_to<std::size_t, Position>);
     STATIC_REQUIRE_FALSE(std::convertible_to<Position, std::int64_t>);

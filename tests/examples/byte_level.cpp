@@ -97,7 +97,7 @@ std::size_t oracle_length(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a well-formed character is told from a broken one, whatever its first three bytes") {
+TEST_CASE("well-formed and broken characters are told apart, whatever the first three bytes") {
     for (unsigned first = 0; first < 256; ++first)
         for (unsigned second = 0; second < 256; ++second)
             for (const char third : {'\x00', '\x7F', '\x80', '\xBF', '\xC0'})
@@ -111,7 +111,7 @@ TEST_CASE("a well-formed character is told from a broken one, whatever its first
     REQUIRE(llama::well_formed_length("a\xC3\xA9\xC3") == 3);
 }
 
-TEST_CASE("every byte has a letter of its own in GPT-2's alphabet, and comes back from it") {
+TEST_CASE("every byte has a letter of its own in GPT-2's alphabet, and the letter gives the byte") {
     const ByteAlphabet alphabet;
     std::set<std::string> letters;
     for (int byte = 0; byte < 256; ++byte) {
@@ -203,7 +203,7 @@ TEST_CASE("a byte that belongs to no character is a word, and the text ends ther
     REQUIRE(cut("llama-bpe", "\xED\xA0\x80") == Words{"\xED", "\xA0", "\x80"});
 }
 
-TEST_CASE("words joined are the text, and every text comes back, whatever its bytes") {
+TEST_CASE("words joined are the text, and decoding gives every text again, whatever its bytes") {
     Random random{7};
     for (const std::string& rule : every_rule) {
         const ByteLevel tokenizer = random_vocabulary(random, "ab 1\xC3\xA9\n'").tokenizer(rule);
@@ -216,7 +216,7 @@ TEST_CASE("words joined are the text, and every text comes back, whatever its by
     }
 }
 
-TEST_CASE("a megabyte is no reason to give up, of whatever character it is") {
+TEST_CASE("a megabyte of any one character is encoded") {
     constexpr std::size_t size = 1'000'000;
     for (const std::string& rule : every_rule)
         for (const std::string piece : {"a", " ", "\n", "!", "7", "'", "\xFF", "\u3000", " \n", "ab", "\xE4\xBD\xA0"}) {

@@ -275,7 +275,7 @@ TEST_CASE("a long label is shown whole") {
     REQUIRE(all_of(svg, [&](const Element& e) { return e.name == "text" && e.text == chart.x_label; }).size() == 1);
 }
 
-TEST_CASE("a chart of nothing is no chart") {
+TEST_CASE("without points there is no chart") {
     REQUIRE(compare::svg(chart_of({}, {})).empty());
     Chart chart = chart_of({4, 8}, {});
     chart.logarithmic_y = true;

@@ -88,7 +88,7 @@ TEST_CASE("a file that cannot be written costs neither the table nor the other f
     }
 }
 
-TEST_CASE("results take the place of older ones whole, through links too, and leave nothing else behind") {
+TEST_CASE("results replace older ones as a whole, through links too, and no other file remains") {
     const TinyWorld world;
     const std::string target = world.folder.write("target.csv", "older"), link = world.folder.path("link.csv");
     std::filesystem::create_symlink(target, link);
@@ -102,7 +102,7 @@ TEST_CASE("results take the place of older ones whole, through links too, and le
     REQUIRE(contains(run.out, "policy,budget"));
 }
 
-TEST_CASE("what never ends, or is no file, is refused by name") {
+TEST_CASE("endless inputs and inputs that are not files are refused by name") {
     const TinyWorld world;
     const std::string pipe = world.folder.path("pipe"), none = "this is no regular file",
                       folder = world.folder.path(".");
@@ -129,7 +129,7 @@ TEST_CASE("what never ends, or is no file, is refused by name") {
     require_refused(model + huge, huge + ": this is more than 16 MiB, the longest text that is read.");
 }
 
-TEST_CASE("a text may come through a pipe") {
+TEST_CASE("a text may be read from a pipe") {
     const TinyWorld world;
     const Run run =
         run_into("compare_policies",

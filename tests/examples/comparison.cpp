@@ -43,7 +43,7 @@ TEST_CASE("default budgets are fractions of the window, those below 2 and duplic
     REQUIRE(compare::default_budgets(3).empty());
 }
 
-TEST_CASE("by default every policy meets every budget, and full comes once") {
+TEST_CASE("by default every policy runs with every budget, and full runs once") {
     const auto cells = compare::plan({}, 256, 0);
     REQUIRE(cells.size() == 1 + 8 * 5);
     REQUIRE(cells.front().policy == "full");
@@ -160,7 +160,7 @@ TEST_CASE("the standard error of a mean is its spread over the root of how many 
     REQUIRE(close(compare::standard_error({1, 3}).value(), 1, 1e-12, 0));  // half of their distance
 }
 
-TEST_CASE("of one window nobody knows the error; windows that are alike have none") {
+TEST_CASE("a single window has no known error; equal windows have none") {
     REQUIRE(!compare::standard_error({}));
     REQUIRE(!compare::standard_error({2.5}));
     REQUIRE(compare::standard_error({2.5, 2.5, 2.5}) == 0.0);

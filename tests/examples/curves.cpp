@@ -142,7 +142,7 @@ TEST_CASE("no curves without full, without a second budget, or where nothing lie
     REQUIRE(compare::curves({unmeasured, measured("tova", 4, 3), measured("tova", 8, 2.5)}).empty());
 }
 
-TEST_CASE("a loss that is no number draws no bar") {
+TEST_CASE("a loss of NaN draws no bar") {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     constexpr double infinite = std::numeric_limits<double>::infinity();
     for (const double bad : {none, infinite}) {

@@ -189,7 +189,7 @@ TEST_CASE("each window starts from BOS and an empty state, and its targets from 
     }
 }
 
-TEST_CASE("without BOS a window is as many tokens of the text, of which the first is only read") {
+TEST_CASE("without BOS a window has as many tokens of the text; the first is only read") {
     const auto checkpoint = tiny_checkpoint();
     const llama::Model model = model_of(checkpoint);
     const auto tokens = random_tokens(60, checkpoint.vocabulary);

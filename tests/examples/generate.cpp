@@ -158,7 +158,7 @@ TEST_CASE("generate: an output that takes no more bytes is an error") {
     REQUIRE(contains(read_bytes(err), "generate: Standard output cannot be written.\n"));
 }
 
-TEST_CASE("generate: text comes token by token, without end, until an interrupt ends it with status 130") {
+TEST_CASE("generate: text is printed token by token, without end, until an interrupt ends it with status 130") {
     const World world;
     for (const auto& [positions, signal] : {std::pair{"true", SIGINT}, {"cache", SIGTERM}}) {
         Child child("generate",

@@ -184,7 +184,7 @@ TEST_CASE("versions 2 and 3 are read, every other one is refused") {
     }
 }
 
-TEST_CASE("a file that is no GGUF file is refused with what it begins with") {
+TEST_CASE("a file of another format is refused, and the message shows its first bytes") {
     REQUIRE(verdict(std::string()) == "a GGUF file begins with \"GGUF\", this one with \"\".");
     REQUIRE(verdict(std::string("GG")) == "a GGUF file begins with \"GGUF\", this one with \"GG\".");
     REQUIRE(verdict(std::string("gguf\x03")) == "a GGUF file begins with \"GGUF\", this one with \"gguf\".");

@@ -193,7 +193,7 @@ TEST_CASE("special tokens outside the vocabulary are refused") {
                 "key " + prefix + key + " is 263, the vocabulary has 263 tokens.");
 }
 
-TEST_CASE("a name that is there twice is refused; names that are empty are no tokens") {
+TEST_CASE("a name that is there twice is refused; empty names are not tokens") {
     REQUIRE(
         sentence(sentence_pieces().set(prefix + "tokens", with<std::string>(names_of(sentence_pieces()), 262, "a"))) ==
         "token 262, \"a\", is token 260 too, expected no name twice.");

@@ -1,4 +1,4 @@
-// Runs that somebody ends: what they leave says how far they came, and another run goes on from it.
+// Runs that are interrupted: their files say how much was read, and another run goes on from there.
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -58,7 +58,7 @@ Json results_in(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("an interrupt leaves the numbers of the windows read so far, says so everywhere, and exits with status 130") {
+TEST_CASE("after an interrupt the files hold the windows read so far and say so, and the status is 130") {
     for (const int signal : {SIGINT, SIGTERM}) {
         const Trial trial(2'000'000);
         Child child("compare_policies", trial.words({"--csv", trial.csv, "--json", trial.json, "--html", trial.html}));
@@ -91,7 +91,7 @@ TEST_CASE("an interrupt leaves the numbers of the windows read so far, says so e
     }
 }
 
-TEST_CASE("before the first window was read an interrupt leaves no table and no file, and older files as they were") {
+TEST_CASE("an interrupt before the first window writes no table and no file, and changes no older file") {
     const Trial trial(60'000);
     trial.world.folder.write("rows.csv", "older");
     Child child("compare_policies", trial.words({"--window", "60000", "--budgets", "8,30000", "--csv", trial.csv,
@@ -108,7 +108,7 @@ TEST_CASE("before the first window was read an interrupt leaves no table and no 
 }
 
 TEST_CASE("a run that is killed again and again and goes on has the results of one that is not") {
-    const Trial trial(300'000);
+    const Trial trial(150'000);
     const std::string settings = "--policies full,window,sink-window,tova,random --window 24 --seed 3 --map 900 ",
                       whole_json = trial.world.folder.path("whole.json"),
                       whole_csv = trial.world.folder.path("whole.csv");

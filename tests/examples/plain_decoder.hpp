@@ -38,7 +38,7 @@ struct PlainCheckpoint {
         draw(w2, layers * dim * hidden, -0.5f, 0.5f);
         draw(w3, layers * hidden * dim, -0.5f, 0.5f);
         draw(final_norm, dim, 0.5f, 1.5f);
-        draw(rope, context * head_dim(), -1, 1);  // two tables that nobody may read
+        draw(rope, context * head_dim(), -1, 1);  // two tables that must not be read
         draw(head, separate_head ? vocabulary * dim : 0, -1, 1);
         return *this;
     }

@@ -109,7 +109,7 @@ TEST_CASE("a CSV file that cannot be written, or that is one of the inputs, is r
     REQUIRE(read_bytes(world.text).size() == 200);
 }
 
-TEST_CASE("a refused run leaves an older CSV file as it was") {
+TEST_CASE("a refused run does not change an older CSV file") {
     const TinyWorld world;
     const std::string csv = world.folder.write("rows.csv", "older");
     require_refused(world.arguments() + "--policies sink-window --budgets 4 --csv " + csv, "cannot take a budget of 4");
@@ -186,7 +186,7 @@ TEST_CASE("characters outside the vocabulary are counted in a note") {
     REQUIRE(contains(run.out, "3 characters of the text are not in the vocabulary"));
 }
 
-TEST_CASE("nothing but errors goes to standard error where nobody watches") {
+TEST_CASE("nothing but errors goes to standard error where it is not a terminal") {
     const TinyWorld world;
     REQUIRE(run_program(world.arguments()).err.empty());
 }
@@ -217,7 +217,7 @@ TEST_CASE("one file cannot take two kinds of results") {
     }
 }
 
-TEST_CASE("a run that is refused for one of its files leaves the others as they were") {
+TEST_CASE("a run that is refused for one of its files does not change the others") {
     const TinyWorld world;
     const std::string older = world.folder.write("older", "older");
     const std::string absent = world.folder.path("absent/file");

@@ -85,7 +85,7 @@ TEST_CASE("whatever tokens and files are called, a report shows it as text") {
     REQUIRE(all_named(root, "b").size() == 7);  // those of the ramp
 }
 
-TEST_CASE("bytes that are no UTF-8 are numbers in tokens and become U+FFFD in the names of files") {
+TEST_CASE("bytes that are not UTF-8 are shown as numbers in tokens and as U+FFFD in the names of files") {
     const std::vector<std::string> broken{"",         "\xE2\x82", "a\xFF",        "\xAC",
                                           "\xC0\x80", "\xF0",     "\xED\xA0\x80", "\xF0\x9F\x98"};
     Results results = results_of(2, {4}, broken);

@@ -25,7 +25,7 @@ TEST_CASE("a report of 32 layers, 40 runs and 1,024 tokens stays below two megab
     }
 }
 
-TEST_CASE("a report of long windows leaves out layers, never tokens") {
+TEST_CASE("a report of long windows omits layers, never tokens") {
     const Results results = results_of(4, {16, 32, 64, 128, 256}, words(16'384));
     const std::string page = compare::page(results);
     REQUIRE(page.size() < 2'000'000);

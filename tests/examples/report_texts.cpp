@@ -1,4 +1,4 @@
-// What a report says in words: the answer, how far the run came, how the numbers came about, and texts of any script.
+// What a report says in words: the answer, how much was read, how to repeat the numbers, and texts of any script.
 #include "compare_policies/spans.hpp"
 #include "program.hpp"
 #include "report_world.hpp"
@@ -95,7 +95,7 @@ TEST_CASE("a report states command, version, date, threads and the settings of e
     REQUIRE(told.at("tova-head") == "msrnn::Tova, a lane for each KV head; settings: scope kv_head");
 }
 
-TEST_CASE("a command is told so that a shell takes it back") {
+TEST_CASE("a command is quoted so that a shell can run it again") {
     std::vector<std::string> words{"/usr/bin/generate", "--prompt", "it's two words", "", "a*b", "plain-1.5=/x,y"};
     std::vector<char*> pointers;
     for (std::string& word : words) pointers.push_back(word.data());
@@ -118,7 +118,7 @@ TEST_CASE("tokens that are one character only together are shown as one span") {
         for (const auto& letters : run) REQUIRE(letters.get<std::string>().size() == shown.size());
 }
 
-TEST_CASE("bytes that are no character, where a window cuts one for instance, are shown as numbers") {
+TEST_CASE("bytes of an incomplete character, cut by a window for instance, are shown as numbers") {
     REQUIRE(compare::shown("\u4E16\xE4\xB8") == "\u4E16\u2039E4 B8\u203A");
     REQUIRE(compare::shown("\x96!") == "\u203996\u203A!");
     REQUIRE(compare::shown("a\xC0\x80z\xFF") == "a\u2039C0 80\u203Az\u2039FF\u203A");
@@ -143,7 +143,7 @@ TEST_CASE("a span is shaded by all of its tokens") {
     require_letter(shades.at("window 4").at(0).get<std::string>().at(2), steps, stayed);
 }
 
-TEST_CASE("any text cut anywhere comes back whole from its spans, and cut characters are joined") {
+TEST_CASE("the spans of a text, wherever it is cut, join to the whole text, and cut characters are joined") {
     Random random{12};
     const std::vector<std::string> characters{"a",    "\u00E9", "\u4E16",   "\U0001F600",
                                               "\xFF", "\x80",   "\xE4\xB8", "\xC3"};

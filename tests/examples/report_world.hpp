@@ -37,7 +37,7 @@ struct ScriptedState {
     const ScriptedLane& lane(std::size_t layer, std::size_t kv_head) const { return scripts[layer][kv_head]; }
 };
 
-/// Every token leaves at a step of its own choice, or never.
+/// Every token is evicted at a step of its own, or never.
 inline Survival random_survival(std::size_t layers, std::size_t kv_heads, std::size_t tokens, std::uint64_t seed) {
     ScriptedState state{.sizes = {.layers = layers, .query_heads = kv_heads, .kv_heads = kv_heads, .head_dim = 2},
                         .scripts = {layers, std::vector<ScriptedLane>(kv_heads)}};

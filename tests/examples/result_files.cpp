@@ -1,4 +1,4 @@
-// What stands in the files that a run leaves: JSON beside CSV, and a report that can be read.
+// The files of results: JSON beside CSV, and a report that can be read.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -82,7 +82,7 @@ TEST_CASE("the JSON file holds every row of the table, with the numbers of the C
     REQUIRE(runs == measured);
 }
 
-TEST_CASE("of a single window there is no error, and all programs can read what there is") {
+TEST_CASE("a single window has no error, and all programs can read its files") {
     const TinyWorld world;
     const std::string html = world.folder.path("report.html");
     const auto json = json_of(world.arguments() + "--tokens 25 --html " + html, world);

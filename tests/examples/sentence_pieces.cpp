@@ -175,7 +175,7 @@ TEST_CASE("pieces merge as rescanning does, whatever the text and the vocabulary
     }
 }
 
-TEST_CASE("with a token for each byte and one for the space every text comes back, whatever its bytes") {
+TEST_CASE("with a token for each byte and one for the space, decoding gives every text again") {
     for (std::uint64_t seed = 0; seed < 100; ++seed) {
         Random random{seed};
         Pieces pieces = random_pieces(random, true);

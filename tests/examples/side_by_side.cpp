@@ -1,4 +1,4 @@
-// What a memory is told depends on the text and on itself: not on who reads beside it, nor on how many threads read.
+// What a memory observes depends on the text and on itself, not on the memories beside it or the number of threads.
 #include "compare_policies/evaluate.hpp"
 
 #include <algorithm>
@@ -47,7 +47,7 @@ struct Told {
     bool operator==(const Told&) const = default;
 };
 
-/// No token comes twice in a window, if there are enough: of equal tokens key-norm would leave the choice to
+/// No token is twice in a window, if there are enough: of equal tokens key-norm would leave the choice to
 /// rounding.
 std::vector<llama::Token> tokens_of(const llama::Model& model) {
     std::vector<llama::Token> order(model.config.vocabulary), tokens(5 * 23 + 4);
@@ -101,7 +101,7 @@ std::vector<Memory> among(const Memory& memory, std::size_t place, std::size_t c
 
 }  // namespace
 
-TEST_CASE("scores do not depend, bit for bit, on who reads beside a memory") {
+TEST_CASE("scores do not depend, bit for bit, on the memories beside one") {
     for (const Shape& shape : shapes) {
         const llama::Model model = model_of(shape);
         for (const Memory& memory : every_policy(7)) {
@@ -127,7 +127,7 @@ TEST_CASE("scores do not depend, bit for bit, on the number of threads") {
     }
 }
 
-TEST_CASE("stored as bytes, too, each memory is told the same whoever reads beside it") {
+TEST_CASE("stored as bytes, too, each memory observes the same whatever is read beside it") {
     const llama::Model model = model_of(shapes[0]);
     const auto all = told_to<std::int8_t>(model, every_policy(7), 2);
     for (std::size_t m = 0; m + 1 < all.size(); ++m) {
@@ -137,7 +137,7 @@ TEST_CASE("stored as bytes, too, each memory is told the same whoever reads besi
     REQUIRE(all != told_to<float>(model, every_policy(7), 2));
 }
 
-TEST_CASE("a memory that reads alone is told the same within rounding, and remembers the same") {
+TEST_CASE("a memory that reads alone observes the same within rounding, and keeps the same") {
     for (const Shape& shape : shapes) {
         if (shape.vocabulary < 24) continue;
         const llama::Model model = model_of(shape);
@@ -152,13 +152,13 @@ TEST_CASE("a memory that reads alone is told the same within rounding, and remem
     }
 }
 
-TEST_CASE("memories that differ are told different things") {
+TEST_CASE("memories that differ observe different things") {
     const auto told = told_to(model_of(shapes[0]), every_policy(7));
     for (std::size_t a = 0; a < told.size(); ++a)
         for (std::size_t b = 0; b < a; ++b) REQUIRE(told[a].window_nll != told[b].window_nll);
 }
 
-TEST_CASE("with cache positions, too, each memory is told the same whoever reads beside it") {
+TEST_CASE("with cache positions, too, each memory observes the same whatever is read beside it") {
     const llama::Model model = model_of(shapes[0]);
     const auto memories = every_policy(7);
     llama::Decoder all(model, memories, llama::PositionsIn::cache);

@@ -32,7 +32,7 @@ Rules rules_of(const std::string& policy) {
     return {settings_of(RandomEviction(random_seed))};
 }
 
-/// How far the token that is about to leave lies below the next one, as a share of it: what rounding must not bridge.
+/// How far the next victim is below the next lowest rating, as a share: rounding must be smaller.
 double margin(const mirror::Lane& lane) {
     const mirror::Method& method = *lane.settings.method;
     const bool rounds = method.weights != mirror::Weights::unread || method.reads_keys;
@@ -229,7 +229,7 @@ TEST_CASE("a window remembers each token for as many steps as its budget says, t
     }
 }
 
-TEST_CASE("whatever the policy, one token leaves a lane at every step once the budget is reached") {
+TEST_CASE("with every policy a lane evicts one token at every step once the budget is reached") {
     const auto map = Reader(5, 1).map("--budgets 5,20");
     for (const auto& run : map.at("runs")) {
         if (run.at("budget").is_null()) continue;

@@ -183,7 +183,7 @@ TEST_CASE("without byte tokens a character outside the vocabulary becomes one <u
     REQUIRE(encoding.unknown == 2);
 }
 
-TEST_CASE("an entry at a byte's place that is another piece is no byte token") {
+TEST_CASE("another piece at a byte's place is not a byte token") {
     std::string characters;
     for (char c = ' '; c < 'Z'; ++c) characters += c;
     const Tokenizer tokenizer(character_vocabulary(characters));
@@ -227,7 +227,7 @@ TEST_CASE("the space that encoding puts in front is taken off behind BOS, and on
     }
 }
 
-TEST_CASE("between two texts there is a line break in place of the pieces that name BOS and EOS") {
+TEST_CASE("between two texts the pieces that name BOS and EOS become a line break") {
     const Tokenizer tokenizer(bytes_vocabulary());
     REQUIRE(tokenizer.text(llama2c::begin_of_text, 7) == "\n");
     REQUIRE(tokenizer.text(llama2c::end_of_text, 7) == "\n");

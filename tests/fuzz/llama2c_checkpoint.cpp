@@ -23,7 +23,7 @@ std::vector<std::string> seeds() {
     return {small(false, 4).bytes(), small(true, 4).bytes(), small(false, 2).bytes(), small(true, 1).bytes()};
 }
 
-/// The file again, but for the header and the tables of RoPE, which nobody reads.
+/// The file again, but for the header and the tables of RoPE, which are never read.
 std::string written_again(const llama::Model& model, std::string_view bytes) {
     std::string file(bytes.substr(0, sizeof(llama2c::Header)));
     const auto add = [&](const auto& array) {

@@ -13,7 +13,7 @@
 
 namespace fuzz {
 
-/// What nobody may find. Not a runtime_error, as a refusal is.
+/// A fault that was found. Not a runtime_error, as a refusal is.
 struct Found : std::logic_error {
     using std::logic_error::logic_error;
 };
@@ -49,7 +49,7 @@ class Runner {
 public:
     explicit Runner(const Target& target) : target_(target) {}
 
-    /// Whether the target has accepted the bytes. Whatever else it throws comes through.
+    /// Whether the target has accepted the bytes. Other exceptions pass through.
     bool run(const std::string& bytes) {
         if (target_.take != nullptr) return target_.take(bytes);
         const std::string path = folder_.write("file", bytes);

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-/// operator new that fails when it is told to; defined in failing.cpp.
+/// An operator new that fails on request; defined in failing.cpp.
 namespace failing {
 
 inline constexpr std::size_t never = static_cast<std::size_t>(-1);
@@ -14,7 +14,8 @@ struct Plan {
 };
 Plan& plan();
 
-/// Runs the operation with allocation number `good` failing. True if it was reached, and its exception came out.
+/// Runs the operation with allocation number `good` failing. True if it was reached and its exception was thrown out of
+/// the operation.
 template <class Operation>
 bool runs_out_of_memory(std::size_t good, std::size_t least, Operation operation);
 

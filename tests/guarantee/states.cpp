@@ -91,7 +91,7 @@ TEMPLATE_TEST_CASE("whichever call of a hook throws, the state is as it was, and
     CHECK(tried.failures > 5 * tried.operations);
 }
 
-TEST_CASE("a step that throws leaves the victims of a smaller budget listed") {
+TEST_CASE("after a step that throws the victims of a smaller budget are still listed") {
     State<Moody> state = made<Moody, float>(Moody{}, 8, 0, 12);
     state.set_budget(0, 0, 4);
     const State<Moody> before = state;

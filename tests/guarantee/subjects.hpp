@@ -31,7 +31,7 @@ struct Tokens {
     }
 };
 
-/// A hook that throws when it is told to; it decides as H2O with columns of its own.
+/// A hook that throws on request; it decides as H2O with columns of its own.
 struct Moody {
     static constexpr const char* name = "moody";
     static inline std::size_t calm = static_cast<std::size_t>(-1);  // hooks that go well, before the one that throws
@@ -116,7 +116,7 @@ bool same(const msrnn::State<P, S>& a, const msrnn::State<P, S>& b) {
     return a.reversible() == b.reversible() && same_but_for_depth(a, b);
 }
 
-/// Both go on for `count` steps with equal outputs, and come back as far as they can.
+/// Both go on for `count` steps with equal outputs, and roll back as far as they can.
 template <class P, class S>
 bool go_on_alike(msrnn::State<P, S>& a, msrnn::State<P, S>& b, std::size_t count) {
     for (std::size_t t = 0; t < count; ++t)

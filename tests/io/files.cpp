@@ -45,7 +45,7 @@ bool says(const std::string& sentence, const std::filesystem::path& path, const 
     return sentence.rfind(us + name + what, 0) == 0 && sentence.find(name, us.size() + 1) == std::string::npos;
 }
 
-/// Deletes what saving leaves behind when it is killed; how many there were.
+/// Deletes the temporary files of killed saves; returns how many there were.
 std::size_t delete_leftovers(const Folder& folder) {
     std::vector<std::filesystem::path> leftovers;
     for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
@@ -98,7 +98,7 @@ TEST_CASE("a file cut short while the header is whole is refused as one in memor
     }
 }
 
-TEST_CASE("where no file can be made, saving says so and leaves nothing behind") {
+TEST_CASE("where no file can be created, save says so and no file remains") {
     const State<AnyPolicy> state = with_a_past(0);
     const Folder folder;
     const auto path = folder / "no folder/state";
@@ -106,7 +106,7 @@ TEST_CASE("where no file can be made, saving says so and leaves nothing behind")
     CHECK(folder.files() == 0);
 }
 
-TEST_CASE("where a folder has the name, saving says so and leaves nothing behind") {
+TEST_CASE("where a folder has the name, save says so and no file remains") {
     const State<AnyPolicy> state = with_a_past(0);
     const Folder folder;
     const auto path = folder / "state";
@@ -170,7 +170,7 @@ TEST_CASE("where the disk is full, the file that was there before stays and noth
     }
 }
 
-TEST_CASE("of many who save under one name at once, one has it whole") {
+TEST_CASE("when many programs save under one name at once, the file is whole") {
     const State<AnyPolicy> a = with_a_past(0), b = with_a_past(100);
     const Bytes one = saved(a), other = saved(b);
     const Folder folder;
@@ -191,7 +191,7 @@ TEST_CASE("of many who save under one name at once, one has it whole") {
     CHECK(folder.files() == 1);
 }
 
-TEST_CASE("whoever is killed while saving leaves a whole file, the old one or the new") {
+TEST_CASE("after a program is killed while saving, the file is whole, the old one or the new") {
     const State<AnyPolicy> a = with_a_past(0, 64), b = with_a_past(100, 64);
     const Picture one = picture_of(a), other = picture_of(b);
     const char* const wanted = std::getenv("MSRNN_KILLS");

@@ -109,7 +109,7 @@ TEST_CASE("settings that only one of the two knows are refused, not left alone")
     CHECK(refusal(of(H2O{}), parts.together()) == differs("policy/recent", "not set", "-1"));
 }
 
-TEST_CASE("what is no snapshot, or one of another version, is refused as that") {
+TEST_CASE("files of other formats and snapshots of other versions are refused as such") {
     State<AnyPolicy> state = of(H2O{});
     steps(state, 0, 20);
     const FileParts good(saved(state));
@@ -190,7 +190,7 @@ TEST_CASE("a state in the middle of a step is not saved") {
     CHECK(save(state, path) == "");
 }
 
-TEST_CASE("what is no file is refused at once") {
+TEST_CASE("devices and pipes are refused at once") {
     const State<AnyPolicy> state = of(H2O{});
     const Folder folder;
     CHECK(refusal(state, folder / "nowhere") == "it cannot be opened (No such file or directory)");

@@ -96,7 +96,7 @@ void for_every_past(const P& policy, Check check) {
         state.reset();
         steps(state, 5, 9);
     });
-    // What a prompt leaves behind is the same whatever stores it, and takes its time to compile.
+    // A prompt ends in the same state whatever the rows are stored as, and is slow to compile.
     if constexpr (std::same_as<Of, State<AnyPolicy>>) {
         had("a prompt in one shot", bounded, [](Of& state) { prompt(state, 30, Prefill::one_shot()); });
         had("a prompt in chunks, and tokens", bounded, [](Of& state) {
@@ -194,7 +194,7 @@ TEST_CASE("a policy chosen at run time and the same by its type read each other'
     require_same_from_here(by_type, at_run_time);
 }
 
-TEST_CASE("the size of a snapshot does not depend on how many tokens came") {
+TEST_CASE("the size of a snapshot does not depend on how many tokens were appended") {
     State<AnyPolicy> state({.layers = 1, .query_heads = 2, .kv_heads = 2, .head_dim = 4}, {.budget = 6}, H2O{});
     steps(state, 0, 100);
     const std::size_t bytes = saved(state).size();

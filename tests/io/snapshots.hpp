@@ -109,7 +109,7 @@ Picture picture_of(const msrnn::State<P, Scalar>& state) {
         }
     return picture;
 }
-/// The same with what a snapshot leaves out: rows that nobody has, the last victims, what could be taken back.
+/// The same with what a snapshot omits: unused rows, the last victims, what could be undone.
 template <class P, class Scalar>
 Picture whole_picture_of(const msrnn::State<P, Scalar>& state) {
     Picture picture = picture_of(state);

@@ -5,8 +5,11 @@
 
 #include "support/catch.hpp"
 #include "support/choices.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
+
+constexpr std::uint64_t seeds = sanitized ? 1 : 3;
 
 /// Compares one policy as itself, as AnyPolicy, and under two kinds of Protect.
 struct Comparison {
@@ -30,7 +33,7 @@ struct Comparison {
     template <class P>
     void compare(const P& policy) {
         const auto mirror = differential::mirrored(policy);
-        for (const std::uint64_t seed : {1u, 2u, 3u}) {
+        for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
             add(differential::run(seed, 4000, policy));
             add(differential::run(seed, 2000, msrnn::AnyPolicy(policy), mirror));
             add(differential::run(seed, 2000, msrnn::Protect<P>{.policy = policy, .extra = {.sinks = 3, .recent = 0}}));
@@ -48,11 +51,11 @@ TEST_CASE("every policy decides as the dumbest program that could be right") {
         for (const auto& sample : samples.exact) all.compare(sample);
         for (const auto& sample : samples.others) all.compare(sample);
     });
-    CHECK(all.sum.steps > 200000);
-    CHECK(all.sum.refusals > 100);
-    CHECK(all.sum.bulk > 10000);
-    CHECK(all.sum.moves > 10000);
-    CHECK(all.sum.refused_pins > 1000);
+    CHECK(all.sum.steps > seeds * 67000);
+    CHECK(all.sum.refusals > seeds * 33);
+    CHECK(all.sum.bulk > seeds * 3300);
+    CHECK(all.sum.moves > seeds * 3300);
+    CHECK(all.sum.refused_pins > seeds * 330);
     WARN("against the mirror: " << all.sum.steps << " steps compared, " << all.mismatches << " mismatches; among them "
                                 << all.sum.bulk << " bulk evictions, " << all.sum.moves << " rows moved, "
                                 << all.sum.refused_pins << " pins and " << all.sum.refusals << " lanes refused");
@@ -66,7 +69,7 @@ TEST_CASE("lanes of any policy, copied, gone back to and recorded, decide as the
     CHECK(all.sum.vacant_records > 100);
 }
 
-TEST_CASE("tokens that are taken back after a renumbering leave in the order in which they came") {
+TEST_CASE("tokens appended again after a take_back are evicted in the order of arrival") {
     msrnn::Lane<msrnn::Window, std::uint8_t> lane(4);
     const msrnn::Slot gone = lane.append(0), first = lane.append(1);
     lane.evict(gone);

@@ -4,6 +4,7 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 #include "support/differential.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
 
@@ -31,7 +32,7 @@ struct LongRun {
 TEST_CASE("more tokens than a stamp counts change no decision") {
     LongRun run;
     run.compare(msrnn::Protect<msrnn::Tova>{.policy = {}, .extra = {.sinks = 2, .recent = 0}});
-    run.compare(msrnn::H2O{});
+    if (!sanitized) run.compare(msrnn::H2O{});
     WARN("16-bit stamps against the mirror: " << run.steps << " steps, " << run.tokens << " tokens");
 }
 

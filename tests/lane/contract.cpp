@@ -43,7 +43,7 @@ struct Engine {
 };
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("nothing leaves until the budget is reached, and then one token a step", "", EveryPolicy) {
+TEMPLATE_LIST_TEST_CASE("nothing is evicted until the budget is reached, and then one token a step", "", EveryPolicy) {
     Engine<TestType> engine({.budget = 9});
     for (int t = 0; t < 9; ++t) CHECK(engine.step().empty());
     CHECK(engine.lane.size() == 9);
@@ -77,7 +77,7 @@ TEMPLATE_LIST_TEST_CASE("the next token gets the victim's slot and no other row 
     }
 }
 
-TEMPLATE_LIST_TEST_CASE("only candidates leave: no sink, nothing recent, nothing pinned", "", EveryPolicy) {
+TEMPLATE_LIST_TEST_CASE("only candidates are evicted: no sink, nothing recent, nothing pinned", "", EveryPolicy) {
     Engine<TestType> engine({.budget = 16});
     for (int t = 0; t < 16; ++t) engine.step();
     const Slot pinned = Slot(9);
@@ -103,7 +103,7 @@ TEMPLATE_LIST_TEST_CASE("only candidates leave: no sink, nothing recent, nothing
     CHECK(engine.lane.arrival(pinned) == kept);
 }
 
-TEMPLATE_LIST_TEST_CASE("victims come weakest first, and their positions stay readable", "", EveryPolicy) {
+TEMPLATE_LIST_TEST_CASE("victims are listed weakest first, and their positions stay readable", "", EveryPolicy) {
     Engine<TestType> engine({.budget = 8, .capacity = 20});
     for (int t = 0; t < 20; ++t) engine.append();
     const auto victims = engine.evict();

@@ -98,19 +98,20 @@ TEST_CASE("weights are taken as they are: negative, huge, and summing to anythin
     });
 }
 
-TEST_CASE("infinite ratings decide: minus infinity leaves first, plus infinity last, of equals the first that came") {
-    for (const float end : {infinity, -infinity})
-        for_every_known_policy(2, [&](const AnyPolicy& policy, const mirror::Settings& settings) {
+TEST_CASE("infinite ratings decide: minus infinity is evicted first, plus infinity last, of equals the earliest") {
+    for_every_known_policy(2, [](const AnyPolicy& policy, const mirror::Settings& settings) {
+        std::size_t infinite = 0;
+        for (const float end : {infinity, -infinity}) {
             Fed fed(policy, {.budget = 7}, settings);
             Random random{2};
-            std::size_t infinite = 0;
             for (int t = 0; t < 400; ++t) {
                 fed.append(t, [&] { return random.one_in(6) ? end : random.unit(); });
                 fed.evict();
                 for (const float rating : fed.lane.ratings()) infinite += rating == infinity || rating == -infinity;
             }
-            if (policy.facts({}, 7).needs != Needs{}) CHECK(infinite > 100);
-        });
+        }
+        if (policy.facts({}, 7).needs != Needs{}) CHECK(infinite > 200);
+    });
 
     Lane<Tova> lane(3);
     for (std::int64_t t = 0; t < 3; ++t)
@@ -151,7 +152,7 @@ TEST_CASE("a budget of one serves a thousand steps, or a sentence says what is i
         CHECK(fed.lane.evictions() == 999);
         ++served;
     });
-    CHECK(served == 8);
+    CHECK(served == AnyPolicy::known().size());
     CHECK(problem(SinkWindow{.sinks = 1}, {.budget = 1}) ==
           "msrnn: budget 1 leaves no slot behind 1 sinks; give a larger budget or fewer sinks");
     CHECK(problem(H2O{.recent = 2}, {.budget = 1}) ==
@@ -161,7 +162,7 @@ TEST_CASE("a budget of one serves a thousand steps, or a sentence says what is i
           problem(SinkWindow{.sinks = 1}, {.budget = 1}));
 }
 
-TEST_CASE("pins are granted until no candidate would be left, and whoever is left still leaves") {
+TEST_CASE("pins are granted until no candidate would remain, and those that remain are still evicted") {
     for_every_known_policy(2, [](const AnyPolicy& policy, const mirror::Settings& settings) {
         Fed fed(policy, {.budget = 9}, settings);
         Random random{6};
@@ -183,7 +184,7 @@ TEST_CASE("pins are granted until no candidate would be left, and whoever is lef
     });
 }
 
-TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has nobody to drop") {
+TEST_CASE("a lane emptied by name goes on from nothing, and an empty one has no victim") {
     for_every_known_policy(2, [](const AnyPolicy& policy, const mirror::Settings& settings) {
         Fed fed(policy, {.budget = 5, .capacity = 8}, settings);
         CHECK(fed.lane.evict().empty());
@@ -248,7 +249,7 @@ TEST_CASE("what is asked against its terms changes nothing") {
     CHECK_THROWS_AS(empty.observe(weights), msrnn_assertion_failed);
 }
 
-TEST_CASE("keys without numbers are all equally short: the first that came leaves") {
+TEST_CASE("keys without numbers are all equally short: the earliest is evicted") {
     Lane<KeyNorm> lane({.budget = 6}, {.recent = 2});
     for (std::int64_t t = 0; t < 50; ++t) {
         lane.append(t);

@@ -24,7 +24,7 @@ const float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
-TEST_CASE("without assertions a NaN rating leaves first, of several the one that arrived first") {
+TEST_CASE("without assertions a NaN rating is evicted first, of several the one that arrived first") {
     msrnn::Lane<Tova> lane(3);
     for (std::int64_t t = 0; t < 3; ++t)
         by_arrival::step(lane, t, {std::vector<float>(static_cast<std::size_t>(t) + 1, 1.0f)});

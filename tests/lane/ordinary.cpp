@@ -29,7 +29,7 @@ struct Final final {
     void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
 };
 
-/// Throws in the middle of a hook when it is told to.
+/// Throws in the middle of a hook on request.
 struct Nervous {
     static inline bool throws = false;
 
@@ -105,7 +105,7 @@ TEST_CASE("a budget that is not used costs nothing") {
     CHECK(large.bytes() >= 1000 * 24);
 }
 
-TEST_CASE("drafts that are rejected, in whatever order, have never come") {
+TEST_CASE("drafts that are rejected, in any order, count as never appended") {
     for (const AnyPolicy& policy : AnyPolicy::known()) {
         Random order{5};
         for (const std::size_t sinks : {0u, 4u}) {
@@ -206,7 +206,7 @@ TEST_CASE("victims, their positions and arrivals are right after every kind of e
     }
 }
 
-TEST_CASE("a move that throws leaves a valid lane, and compact goes on") {
+TEST_CASE("after a move that throws the lane is valid, and compact goes on") {
     Random random{9};
     for (std::size_t calm = 0; calm < 6; ++calm) {
         Lane<H2O> lane({.budget = 20, .capacity = 30});
@@ -242,7 +242,7 @@ TEST_CASE("a move that throws leaves a valid lane, and compact goes on") {
     }
 }
 
-TEST_CASE("a hook that throws leaves the lane as it was") {
+TEST_CASE("a hook that throws does not change the lane") {
     Random random{4};
     Lane<Nervous> lane(6);
     for (int t = 0; t < 40; ++t) {

@@ -196,7 +196,7 @@ TEST_CASE("so is one whose policy keeps columns") {
     CHECK(counted.records == 360);
 }
 
-TEST_CASE("a record remembers what the policy was shown since the newest token came") {
+TEST_CASE("a record remembers what the policy was shown since the last append") {
     Lane<H2O> lane({.budget = 2, .capacity = 4}), fresh = lane;
     for (int t = 0; t < 3; ++t) lane.append(t);
     fresh.restore(lane.record());
@@ -358,7 +358,7 @@ struct Beside {
         mirror.tokens[which].pinned = false;
     }
 
-    /// As if so many tokens more had come between the first `ancient` and the others.
+    /// As if so many more tokens had been appended between the first `ancient` and the others.
     void raise(std::uint64_t seen, std::uint64_t ancient) {
         const std::uint64_t by = seen - mirror.seen;
         LaneRecord record = lane.record();
@@ -428,7 +428,7 @@ TEST_CASE("a restored lane's recent window counts live tokens") {
     CHECK_FALSE(fresh.candidate(by_arrival::slot_at(fresh, 14)));
 }
 
-TEST_CASE("drafts that are rejected before and after a record have never come") {
+TEST_CASE("drafts that are rejected before and after a record count as never appended") {
     Lane<Window> lane({.budget = 8, .capacity = 12}), fresh = lane;
     for (int t = 0; t < 10; ++t) lane.append(t);
     lane.evict(by_arrival::slot_at(lane, 8));
@@ -439,7 +439,7 @@ TEST_CASE("drafts that are rejected before and after a record have never come") 
     }
 }
 
-TEST_CASE("a record whose rejected tokens are live or have not come is refused") {
+TEST_CASE("a record with rejected tokens that are live or not yet appended is refused") {
     Lane<Window> lane({.budget = 8, .capacity = 12});
     for (int t = 0; t < 6; ++t) lane.append(t);
     LaneRecord record = lane.record();

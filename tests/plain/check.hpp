@@ -51,7 +51,7 @@ std::string last_words(Action action) {
         return "no abort, but: " + said;
     return said;
 }
-/// Who asks first is told in this sentence what the call would have ended with.
+/// The sentence that problem() gives is the one the call would end with.
 template <class Action>
 void check_refusal(const std::string& sentence, Action action, int line = __builtin_LINE()) {
     check(!sentence.empty(), "a refusal is a sentence", line);

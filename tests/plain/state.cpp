@@ -1,5 +1,5 @@
-// Door 2 in a build without exceptions and run-time types: whoever asks first is told in a sentence, and nothing has
-// changed; whoever does not ask ends with the sentence.
+// Door 2 in a build without exceptions and run-time types: problem() gives a sentence first and
+// changes nothing; a program that does not ask ends with the sentence.
 #include <algorithm>
 #include <cmath>
 #include <msrnn/any_policy.hpp>

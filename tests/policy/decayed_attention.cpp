@@ -77,7 +77,7 @@ TEST_CASE("DecayedAttention between the limits is neither Tova nor H2O") {
                              msrnn::Lane<msrnn::H2O>(12), 1));
 }
 
-TEST_CASE("DecayedAttention does not freeze: over 1000 random steps newcomers get in and old tokens leave") {
+TEST_CASE("DecayedAttention does not freeze: over 1000 random steps new tokens are kept and old ones are evicted") {
     Random random{4};
     msrnn::Lane<msrnn::DecayedAttention> lane(16);
     for (std::int64_t t = 0; t < 1000; ++t) {

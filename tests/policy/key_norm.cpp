@@ -61,7 +61,7 @@ TEST_CASE("KeyNorm without a window may drop the newest token, as the authors' c
     CHECK(rows.step(2, {3, 0}) == Positions{2});
 }
 
-TEST_CASE("KeyNorm's ties go to the token that came first") {
+TEST_CASE("KeyNorm evicts the earliest of equal ratings") {
     Rows rows{msrnn::Lane<msrnn::KeyNorm>({.budget = 3}, {.recent = 1})};
     rows.step(0, {1, 0});
     rows.step(1, {3, 4});

@@ -128,7 +128,7 @@ TEST_CASE("bytes() counts the columns of a policy") {
     CHECK(two.bytes() == none.bytes() + 8 * 2 * sizeof(float));
 }
 
-TEST_CASE("a policy is told where the newest token lies, even when compact has moved it") {
+TEST_CASE("a policy knows the slot of the newest token, even when compact has moved it") {
     msrnn::Lane<Refusal> lane({.budget = 2, .capacity = 4});
     for (int t = 0; t < 4; ++t) lane.append(t);
     lane.evict(msrnn::Slot(0));
@@ -160,7 +160,7 @@ TEST_CASE("a policy that says nothing protects the newest and drops the oldest")
     CHECK(msrnn::scope_of(Silent{}) == msrnn::Scope::kv_head);
 }
 
-TEST_CASE("a policy is told of the newest token that is left when a draft was rejected") {
+TEST_CASE("after a rejected draft a policy knows the newest token that remains") {
     msrnn::Lane<Refusal> lane({.budget = 2, .capacity = 4});
     for (int t = 0; t < 4; ++t) lane.append(t);
     lane.evict(msrnn::Slot(3));
@@ -168,7 +168,7 @@ TEST_CASE("a policy is told of the newest token that is left when a draft was re
     CHECK(kept(lane) == std::vector<std::int64_t>{0, 1});
 }
 
-TEST_CASE("a policy is told how many rows it observed since the last choice") {
+TEST_CASE("a policy knows how many rows it observed since the last choice") {
     msrnn::Lane<Attentive> lane(4);
     for (int t = 0; t < 8; ++t) {
         lane.append(t);

@@ -16,7 +16,7 @@ constexpr std::size_t budget = 7;
 
 Lane lane_of(std::uint64_t seed, msrnn::LaneId id = {}) { return Lane({.budget = budget}, {.seed = seed}, id); }
 
-/// Which of the candidates leaves at each step, counted from the oldest. The newest is none.
+/// Which of the candidates is evicted at each step, counted from the oldest. The newest is no candidate.
 std::vector<std::size_t> ranks(Lane lane, std::size_t evictions) {
     std::vector<std::size_t> chosen;
     for (std::int64_t t = 0; chosen.size() < evictions; ++t) {

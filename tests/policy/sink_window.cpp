@@ -38,7 +38,7 @@ TEST_CASE("SinkWindow attends over sinks + recent + 1 rows, as the authors' perp
     }
 }
 
-TEST_CASE("SinkWindow leaves the positions of the text alone, where the authors' code counts them anew in the cache") {
+TEST_CASE("SinkWindow keeps the positions of the text; the authors' code counts them anew in the cache") {
     msrnn::Lane<msrnn::SinkWindow> lane({.budget = 3}, {.sinks = 1});
     for (std::int64_t t = 0; t < 1000; ++t) by_arrival::step(lane, t);
     CHECK(by_arrival::kept(lane) == Positions{0, 998, 999});

@@ -43,7 +43,7 @@ TEST_CASE("Tova looks at the newest query only: what earlier queries liked is fo
     CHECK(by_arrival::step(lane, 2, {{0.2f, 0.4f, 0.4f}}) == Positions{0});
 }
 
-TEST_CASE("Tova's ties go to the token that came first, as argmin in the paper, where topk in the code may drop any") {
+TEST_CASE("Tova evicts the earliest of equal ratings, as argmin in the paper; topk in the code may drop any") {
     msrnn::Lane<msrnn::Tova> lane(512);
     std::vector<float> even;
     for (std::int64_t t = 0; t < 512; ++t) {

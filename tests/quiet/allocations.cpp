@@ -54,7 +54,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
 }
 
 namespace {
-// A compiler may leave out an allocation that nobody looks at: clang 19 does.
+// A compiler may remove an allocation that is never used: clang 19 does.
 void* volatile seen;
 }  // namespace
 

@@ -4,9 +4,15 @@ set -eu
 include=$1 compiler=$2
 kind=
 
+# The door is parsed once, for all that is compiled below.
+parsed=$(mktemp -d)
+trap 'rm -rf "$parsed"' EXIT
+echo '#include <msrnn/decide.hpp>' >"$parsed/door.hpp"
+"$compiler" -std=c++20 -I "$include" -x c++-header "$parsed/door.hpp" -o "$parsed/door.hpp.gch"
+
 compile() {
-    printf '#include <msrnn/decide.hpp>\nusing namespace msrnn;\nstruct Mine '"$kind"'{ %s };\nLane<Mine> lane(8);\n' "$1" |
-        "$compiler" -std=c++20 -I "$include" -fsyntax-only -x c++ - 2>&1
+    printf 'using namespace msrnn;\nstruct Mine '"$kind"'{ %s };\nLane<Mine> lane(8);\n' "$1" |
+        "$compiler" -std=c++20 -I "$include" -include "$parsed/door.hpp" -fsyntax-only -x c++ - 2>&1
 }
 
 # refused BODY SENTENCE
@@ -86,7 +92,7 @@ refused 'void observe(const Attention&, Ratings) {} void rate(Ratings) const {}'
 kind=
 shows() {
     printf '#include <msrnn/any_policy.hpp>\n#include <msrnn/decide.hpp>\nusing namespace msrnn;\nvoid use(Lane<%s>& lane, Keys keys, Attention seen) { %s }\n' "$1" "$2" |
-        "$compiler" -std=c++20 -I "$include" -fsyntax-only -x c++ - 2>&1
+        "$compiler" -std=c++20 -I "$include" -include "$parsed/door.hpp" -fsyntax-only -x c++ - 2>&1
 }
 lacks() {
     if said=$(shows "$1" "$2"); then

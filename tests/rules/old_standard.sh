@@ -1,5 +1,5 @@
 #!/bin/sh
-# old_standard.sh INCLUDE COMPILER: whoever compiles for C++17 is told so, and nothing else.
+# old_standard.sh INCLUDE COMPILER: compiling for C++17 gives one message, and nothing else.
 set -eu
 include=$1 compiler=$2
 for door in decide msrnn io any_policy; do

@@ -83,7 +83,7 @@ TEST_CASE("exp has no step where its range reduction goes to the next power of t
     CHECK(worst.units <= 2);
 }
 
-TEST_CASE("exp is exactly 1 at 0, 0 where it is no normal number by far, and NaN of NaN") {
+TEST_CASE("exp is exactly 1 at 0, 0 far below the normal numbers, and NaN of NaN") {
     CHECK(exp_of(0.0f) == 1);
     CHECK(exp_of(-0.0f) == 1);
     for (const float x :

@@ -98,7 +98,7 @@ TEST_CASE("after reset a state is as new") {
 TEST_CASE("rows follow their tokens when the budget shrinks and grows") {
     for_every_policy([]<class P>(const P& policy) {
         State<P> state(small, {.budget = 20}, policy);
-        // The first number of a key and a value tells the position they came with.
+        // The first number of a key and a value is its position.
         const auto come = [&](int position) {
             Random random{static_cast<std::uint64_t>(position)};
             for (std::size_t layer = 0; layer < small.layers; ++layer) {

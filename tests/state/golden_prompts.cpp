@@ -49,7 +49,7 @@ void replay(const std::string& name, const P& policy, Compared& compared, const 
 }
 }  // namespace
 
-TEST_CASE("a prompt in one shot leaves what the authors' classes kept, and so does every step after it") {
+TEST_CASE("a prompt in one shot keeps what the authors' classes kept, and so does every step after it") {
     Compared compared;
     for (const std::string number : {"1", "2", "3"}) {
         replay("tova-prompt-" + number, msrnn::Tova{}, compared);

@@ -49,13 +49,13 @@ std::vector<Any> policies() {
     return all;
 }
 
-/// A state, and every token that came to it: queries and keys are positive, so a key of minus infinity is a logit of
+/// A state, and every token appended to it: queries and keys are positive, so a key of minus infinity is a logit of
 /// it.
 struct Text {
     State<Any> state;
     std::vector<Token> tokens = {};
     Random random{11};
-    std::size_t rejected[2] = {};  // of each KV head, by name, the newest: as if they had never come
+    std::size_t rejected[2] = {};  // of each KV head, the newest tokens evicted by name, which count as never appended
 
     Token next() {
         Token token(small, random);
@@ -121,7 +121,7 @@ std::size_t nans_of_head(const Token& token, std::size_t head) {
 
 }  // namespace
 
-TEST_CASE("a key that is NaN spoils what attends to it until its token leaves, and then the state is as any other") {
+TEST_CASE("a NaN key makes outputs NaN until its token is evicted, and then the state is as any other") {
     for (const float poison : {not_a_number, infinity})
         for (const Any& policy : policies()) {
             CAPTURE(policy.name(), poison);
@@ -215,7 +215,7 @@ TEST_CASE("values that are NaN or infinite change no decision") {
         }
 }
 
-TEST_CASE("a query that is NaN spoils its own output and the ratings of those present, who then leave first") {
+TEST_CASE("a NaN query makes its own output and the present ratings NaN; these tokens are then evicted first") {
     for (const Any& policy : policies()) {
         CAPTURE(policy.name());
         Text text{State<Any>(small, {.budget = budget}, policy)};
@@ -352,7 +352,7 @@ TEST_CASE("limits are refused before memory for the layers is asked for") {
           problem(shape, Limits{.budget = 0}, Any(Tova{})));
 }
 
-TEST_CASE("a selector that does not fit is told why by problem, and prefill throws the same and changes nothing") {
+TEST_CASE("problem() says why a selector does not fit; prefill throws the same and changes nothing") {
     State<Any> empty(small, {.budget = 8}, Any(H2O{})), of_layers(small, {.budget = 8}, Any(Tova{}));
     State<Any> used = empty;
     Random random{8};

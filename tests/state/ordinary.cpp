@@ -201,14 +201,14 @@ TEST_CASE("a pass that was cancelled is seen, not saved over, and taken back") {
             REQUIRE(one.out == same.out);
         }
     for (int t = 0; t < 3; ++t) step(state, 0, 30 + t);
-    CHECK_FALSE(state.realign());  // three steps, of which two can be undone
+    CHECK_FALSE(state.realign());  // only two of three steps can be undone
     CHECK(state.tokens(0) == 33);
     for (int t = 0; t < 3; ++t)
         for (std::size_t layer = 1; layer < 5; ++layer) step(state, layer, 30 + t);
     CHECK(state.between_steps());
 }
 
-TEST_CASE("memory comes back after a smaller budget, in copies too, and two steps later all of it") {
+TEST_CASE("a smaller budget gives memory back, in copies too, and two steps later all of it") {
     for (const std::size_t depth : {0u, 2u}) {
         State<H2O> state(small, {.budget = unbounded}, {}, {.tokens = depth});
         State<H2O> bounded(small, {.budget = 256}, {}, {.tokens = depth});
@@ -325,7 +325,7 @@ TEST_CASE("layers that are several tokens ahead are taken back by all of them") 
     }
 }
 
-TEST_CASE("a turn that throws leaves the state as it was") {
+TEST_CASE("a turn that throws does not change the state") {
     const Shape flat{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
     State<H2O> state(flat, {.budget = 4}, {}, {.tokens = 3}), calm = state;
     const auto same = [&](std::int64_t t) {
@@ -343,7 +343,7 @@ TEST_CASE("a turn that throws leaves the state as it was") {
                     std::runtime_error);
     CHECK(state.between_steps());
     CHECK(state.reversible() == 3);
-    // The row that was written over belongs to a token that comes back.
+    // The overwritten row belongs to a token that rollback restores.
     REQUIRE(state.rollback(1));
     REQUIRE(calm.rollback(1));
     for (std::int64_t t = 8; t < 20; ++t) same(t);
@@ -372,7 +372,7 @@ TEST_CASE("a selector knows nothing of what the state's own policy rated") {
     CHECK(prompts(by_weights) == prompts(by_keys));
 }
 
-TEST_CASE("a selector that leaves no candidate beside the pins is refused in advance") {
+TEST_CASE("a selector without a candidate beside the pins is refused in advance") {
     State<Window> state(small, {.budget = 12});
     for (std::int64_t t = 0; t < 12; ++t) step(state, 0, t);
     for (std::size_t slot = 0; slot < 7; ++slot) REQUIRE(state.pin(0, 0, Slot(slot)));
@@ -399,7 +399,7 @@ TEST_CASE("the victims of a selector's choice are all listed, and none of them i
     CHECK(state.lane(0, 0).seen() == 40);
 }
 
-TEST_CASE("a prompt in chunks that throws at its second choice leaves the rows as they were") {
+TEST_CASE("a prompt in chunks that throws at its second choice does not change the rows") {
     const Shape flat{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 8};
     State<Moody> state(flat, {.budget = 4}), calm = state;
     for (std::int64_t t = 0; t < 4; ++t) step(state, 0, t), step(calm, 0, t);  // no eviction yet, so no vacancy

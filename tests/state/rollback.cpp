@@ -87,7 +87,7 @@ struct Met {
                 prompts = 0;
 };
 
-/// A state with a history and, as a plain list, a whole copy of a state without one for every token that came. They
+/// A state with a history and, as a plain list, a whole copy of a state without one for every token. They
 /// go through the same random operations.
 template <class P, class S>
 class Walk {
@@ -173,7 +173,7 @@ private:
             }
     }
 
-    /// Whatever is no step: what came before cannot be taken back any more.
+    /// Anything but a step: nothing before it can be undone any more.
     void change(Met& met) {
         if (past_.size() < 2) return;
         const std::size_t layer = random_.below(shape().layers), head = random_.below(shape().kv_heads);
@@ -288,7 +288,7 @@ std::size_t bytes_of_one_entry(const State<P, S>& state) {
 
 }  // namespace
 
-TEST_CASE("some steps and as many taken back are no steps, whatever came before and comes after, bit for bit") {
+TEST_CASE("steps that are all undone change no bit of what follows, whatever was before") {
     constexpr std::size_t depth = 4, budget = 6;
     std::size_t compared = 0;
     for_every_policy([&]<class P>(const P& policy) {
@@ -413,7 +413,7 @@ TEST_CASE("one slot that was written over by every token of a draft is what it w
         for (std::size_t layer = 0; layer < small.layers; ++layer) {
             Random random{static_cast<std::uint64_t>(t)};
             Token token(small, random);
-            for (std::size_t i = 0; i < token.k.size(); ++i) token.k[i] = 60;  // nobody looks at it
+            for (std::size_t i = 0; i < token.k.size(); ++i) token.k[i] = 60;  // never attended to
             for (float& x : token.q) x = -1;
             state.step(layer, t, token.q, token.k, token.v, token.out);
             at_once += state.lane(layer, 0).position(state.lane(layer, 0).victims()[0]).value() == t;
@@ -448,7 +448,7 @@ TEST_CASE("beyond what is reversible nothing is taken back and nothing changes")
     });
 }
 
-TEST_CASE("a rollback that is refused leaves a half-done step as it was") {
+TEST_CASE("a rollback that is refused does not change a half-done step") {
     State<H2O> state(small, {.budget = 6}, {}, {.tokens = 2});
     steps(state, 0, 9);
     State<H2O> whole = state;
@@ -593,7 +593,7 @@ TEST_CASE("a budget no lane can number is refused in a sentence, and does not cu
     }
 }
 
-TEST_CASE("a prompt that comes token by token is steps, and can be taken back") {
+TEST_CASE("a prompt token by token is steps, and can be undone") {
     for_every_policy([]<class P>(const P& policy) {
         State<P> state(small, {.budget = 6}, policy, {.tokens = 4});
         steps(state, 0, 10);
@@ -685,7 +685,7 @@ TEST_CASE("a pass of prompts that was cancelled between two layers is taken back
     CHECK(state.reversible() == 4);
 }
 
-TEST_CASE("of layers that have come differently far the fewest steps count") {
+TEST_CASE("where layers have different numbers of steps to undo, the fewest count") {
     State<Window> state(small, {.budget = 4}, {}, {.tokens = 3});
     Random random{9};
     Token token(small, random);

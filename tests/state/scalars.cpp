@@ -209,7 +209,7 @@ TEMPLATE_LIST_TEST_CASE("a step is plain attention over the rows as they are sto
     });
 }
 
-TEMPLATE_LIST_TEST_CASE("a policy is shown the keys that are stored, not those that came", "", EveryScalar) {
+TEMPLATE_LIST_TEST_CASE("a policy is shown the keys as they are stored, not as they were given", "", EveryScalar) {
     AnyState<TestType> state(one_layer, {.budget = 40}, KeyNorm{});
     steps(state, 0, 41);
     std::size_t rounding_shows = 0;

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-/// A lane as papers print it: tokens in the order in which they came, not in the order of their slots.
+/// A lane as papers print it: tokens in the order of arrival, not in the order of their slots.
 namespace by_arrival {
 
 template <class Lane>
@@ -32,7 +32,7 @@ std::vector<std::int64_t> kept(const Lane& lane) {
     return positions(lane, slots(lane));
 }
 
-/// The slot of the live token at a position that came once.
+/// The slot of the live token at a position that was appended once.
 template <class Lane>
 msrnn::Slot slot_at(const Lane& lane, std::int64_t position) {
     for (const msrnn::Slot slot : slots(lane))

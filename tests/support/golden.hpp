@@ -12,7 +12,7 @@
 struct Golden {
     std::string policy;
     std::size_t budget = 0, recent = 0, sinks = 0;
-    std::size_t prompt = 0;              // tokens that came in one call, 0 for none
+    std::size_t prompt = 0;              // tokens appended in one call, 0 for none
     std::size_t window = 0, kernel = 0;  // of SnapKV
     std::string pool;
     std::size_t tokens = 0, query_heads = 0, kv_heads = 0, head_dim = 0;

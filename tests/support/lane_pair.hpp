@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/beside_mirror.hpp"
 #include "support/mirror.hpp"
 #include "support/mirrored.hpp"
 #include "support/random.hpp"
@@ -42,9 +43,8 @@ struct Plan {
 };
 
 inline std::size_t rows_of(msrnn::Limits limits) { return limits.capacity != 0 ? limits.capacity : limits.budget + 1; }
-inline bool same_rating(float a, float b) { return a == b || (a != a && b != b); }
 
-/// What every operation is made of: a token comes, is observed, and others leave.
+/// What every operation is made of: append, observe, evict.
 template <class P, class Stamp>
 class LanePair {
 public:
@@ -71,14 +71,10 @@ protected:
     /// Does it. Before that it perhaps fails in the middle: then the lane is as it was.
     template <class Operation>
     void attempt_(Operation operation) {
-        if (troubled_ && random_.one_in(2)) {
-            const msrnn::Lane<P, Stamp> before = lane_;
-            if (Trouble::survived(random_, operation)) return;
+        attempt_on(lane_, troubled_, random_, operation, [this](const auto& before) {
             none(difference(lane_, before));
             compare_();
-            if (random_.one_in(4)) lane_ = before;
-        }
-        operation();
+        });
     }
 
     void append_() {
@@ -219,9 +215,7 @@ protected:
     }
 
     void compare_() const {
-        same(lane_.size() == mirror_.tokens.size(), "size()");
-        same(lane_.seen() == mirror_.seen, "seen()");
-        same(lane_.evictions() == mirror_.evictions, "evictions()");
+        compare_counts(lane_, mirror_);
         same(lane_.budget() == mirror_.budget, "budget()");
         same(lane_.capacity() == mirror_.capacity, "capacity()");
         const auto protection = mirror::protection(mirror_.settings, mirror_.budget);
@@ -241,10 +235,7 @@ protected:
     }
 
     void compare_(const mirror::Token& token, msrnn::Slot slot) const {
-        same(lane_.arrival(slot) == token.arrival, "arrival()");
-        same(lane_.position(slot).value() == token.position, "position()");
-        same(lane_.pinned(slot) == token.pinned, "pinned()");
-        same(lane_.candidate(slot) == mirror_.candidate(token), "candidate()");
+        compare_token(lane_, slot, mirror_, token);
         same(same_rating(lane_.rating(slot), token.rating), "rating()");
         same(same_rating(lane_.ratings()[slot], token.rating), "ratings()");
     }

@@ -121,7 +121,7 @@ struct Layer {
                 if (one != nullptr) all[h].push_back(*one);
         return all;
     }
-    /// The outputs of tokens that came to what was there before; the new ones are already in `tokens`.
+    /// The outputs of new tokens, which are already in `tokens`.
     void compare_outputs(const std::vector<std::vector<Token>>& before, const Numbers& given, std::size_t count) {
         const std::size_t width = shape.value_dim != 0 ? shape.value_dim : shape.head_dim;
         double largest = 0;

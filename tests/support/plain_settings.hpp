@@ -55,7 +55,7 @@ struct Widths {
 inline constexpr Widths every_width[] = {{64, 64}, {24, 16},  {576, 512}, {5, 7},
                                          {1, 3},   {128, 80}, {17, 129},  {48, 48}};
 
-/// Settings by turns: each of the features and all of them together come about. `sinks` is filled.
+/// Settings by turns: each of the features, and all of them together. `sinks` is filled.
 inline msrnn::AttentionSettings settings_by_turns(std::size_t turn, std::size_t group, Widths widths, Random& random,
                                                   std::vector<float>& sinks) {
     sinks.resize(group);

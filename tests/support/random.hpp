@@ -39,7 +39,7 @@ struct Random {
     /// A multiple of 2^-24 in [0, 1).
     float unit() { return static_cast<float>(next() >> 40) * 0x1p-24f; }
 
-    /// For numbers, of which many are drawn: a generator off the tape, which one byte of it starts.
+    /// For many numbers: a generator that one byte of the tape seeds.
     Random numbers() { return {.state = on_tape ? read(1) : next()}; }
 
 private:

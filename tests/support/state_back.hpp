@@ -30,7 +30,7 @@ protected:
 
     using Base::Base;
 
-    /// Some heads attend, and no more comes of it, or the step is done again.
+    /// Some heads attend. Then the step is given up or done again.
     void half_a_step(StateOutcome& outcome) {
         const std::size_t layer = random_.below(shape().layers);
         Text one = text(1);

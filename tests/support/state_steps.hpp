@@ -12,7 +12,7 @@
 
 namespace differential {
 
-/// The ways in which tokens come.
+/// The ways to append tokens.
 template <class Scalar>
 class StateSteps : protected StateTwins<Scalar> {
     using Base = StateTwins<Scalar>;
@@ -109,7 +109,7 @@ protected:
         outcome.steps += all.positions.size();
         ++outcome.selections;
     }
-    /// The same tokens, of which nothing is known, under the protection of both.
+    /// The same tokens without ratings, under the protection of both.
     static mirror::Lane chooses(const mirror::Lane& own, const Chooser& chooser) {
         mirror::Lane lane = own;
         const mirror::Protection held = mirror::protection(own.settings, own.budget);
@@ -152,7 +152,7 @@ protected:
 
     // Steps that do not last ////////////////////////////////////////
 
-    /// Tokens come to a layer and are rejected by name, some or all of them and in any order.
+    /// Appends tokens to a layer and rejects some or all of them by name, in any order.
     void drafts(StateOutcome& outcome) {
         const std::size_t layer = random_.below(shape().layers), count = 1 + random_.below(3);
         for (std::size_t i = 0; i < count; ++i) step(layer, outcome);

@@ -11,12 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "support/beside_mirror.hpp"
+#include "support/lane_twin.hpp"
 #include "support/plain_attention.hpp"
 #include "support/state_world.hpp"
 
 namespace differential {
 
-/// A State and the mirrors of its lanes: tokens come to both, and both are compared.
+/// A State and the mirrors of its lanes: the same tokens are appended to both, and both are compared.
 template <class Scalar>
 class StateTwins {
 public:
@@ -34,56 +36,7 @@ public:
     }
 
 protected:
-    /// The mirror of one lane.
-    struct Twin {
-        mirror::Lane lane;
-        std::vector<mirror::Lane> before = {};  // its last steps, of those that can be taken back
-        std::size_t prompt = 0;                 // tokens of a prompt before those that can be taken back
-        std::vector<mirror::Lane> before_prompt = {}, steps_before_prompt = {};
-        std::vector<Scalar> keys = {}, values = {};  // [arrival][heads of the lane][head_dim]
-        std::size_t width;
-
-        void come(std::int64_t position, std::span<const Scalar> key, std::span<const Scalar> value) {
-            keys.resize(lane.seen * width);
-            values.resize(lane.seen * width);
-            keys.insert(keys.end(), key.begin(), key.end());
-            values.insert(values.end(), value.begin(), value.end());
-            lane.append(position);
-        }
-        const Scalar* key(std::uint64_t arrival, std::size_t head) const { return at(keys, arrival, head); }
-        const Scalar* value(std::uint64_t arrival, std::size_t head) const { return at(values, arrival, head); }
-        /// So many tokens in chunks, of which all or none are undone here.
-        void begin_prompt(std::size_t tokens, std::size_t depth) {
-            if (tokens == 0) return;
-            steps_before_prompt = before;
-            before.clear();
-            prompt = tokens <= depth ? tokens : 0;
-            before_prompt.assign(1, lane);
-        }
-        void forget() {
-            before.clear();
-            prompt = 0;
-        }
-        std::size_t reversible(std::size_t depth) const { return std::min(depth, before.size() + prompt); }
-        bool splits_prompt(std::size_t steps) const { return steps > before.size() && steps < before.size() + prompt; }
-        void undo(std::size_t steps) {
-            if (steps > before.size()) {
-                lane = before_prompt.front();
-                before = steps_before_prompt;
-                prompt = 0;
-                return;
-            }
-            for (; steps > 0; --steps) {
-                lane = before.back();
-                before.pop_back();
-            }
-        }
-
-    private:
-        const Scalar* at(const std::vector<Scalar>& rows, std::uint64_t arrival, std::size_t offset) const {
-            return rows.data() + arrival * width + offset;
-        }
-    };
+    using Twin = LaneTwin<Scalar>;
     /// Tokens of a prompt, or one; numbers are few enough bits for their squares to be summed exactly.
     struct Text {
         std::vector<msrnn::Position> positions;
@@ -118,15 +71,11 @@ protected:
     /// Does it. Before that it perhaps fails in the middle: then the state is as it was.
     template <class Operation>
     void attempt(Operation operation) {
-        if (troubled_ && random_.one_in(2)) {
-            const State before = state_;
-            if (Trouble::survived(random_, operation)) return;
+        attempt_on(state_, troubled_, random_, operation, [this](const State& before) {
             shown().clear();
             none(state_difference(state_, before));
             compare();
-            if (random_.one_in(4)) state_ = before;
-        }
-        operation();
+        });
     }
 
     // Tokens ////////////////////////////////////////
@@ -149,7 +98,7 @@ protected:
         if (numbers.one_in(16)) std::fill(made.k.begin(), made.k.end(), 0.0f);  // a tie for all
         return made;
     }
-    /// The same tokens come to the mirrors of a layer, which choose after them. One at a time can be taken back.
+    /// Appends the same tokens to the mirrors of a layer, which choose after them. One at a time can be undone.
     void came(std::size_t layer, const Text& text, std::size_t first, std::size_t count, std::size_t chunk,
               StateOutcome& outcome) {
         for (std::size_t lane = 0; lane < lanes(); ++lane) {
@@ -274,18 +223,13 @@ protected:
     void compare(std::size_t index) const {
         const auto& lane = lane_of(index);
         const Twin& twin = twins_[index];
-        same(lane.size() == twin.lane.tokens.size(), "size()");
+        compare_counts(lane, twin.lane);
         same(lane.extent() <= lane.size() + 1 && lane.extent() >= lane.size(), "one vacancy at most");
-        same(lane.seen() == twin.lane.seen, "seen()");
-        same(lane.evictions() == twin.lane.evictions, "evictions()");
         same(mirrored_budget(lane.budget()) == twin.lane.budget, "budget()");
         const std::vector<msrnn::Slot> live = slots(index);
         for (std::size_t t = 0; t < live.size(); ++t) {
             const mirror::Token& token = twin.lane.tokens[t];
-            same(lane.arrival(live[t]) == token.arrival, "arrival()");
-            same(lane.position(live[t]).value() == token.position, "position()");
-            same(lane.pinned(live[t]) == token.pinned, "pinned()");
-            same(lane.candidate(live[t]) == twin.lane.candidate(token), "candidate()");
+            compare_token(lane, live[t], twin.lane, token);
             same(lane.facts().rates || same_rating(lane.rating(live[t]), token.rating), "rating()");
             for (std::size_t h = 0; h < heads_per_lane(); ++h) {
                 const std::size_t layer = index / lanes(), kv_head = index % lanes() * heads_per_lane() + h;

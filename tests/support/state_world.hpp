@@ -17,7 +17,7 @@ namespace differential {
 
 /// What one run has compared; the rarer things, to see that they happened.
 struct StateOutcome {
-    std::uint64_t steps = 0;  // tokens that came into a layer
+    std::uint64_t steps = 0;  // tokens appended to a layer
     std::uint64_t prompts = 0, bulk = 0, rollbacks = 0, refused_rollbacks = 0, halves = 0, loads = 0, refused_loads = 0;
     std::uint64_t forks = 0, reorders = 0, refused_pins = 0, refused_budgets = 0, refusals = 0;
     std::uint64_t turns = 0, selections = 0, refused_selectors = 0, drafts = 0, cancelled = 0;

@@ -29,7 +29,7 @@ inline constexpr float infinite = std::numeric_limits<float>::infinity();
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 inline constexpr float untouched = 12345;
 
-/// Rows with gaps, the last of which ends where the memory ends; gaps and unused scales hold what must not be read.
+/// Rows with gaps. The last row ends where the memory ends. Gaps and unused scales hold numbers that must not be read.
 template <class S>
 struct Strided {
     static constexpr bool scaled = msrnn::Rows<S>::scaled;

@@ -40,7 +40,7 @@ struct Trouble {
         calm = never;
         throw Mood();
     }
-    /// Whether the operation came to its end. Otherwise something went wrong in it.
+    /// Whether the operation completed. Otherwise something in it failed.
     template <class Operation>
     static bool survived(Random& random, Operation operation) {
         struct Over {

@@ -42,9 +42,9 @@ inline bool has_zero(const std::filesystem::path& path) { return path.native().f
 /// A file that appears under its name when it is whole, or not at all: whatever stood there before stays until then.
 ///
 /// Written beside it under a name of its own; finish() sees to it that the disk has every byte, gives the file its name
-/// and sees to it that the disk has the name too. A process that is killed leaves the other file behind,
+/// and fsyncs the folder. If the process is killed, the temporary file may remain,
 /// msrnn-<process>-<number>.tmp, to be deleted. A file that is replaced hands on its permissions; of a symbolic link
-/// the file it leads to is replaced. What is no file, a device or a pipe, is left alone.
+/// the file it leads to is replaced. Devices and pipes are rejected.
 class NewFile {
 public:
     explicit NewFile(std::filesystem::path path) : path_(std::move(path)), file_(create()) {}
@@ -95,7 +95,7 @@ private:
             return file;
         }
     }
-    /// Whether a file may come to stand at the path, and with which permissions.
+    /// Whether a file may be created at the path, and with which permissions.
     bool takes_a_file(mode_t& permissions) {
         if (has_zero(path_)) {
             wrong_ = "a zero byte in its name; give another name";

@@ -199,9 +199,9 @@ inline std::string about(const std::filesystem::path& name, std::string what) {
 ///
 /// The file is a safetensors file, to be opened by Python's `safetensors` as it is; Layout and Content say what is in
 /// it. Its `__metadata__` has "format", "version" and, as one JSON string, "settings". Its size depends on the rows in
-/// use and not on how many tokens came: a row of keys and one of values for each KV head and slot, 21 bytes and 4 for
-/// each of the policy's columns for each lane and slot, 35 for each lane, and a header of 1 to 2 KB. It takes its name
-/// when the disk has it whole: whoever is killed meanwhile leaves the file that was there before.
+/// use and not on how many tokens were appended: a row of keys and one of values for each KV head and slot, 21 bytes
+/// and 4 for each of the policy's columns for each lane and slot, 35 for each lane, and a header of 1 to 2 KB. It takes
+/// its name after fsync: if the process is killed before that, the old file remains.
 ///
 /// Running out of memory throws std::bad_alloc, or ends the program while JSON is at work; files are whole all the
 /// same.
