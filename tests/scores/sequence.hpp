@@ -26,7 +26,8 @@ public:
           model_(model),
           first_head_(first_head),
           queries_(heads * model.group()),
-          token_(model.tokens + 1) {}
+          token_(model.tokens + 1),
+          no_query_(queries_ * model.head_dim) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
@@ -34,9 +35,10 @@ public:
     void attend(std::size_t token) {
         const std::size_t n = lane.extent();
         weights_.assign(queries_ * n, std::numeric_limits<float>::quiet_NaN());
-        for (std::size_t q = 0; q < queries_; ++q) attend_(model_.query(token, first_query_() + q), q, n);
+        const float* const query = model_.queries.empty() ? no_query_.data() : model_.query(token, first_query_());
+        for (std::size_t q = 0; q < queries_; ++q) attend_(query + q * model_.head_dim, q, n);
         lane.observe(msrnn::Attention{.weights = weights_.data(), .query_heads = queries_, .slots = n, .stride = n},
-                     msrnn::Query{model_.query(token, first_query_()), queries_, model_.head_dim}, keys(), values());
+                     msrnn::Query{query, queries_, model_.head_dim}, keys(), values());
     }
     void step(std::size_t token) {
         append(token);
@@ -106,6 +108,7 @@ private:
     std::size_t first_head_, queries_;
     std::vector<std::size_t> token_;  // in each slot
     std::vector<float> weights_;
+    std::vector<float> no_query_;  // of a file without queries
     mutable std::vector<float> scratch_;
     Read read_key_{this, true}, read_value_{this, false};
 };
