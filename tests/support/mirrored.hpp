@@ -4,12 +4,16 @@
 #include <msrnn/decide.hpp>
 #include <tuple>
 
+#include "policy/cur.mirror.hpp"
 #include "policy/decayed_attention.mirror.hpp"
 #include "policy/h2o.mirror.hpp"
+#include "policy/key_diff.mirror.hpp"
 #include "policy/key_norm.mirror.hpp"
+#include "policy/lag_kv.mirror.hpp"
 #include "policy/random_eviction.mirror.hpp"
 #include "policy/sink_window.mirror.hpp"
 #include "policy/tova.mirror.hpp"
+#include "policy/value_norm.mirror.hpp"
 #include "policy/window.mirror.hpp"
 
 namespace mirror {
@@ -22,6 +26,31 @@ using Policies = std::tuple<msrnn::Window, msrnn::SinkWindow, msrnn::Tova, msrnn
 template <class Use>
 void for_each_policy(Use use) {
     std::apply([&](const auto&... policy) { (use(policy), ...); }, Policies{});
+}
+
+/// Policies that rate by values or queries too, or must know head_dim: what a lane of them is shown, only the random
+/// operations of a lane show.
+// clang-format off
+using PoliciesOfRows = std::tuple<
+    msrnn::ValueNorm,
+    msrnn::KeyDiff,
+    msrnn::Cur,
+    msrnn::LagKV>;
+// clang-format on
+
+/// use(sample) for every sample of each of them.
+template <class Use>
+void for_each_sample_of_rows(Use use) {
+    std::apply(
+        [&](const auto&... policy) {
+            const auto each = [&](const auto& one) {
+                const auto all = samples(one);
+                for (const auto& sample : all.exact) use(sample);
+                for (const auto& sample : all.others) use(sample);
+            };
+            (each(policy), ...);
+        },
+        PoliciesOfRows{});
 }
 
 template <class P>

@@ -103,7 +103,7 @@ public:
         MSRNN_ASSERT(observed_.newest || !facts_.observes || !observes(),
                      "msrnn: evict() before observe(): the policy was not shown what it rates by");
         MSRNN_ASSERT(!observed_.rated, "msrnn: rate() is called once per choice");
-        if (facts_.rates)
+        if (facts_.rates && table_.size() > 0)
             detail::run_hook(table_, facts_.rate_may_throw, [&] {
                 table_.clear_ratings();
                 rate_by(policy_, swept, view(observed_.rows));
