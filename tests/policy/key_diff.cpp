@@ -22,14 +22,15 @@ TEST_CASE("KeyDiff rates a key by its angle to the sum of all directions: length
 }
 
 TEST_CASE("KeyDiff drops the earliest of the keys that point with the others, and the anchor moves") {
-    LaneOfRows<KeyDiff> rows(2, {});
-    rows.append(0, {1, 0});
-    rows.append(1, {0, 1});
-    rows.append(2, {1, 0});
-    CHECK(rows.evict() == Positions{0});  // the anchor is (2, 1)
-    rows.append(3, {0, 3});
-    CHECK(rows.evict() == Positions{1});  // (1, 2)
-    CHECK(by_arrival::kept(rows.lane) == Positions{2, 3});
+    LaneOfRows<KeyDiff> rows(3, {});
+    for (int t = 0; t < 3; ++t) rows.append(t, {1, 0});
+    rows.append(3, {0, 1});
+    CHECK(rows.evict() == Positions{0});  // the anchor is (3, 1)
+    rows.append(4, {0, 4});
+    CHECK(rows.evict() == Positions{1});  // (2, 2)
+    rows.append(5, {0, 2});
+    CHECK(rows.evict() == Positions{3});  // (1, 3)
+    CHECK(by_arrival::kept(rows.lane) == Positions{2, 4, 5});
 }
 
 TEST_CASE("KeyDiff may drop the newest token, unless it is told to protect it") {

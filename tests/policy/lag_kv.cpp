@@ -15,8 +15,8 @@ namespace {
 LaneOfRows<LagKV> blocks(const LagKV& policy) {
     LaneOfRows<LagKV> rows(5, policy);
     rows.append(0, {7, 7});
-    rows.append(1, {1, 1});  // in units of the block behind it: (0.25, 0.25), which does not spread
-    rows.append(2, {0, 4});  // (0, 1)
+    rows.append(1, {0, 4});  // in units of the block behind it: (0, 1)
+    rows.append(2, {1, 1});  // (0.25, 0.25), which does not spread
     rows.append(3, {0, 4});
     rows.append(4, {4, 0});
     rows.append(5, {2, 2});
@@ -26,15 +26,15 @@ LaneOfRows<LagKV> blocks(const LagKV& policy) {
 
 TEST_CASE("LagKV measures a block by the range of the next one; the last block, the tail and the sinks stay") {
     auto rows = blocks({.sinks = 1, .lag = 2});
-    CHECK(rows.ratings() == std::vector<float>{1, 0, 0.5f, 1, 1, 1});
+    CHECK(rows.ratings() == std::vector<float>{1, 0.5f, 0, 1, 1, 1});
     rows.lane.evict_rated();
-    CHECK(by_arrival::kept(rows.lane) == Positions{0, 2, 3, 4, 5});
+    CHECK(by_arrival::kept(rows.lane) == Positions{0, 1, 3, 4, 5});
 }
 
 TEST_CASE("without ranks LagKV rates by shares of the block") {
     const float high = std::exp(std::sqrt(0.5f));  // the deviation of (0, 1) with divisor 1
     auto rows = blocks({.sinks = 1, .lag = 2, .ranks = false, .key_weight = 1, .value_weight = 0.5f});
-    const std::vector<float> wanted{1, 1.5f / (1 + high), 1.5f * high / (1 + high), 1, 1, 1};
+    const std::vector<float> wanted{1, 1.5f * high / (1 + high), 1.5f / (1 + high), 1, 1, 1};
     CHECK(all_close(rows.ratings(), wanted, 0, 1e-6));
 }
 
