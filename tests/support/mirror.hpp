@@ -18,6 +18,7 @@ struct Token {
     bool pinned = false;
     float note = 0;  // what its method keeps of it besides
     std::vector<float> key = {}, value = {};
+    std::uint64_t id = 0;  // of all that were ever appended
 };
 
 /// What was observed of a query token: of all of them, for methods that remember queries.
@@ -28,6 +29,7 @@ struct Seen {
     bool chosen = false;                    // a choice was made behind it
     std::vector<std::vector<float>> heads;  // the query
     std::vector<float> key;
+    std::uint64_t id = 0;
 };
 struct Lane;
 
@@ -102,10 +104,11 @@ struct Lane {
     std::uint64_t seen = 0, evictions = 0;
     std::vector<std::uint64_t> rejected = {};  // arrivals, since the last append
     std::vector<Seen> shown = {};              // every query, where the method asks for queries
-    std::size_t queries = 0;                   // observed since the last choice or the start of a prompt
+    std::uint64_t ids = 0;
+    std::size_t queries = 0;  // observed since the last choice or the start of a prompt
 
     void append(std::int64_t position) {
-        tokens.push_back({.position = position, .arrival = seen++});
+        tokens.push_back({.position = position, .arrival = seen++, .id = ids++});
         rejected.clear();
     }
 
@@ -132,7 +135,8 @@ struct Lane {
 
     /// Of the newest token: its heads, one after the other.
     void observe_query(const std::vector<float>& query, std::size_t head_dim) {
-        shown.push_back({tokens.back().position, tokens.back().arrival, ++queries, false, {}, tokens.back().key});
+        shown.push_back(
+            {tokens.back().position, tokens.back().arrival, ++queries, false, {}, tokens.back().key, tokens.back().id});
         for (std::size_t first = 0; first < query.size(); first += head_dim)
             shown.back().heads.emplace_back(query.begin() + static_cast<std::ptrdiff_t>(first),
                                             query.begin() + static_cast<std::ptrdiff_t>(first + head_dim));
@@ -153,7 +157,7 @@ struct Lane {
             if (weakest == tokens.size()) break;
             victims.push_back(drop(weakest));
         }
-        if (!shown.empty()) shown.back().chosen = true;
+        if (queries > 0 && !shown.empty()) shown.back().chosen = true;
         queries = 0;
         return victims;
     }

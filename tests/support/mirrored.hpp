@@ -6,13 +6,17 @@
 
 #include "policy/cur.mirror.hpp"
 #include "policy/decayed_attention.mirror.hpp"
+#include "policy/expected_attention.mirror.hpp"
 #include "policy/h2o.mirror.hpp"
 #include "policy/key_diff.mirror.hpp"
 #include "policy/key_norm.mirror.hpp"
 #include "policy/lag_kv.mirror.hpp"
+#include "policy/non_causal_attention.mirror.hpp"
+#include "policy/r_kv.mirror.hpp"
 #include "policy/random_eviction.mirror.hpp"
 #include "policy/sink_window.mirror.hpp"
 #include "policy/tova.mirror.hpp"
+#include "policy/tri_attention.mirror.hpp"
 #include "policy/value_norm.mirror.hpp"
 #include "policy/window.mirror.hpp"
 
@@ -35,7 +39,11 @@ using PoliciesOfRows = std::tuple<
     msrnn::ValueNorm,
     msrnn::KeyDiff,
     msrnn::Cur,
-    msrnn::LagKV>;
+    msrnn::LagKV,
+    msrnn::ExpectedAttention,
+    msrnn::TriAttention,
+    msrnn::RKV,
+    msrnn::NonCausalAttention>;
 // clang-format on
 
 /// use(sample) for every sample of each of them.
