@@ -44,20 +44,20 @@ struct ExpectedAttention : Method {
             for (const Row& q : queries)
                 for (std::size_t c = 0; c < d; ++c) mean[c] += q[c] / count;
             const Row aim = turned_on_average(mean, next);
+            std::vector<Row> deviations;  // turned: R is linear
+            if (settings.covariance)
+                for (Row q : queries) {
+                    for (std::size_t c = 0; c < d; ++c) q[c] -= mean[c];
+                    deviations.push_back(turned_on_average(q, next));
+                }
             Row logits(n, -HUGE_VAL);
             double total = 0;
             for (std::size_t t = 0; t < n; ++t) {
                 if (lane.tokens[t].arrival < settings.sinks) continue;
                 const Row key(lane.tokens[t].key.begin(), lane.tokens[t].key.end());
                 logits[t] = product(key, aim) / std::sqrt(dim);
-                // (k.R(q - mean))^2 on average: R is linear.
-                if (settings.covariance)
-                    for (const Row& q : queries) {
-                        Row off(d);
-                        for (std::size_t c = 0; c < d; ++c) off[c] = q[c] - mean[c];
-                        const double along = product(key, turned_on_average(off, next));
-                        logits[t] += along * along / (count * 2 * dim);
-                    }
+                for (const Row& off : deviations)
+                    logits[t] += product(key, off) * product(key, off) / (count * 2 * dim);
                 total += std::exp(logits[t]);
             }
             for (std::size_t t = 0; t < n; ++t)

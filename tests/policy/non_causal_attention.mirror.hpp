@@ -47,10 +47,13 @@ struct NonCausalAttention : Method {
             open.push_back(lane.shown[s]);
             const bool chosen = lane.shown[s].chosen || (s + 1 == lane.shown.size() && lane.queries > 0);
             if (open.size() < chunk && !chosen) continue;
-            const Row got = sums(open);
+            Row got;
             for (std::size_t i = 0; i < open.size(); ++i)
                 for (std::size_t t = 0; t < n; ++t)
-                    if (lane.tokens[t].id == open[i].id) sum[t] += got[i];
+                    if (lane.tokens[t].id == open[i].id) {
+                        if (got.empty()) got = sums(open);
+                        sum[t] += got[i];
+                    }
             open.clear();
         }
         double largest = 1;
