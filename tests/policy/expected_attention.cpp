@@ -80,6 +80,6 @@ TEST_CASE("ExpectedAttention asks for the shape of its lane, and keeps less with
     CHECK(msrnn::problem(ExpectedAttention{}, {.budget = 8, .query_heads = 4, .head_dim = 64}).empty());
     const msrnn::Shape shape{.query_heads = 4, .head_dim = 64};
     CHECK(ExpectedAttention{.covariance = false}.memory(shape).floats == 1 + 4 * 64 + 128);
-    CHECK(ExpectedAttention{}.memory(shape).floats == 1 + 4 * (64 + 32 * 65) + 128);
+    CHECK(ExpectedAttention{}.memory(shape).floats == 1 + 4 * (64 + 32 * 65) + 128 + 16 * 65);
     CHECK(ExpectedAttention{.future = 0}.problem().find("future is 0") == 0);
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "../config.hpp"
+#include "../core/loops.hpp"
 #include "dot.hpp"
 #include "once.hpp"
 #include "policy.hpp"
@@ -58,7 +59,8 @@ struct ExpectedAttention {
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = sinks, .recent = 0}; }
     Memory memory(const Shape& lane) const {
-        return {.columns = 2, .floats = 1 + lane.query_heads * numbers_of_head(lane.head_dim) + 2 * lane.head_dim};
+        return {.columns = 2,
+                .floats = 1 + lane.query_heads * numbers_of_head(lane.head_dim) + scratch_floats(lane.head_dim)};
     }
     std::string problem() const {
         if (future == 0) return "future is 0; give the number of positions to come, 1 or more";
@@ -96,13 +98,8 @@ struct ExpectedAttention {
             float largest = -std::numeric_limits<float>::infinity(), total = 0;
             rope.apply(turn, 1, mean_of(rating, h), row);
             candidates(rating, [&](std::size_t slot) { chance[slot] = by_mean * detail::dot(keys(slot), row); });
-            candidates(rating, [&](std::size_t slot) {
-                if (covariance) {
-                    rope.apply(turn, -1, keys(slot), row);  // k.RCR^T k is C between two keys that are turned back
-                    chance[slot] += by_products * quadratic(rating, h, row);
-                }
-                largest = (std::max)(largest, chance[slot]);
-            });
+            if (covariance) add_products(keys, rating, h, turn, by_products);
+            candidates(rating, [&](std::size_t slot) { largest = (std::max)(largest, chance[slot]); });
             candidates(rating, [&](std::size_t slot) { total += chance[slot] = std::exp(chance[slot] - largest); });
             const float share = 1 / (total * static_cast<float>(heads));
             candidates(rating, [&](std::size_t slot) { rating[slot] += chance[slot] * share; });
@@ -114,6 +111,8 @@ struct ExpectedAttention {
     }
 
 private:
+    static constexpr std::size_t batch = 16;  // keys
+
     /// Of a head: its mean, then the upper triangle of the sums of products, row after row.
     std::size_t numbers_of_head(std::size_t d) const { return d + (covariance ? d * (d + 1) / 2 : 0); }
     std::span<float> mean_of(const Ratings& r, std::size_t head) const {
@@ -124,15 +123,50 @@ private:
         const std::size_t d = r.shape.head_dim, before = i * d - (i * i - i) / 2;
         return r.floats.subspan(1 + head * numbers_of_head(d) + d + before, d - i);
     }
-    std::span<float> scratch(const Ratings& r) const { return r.floats.last(2 * r.shape.head_dim); }
-    /// The sum over i and j of row[i] * product[i][j] * row[j].
-    float quadratic(const Ratings& r, std::size_t head, std::span<const float> row) const {
-        float sum = 0;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const std::span<const float> products = products_of(r, head, i);
-            sum += row[i] * (2 * detail::dot(products, row.subspan(i)) - products[0] * row[i]);
-        }
-        return sum;
+    /// A row, a batch of keys with a sum for each, and cosines and sines.
+    std::size_t scratch_floats(std::size_t d) const { return d + (covariance ? batch * (d + 1) : 0) + d; }
+    std::span<float> scratch(const Ratings& r) const { return r.floats.last(scratch_floats(r.shape.head_dim)); }
+    /// column(0) += factor * k.RCR^T k, which is C between a key that is turned back and itself. Keys go in batches:
+    /// each product is then read once for all of them, and a batch lies side by side, as wide as the widest vectors.
+    void add_products(const Keys& keys, const Ratings& rating, std::size_t head, std::span<const float> turn,
+                      float factor) const {
+        const std::size_t d = rating.shape.head_dim;
+        const std::span<float> row = scratch(rating).first(d), side_by_side = scratch(rating).subspan(d, d * batch),
+                               sums = scratch(rating).subspan(d + d * batch, batch);
+        Slot slots[batch];
+        std::size_t count = 0;
+        const auto finish = [&] {
+            quadratic(rating, head, side_by_side.data(), sums.data());
+            for (std::size_t b = 0; b < count; ++b) rating.column(0)[slots[b]] += factor * sums[b];
+            count = 0;
+        };
+        candidates(rating, [&](std::size_t slot) {
+            rope.apply(turn, -1, keys(slot), row);
+            for (std::size_t i = 0; i < d; ++i) side_by_side[i * batch + count] = row[i];
+            slots[count++] = Slot(slot);
+            if (count == batch) finish();
+        });
+        if (count > 0) finish();
+    }
+    /// sums[b] <- the sum over i and j of key[i][b] * C[i][j] * key[j][b], where keys is key after key in columns.
+    void quadratic(const Ratings& r, std::size_t head, const float* keys, float* sums) const {
+        detail::each_float(batch, [&](auto place) {
+            auto sum = place.all(0);
+            for (std::size_t i = 0; i < r.shape.head_dim; ++i) {
+                const std::span<const float> products = products_of(r, head, i);
+                const float* const from_i = keys + i * batch;
+                auto even = place.all(0), odd = even;  // sums of every other product, which do not wait for each other
+                std::size_t j = 0;
+                for (; j + 1 < products.size(); j += 2) {
+                    even = even + place.all(products[j]) * place(from_i + j * batch);
+                    odd = odd + place.all(products[j + 1]) * place(from_i + (j + 1) * batch);
+                }
+                if (j < products.size()) even = even + place.all(products[j]) * place(from_i + j * batch);
+                const auto key = place(from_i);
+                sum = sum + key * (place.all(2) * (even + odd) - place.all(products[0]) * key);
+            }
+            place.set(sums, sum);
+        });
     }
     template <class Use>
     void candidates(const Ratings& rating, Use use) const {
