@@ -66,8 +66,8 @@ private:
         const std::size_t n = rope->count(d);
         rope->each_frequency(d, [&](std::size_t i, double frequency) {
             double cosines = 0, sines = 0, distances = 0;
-            for (std::size_t far = 1; far <= farthest && far != 0; far *= 2, ++distances) {
-                const double angle = (next + static_cast<double>(far)) * frequency;
+            for (std::size_t distance = 1; distance <= farthest && distance != 0; distance *= 2, ++distances) {
+                const double angle = (next + static_cast<double>(distance)) * frequency;
                 cosines += std::cos(angle);
                 sines += std::sin(angle);
             }
