@@ -142,6 +142,21 @@ TEMPLATE_TEST_CASE("a steady step of layers that differ allocates nothing, rows 
     CHECK(state.lane(2, 0).evictions() == 118);
 }
 
+TEST_CASE("a steady step of layers that decide as one allocates nothing") {
+    const msrnn::Shape shape{.layers = 3, .query_heads = 8, .kv_heads = 2, .head_dim = 64};
+    msrnn::State<msrnn::Tova> state(shape, {.budget = 32}, {.scope = msrnn::Scope::model});
+    Random random{1};
+    Token token(shape, random);
+    const auto steps = [&](int from, int to) {
+        for (int t = from; t < to; ++t)
+            for (std::size_t layer = 0; layer < shape.layers; ++layer)
+                state.step(layer, t, token.q, token.k, token.v, token.out);
+    };
+    steps(0, 40);
+    CHECK(allocations_of([&] { steps(40, 150); }) == 0);
+    CHECK(state.lane(2, 1).evictions() == 118);
+}
+
 TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included") {
     for_every_policy([]<class P>(const P& policy) {
         msrnn::Lane<P> lane({.budget = 64, .capacity = 100}, policy);
