@@ -4,6 +4,7 @@
 #include "guarantee/failing.hpp"
 #include "guarantee/operations.hpp"
 #include "support/catch.hpp"
+#include "support/sanitized.hpp"
 
 using namespace msrnn;
 using namespace guarantee;
@@ -65,7 +66,7 @@ void try_all(const P& policy, Fails fails, std::size_t after, Tried& tried) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("whichever allocation fails, the state is as it was, and goes on as if nothing had happened", "",
-                   float, Eigen::bfloat16, Eigen::half, std::int8_t) {
+                   MSRNN_EVERY_SCALAR) {
     Tried tried;
     const auto fails = [](std::size_t n, auto operation) { return failing::runs_out_of_memory(n, 0, operation); };
     const std::size_t after = std::same_as<TestType, float> ? 200 : 20;
