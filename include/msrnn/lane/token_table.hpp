@@ -102,26 +102,11 @@ public:
     /// The slot the next append() gives out.
     Slot next() const { return vacant_.size() > 0 ? vacant_.last() : Slot(counts_.extent); }
 
-    Slot append(Position position) {
-        const Slot slot = next();
-        reserve(slot + std::size_t{1});
-        give_back_records();
-        counts_.step = {.slot = slot,
-                        .fresh = vacant_.size() == 0,
-                        .position = slots_.positions[slot],
-                        .arrival = slots_.arrivals[slot]};
-        if (vacant_.size() > 0)
-            vacant_.remove_last();
-        else
-            ++counts_.extent;
-        slots_.ratings[slot] = 0;
-        for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
-        slots_.stamps[slot] = stamp_of(counts_.seen);
-        slots_.arrivals[slot] = counts_.seen++;
-        slots_.positions[slot] = position;
-        counts_.newest = slot;
-        rejected_.clear();
-        return slot;
+    Slot append(Position position) { return give_out(next(), vacant_.size() - 1, position); }
+    /// The same in this slot, which is vacant or was never given out; those before it that were not are vacancies then.
+    Slot append(Position position, Slot slot) {
+        const std::span<const Slot> holes = vacant_.slots();
+        return give_out(slot, static_cast<std::size_t>(std::ranges::find(holes, slot) - holes.begin()), position);
     }
 
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
@@ -164,7 +149,10 @@ public:
             slots_.arrivals[step.slot] = step.arrival;
             slots_.stamps[step.slot] = no_stamp;
             slots_.positions[step.slot] = step.position;
-            if (!step.fresh) vacant_.add(step.slot);
+            if (step.slot < before.extent)
+                vacant_.insert(step.place, step.slot);
+            else
+                for (std::size_t slot = before.extent; slot < step.slot; ++slot) vacant_.remove_last();
         }
         counts_ = before;
     }
@@ -272,6 +260,27 @@ public:
     }
 
 protected:
+    Slot give_out(Slot slot, std::size_t place, Position position) {
+        reserve(slot + std::size_t{1});
+        give_back_records();
+        counts_.step = {
+            .slot = slot, .place = place, .position = slots_.positions[slot], .arrival = slots_.arrivals[slot]};
+        if (slot < counts_.extent) vacant_.remove(place);
+        for (; counts_.extent < slot; ++counts_.extent) {
+            slots_.arrivals[counts_.extent] |= no_arrival;
+            slots_.stamps[counts_.extent] = no_stamp;
+            vacant_.add(Slot(counts_.extent));
+        }
+        counts_.extent = (std::max)(counts_.extent, slot + std::size_t{1});
+        slots_.ratings[slot] = 0;
+        for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
+        slots_.stamps[slot] = stamp_of(counts_.seen);
+        slots_.arrivals[slot] = counts_.seen++;
+        slots_.positions[slot] = position;
+        counts_.newest = slot;
+        rejected_.clear();
+        return slot;
+    }
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
 
     /// What was kept of many victims, one step after their list ended: that step may still be undone.
