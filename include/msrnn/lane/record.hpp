@@ -61,6 +61,9 @@ std::string record_problem(const Record& record, Memory memory) {
                text(memory.floats) + "; it is the record of another policy";
     if (record.seen >> 62 != 0)
         return "msrnn: a lane's record has seen " + text(record.seen) + " tokens, more than ever come; it is damaged";
+    if (record.prompt_end >> 62 != 0)
+        return "msrnn: a lane's record has a prompt that ends at arrival " + text(record.prompt_end) +
+               ", more than ever come; it is damaged";
 
     // Sorted: the vacancies, -v to -1, then the tokens, each once.
     OwnVector<std::int64_t> sorted = record.arrivals;
