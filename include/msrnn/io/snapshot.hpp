@@ -210,7 +210,7 @@ inline std::string about(const std::filesystem::path& name, std::string what) {
 /// it. Its `__metadata__` has "format", "version" and, as one JSON string, "settings". Its size depends on the rows in
 /// use and not on how many tokens were appended: a row of keys and one of values for each KV head and slot, 21 bytes
 /// and 4 for each of the policy's columns for each lane and slot, 35 to 51 for each lane, and a header of 1 to 2 KB. It
-/// takes its name after fsync: if the process is killed before that, the old file remains.
+/// is renamed to `path` after fsync: if the process is killed before that, the old file remains.
 ///
 /// Running out of memory throws std::bad_alloc, or ends the program while JSON is at work; files are whole all the
 /// same.

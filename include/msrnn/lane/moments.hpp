@@ -129,9 +129,9 @@ public:
         observed_.rows = 0;
         return table_.victims();
     }
-    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append() have
-    /// never come: drafts that are rejected take no place among the sinks or in the recent window. (What their queries
-    /// added to ratings stays; restore() undoes that too.)
+    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append()
+    /// count as never appended: drafts that are rejected take no place among the sinks or in the recent window. (What
+    /// their queries added to ratings stays; restore() undoes that too.)
     void evict(Slot slot) {
         MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
         const Arrival seen = table_.seen();

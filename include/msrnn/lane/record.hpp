@@ -48,7 +48,8 @@ struct LaneRecord {
 
 namespace detail {
 
-/// Why no lane can have left this record, in one sentence; empty where one can. A template: who restores compiles it.
+/// Why no lane can have left this record, in one sentence; empty where one can. A template: compiled only where
+/// restore() is used.
 template <class Record>
 std::string record_problem(const Record& record, Memory memory) {
     const std::size_t extent = record.extent();
@@ -80,7 +81,7 @@ std::string record_problem(const Record& record, Memory memory) {
         if (arrival >= record.seen ||
             std::binary_search(sorted.begin(), sorted.end(), static_cast<std::int64_t>(arrival)))
             return "msrnn: a lane's record has rejected arrival " + text(arrival) +
-                   ", which is live or has not come; it is damaged";
+                   ", which is live or was never appended; it is damaged";
     for (std::size_t slot = 0; slot < extent; ++slot)
         if (record.pinned[slot] > (record.arrivals[slot] >= 0))
             return "msrnn: slot " + text(slot) + " of a lane's record has " + text(int{record.pinned[slot]}) +

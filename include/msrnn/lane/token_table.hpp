@@ -119,7 +119,8 @@ public:
         victims_.add(slot);
         ++counts_.evictions;
     }
-    /// Drops a token by name. The newest ones that were dropped so, since the last append, have never come.
+    /// Drops a token by name. The newest tokens, where they are dropped so before the next append, count as never
+    /// appended.
     void reject(Slot slot) {
         rejected_.push_back(arrival(slot));
         forget_victims();
@@ -156,7 +157,7 @@ public:
         }
         counts_ = before;
     }
-    /// The victims of the choice before, of which single evictions since have overwritten the first alone. Where what
+    /// The victims of the choice before; single evictions since have overwritten only the first of them. Where what
     /// was kept of them was given back, none.
     void put_back_victims(std::size_t count, Slot first) {
         if (count == 0 || !victims_.put_back(count, first)) return;

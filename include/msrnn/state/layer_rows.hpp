@@ -158,7 +158,7 @@ protected:
             for (HeadRows<Scalar>& head : heads_of(i)) head.copy(head, move.from, move.to);
         });
     }
-    /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
+    /// Earlier steps cannot be undone any more: rows may move, and a history holds steps only.
     void forget(std::size_t i) {
         if (histories_.empty()) return;
         prompt_.reset();

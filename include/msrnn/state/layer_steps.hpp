@@ -108,7 +108,7 @@ public:
         }
         undoing.not_needed();
     }
-    /// The token that was appended to the first lanes has not come.
+    /// Undoes the append of the token to the first lanes.
     void take_back(std::size_t appended, const Workspace& work, std::size_t first = 0) noexcept {
         if (histories_.empty() && work.before.size() < first + appended) return;
         for (std::size_t i = 0; i < appended; ++i)

@@ -130,10 +130,10 @@ public:
 
     // back ////////////////////////////////////////
 
-    /// Undoes the last `tokens` tokens in every layer, with their evictions, bit for bit: as if they had never come. A
-    /// pending attend() without decide() is discarded. For speculative decoding: a draft's tokens come by step(), or in
-    /// one prefill(), and those that are not accepted are undone. False, and nothing changed, where tokens exceeds
-    /// reversible().
+    /// Undoes the last `tokens` tokens in every layer, with their evictions, bit for bit: as if they were never
+    /// appended. A pending attend() without decide() is discarded. For speculative decoding: a draft's tokens come by
+    /// step(), or in one prefill(), and those that are not accepted are undone. False, and nothing changed, where
+    /// tokens exceeds reversible().
     ///
     /// Steps: what a step keeps for it says History; undoing allocates nothing and never throws. A prompt in chunks, of
     /// no more tokens than Rollback has: each layer is copied before it, and the copy is kept, with the prompt's q, k

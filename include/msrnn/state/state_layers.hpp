@@ -99,7 +99,7 @@ public:
         return rows;
     }
     /// Goes on where another state of this shape and policy was: from what its lanes' record() said, in the order of
-    /// lanes(), and its rows in room_for() them, of which [0, extent()) count. Throws std::invalid_argument and changes
+    /// lanes(), and its rows in room_for() them, where [0, extent()) count. Throws std::invalid_argument and changes
     /// nothing where problem() says why. Budgets are those of the records; what could be undone before cannot any more.
     void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
         detail::refuse(problem(records));
