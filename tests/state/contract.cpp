@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 #include "support/close.hpp"
 #include "support/plain_attention.hpp"
@@ -138,8 +139,8 @@ TEST_CASE("rows follow their tokens when the budget shrinks and grows") {
         CHECK(state.lane(1, 1).size() == 70);
         CHECK(rows_are_theirs());
 
-        state.evict(0, 0, Slot(3));
-        state.evict(0, 0, Slot(0));
+        state.evict(0, 0, by_arrival::slots(state.lane(0, 0))[3]);
+        state.evict(0, 0, by_arrival::slots(state.lane(0, 0))[0]);
         CHECK(state.lane(0, 0).size() == 18);
         CHECK(state.lane(0, 0).extent() == 18);
         CHECK(rows_are_theirs());

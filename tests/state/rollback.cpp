@@ -290,8 +290,9 @@ std::size_t bytes_of_one_entry(const State<P, S>& state) {
 
 TEST_CASE("steps that are all undone change no bit of what follows, whatever was before") {
     constexpr std::size_t depth = 4, budget = 6;
-    std::size_t compared = 0;
+    std::size_t compared = 0, policies = 0;
     for_every_policy([&]<class P>(const P& policy) {
+        ++policies;
         for (const int before : {0, 1, 5, 6, 7, 20}) {
             State<P> expected(small, {.budget = budget}, policy);
             steps(expected, 0, before);
@@ -312,7 +313,8 @@ TEST_CASE("steps that are all undone change no bit of what follows, whatever was
             }
         }
     });
-    CHECK(compared == 10 * 6 * (depth + 1) * 15);
+    CHECK(policies >= 10);
+    CHECK(compared == policies * 6 * (depth + 1) * 15);
 }
 
 TEST_CASE("random walks with tokens taken back are those of a list of copies, for every policy") {
@@ -368,7 +370,7 @@ TEST_CASE("a lane whose stamps were renumbered meanwhile takes its steps back") 
     std::size_t taken_back = 0, ancient = 0;
     for (const AnyPolicy& policy : AnyPolicy::known())
         for (const std::uint64_t seed : {1u, 2u}) {
-            Narrow lane({.budget = 50}, policy);
+            Narrow lane({.budget = 50, .query_heads = 1, .head_dim = 1}, policy);
             std::vector<Narrow> past{lane};
             std::vector<LaneCheckpoint> kept;
             Random random{seed};
@@ -386,8 +388,12 @@ TEST_CASE("a lane whose stamps were renumbered meanwhile takes its steps back") 
                     for (std::size_t i = 0; i < 51; ++i) weights.push_back(random.one_in(20) ? 0.0f : 0.5f);
                     for (Narrow* one : {&lane, &past.back()}) {
                         one->append(operation);
-                        one->observe(weights.data(), 1, one->extent());
-                        one->evict(Keys(weights.data(), 1, 1));
+                        const std::size_t n = one->extent();
+                        const Keys keys(weights.data(), 1, 1);
+                        const Values values(weights.data(), 1, 1);
+                        one->observe(Attention{.weights = weights.data(), .query_heads = 1, .slots = n, .stride = n},
+                                     Query{weights.data(), 1, 1}, keys, values);
+                        one->evict(keys, values);
                     }
                     if (kept.size() > depth) kept.erase(kept.begin());
                 }

@@ -21,7 +21,8 @@ public:
           lane_heads_(scope_of(policy) == Scope::layer ? shape.kv_heads : 1),
           rows_(shape.kv_heads, std::vector<float>(2 * (budget + 1) * shape.head_dim)) {
         for (std::size_t h = 0; h < shape.kv_heads; h += lane_heads_)
-            lanes.emplace_back(Limits{.budget = budget}, policy, LaneId{0, h / lane_heads_});
+            lanes.emplace_back(Limits{.budget = budget, .query_heads = lane_heads_ * shape.group(), .head_dim = dim()},
+                               policy, LaneId{0, h / lane_heads_});
     }
 
     std::vector<double> step(int position, const Token& token) {
@@ -42,8 +43,12 @@ public:
                     out.insert(out.end(), seen.out.begin(), seen.out.end());
                 }
             }
-            lane.observe(weights);
-            lane.evict(Keys([&](Slot s) { return std::span<const float>(key(i * lane_heads_, s), dim()); }));
+            const Keys keys([&](Slot s) { return std::span<const float>(key(i * lane_heads_, s), dim()); });
+            const Values values([&](Slot s) { return std::span<const float>(value(i * lane_heads_, s), dim()); });
+            const std::size_t queries = lane_heads_ * shape_.group(), n = lane.extent();
+            lane.observe(Attention{.weights = weights.data(), .query_heads = queries, .slots = n, .stride = n},
+                         Query{token.q.data() + i * queries * dim(), queries, dim()}, keys, values);
+            lane.evict(keys, values);
         }
         return out;
     }
