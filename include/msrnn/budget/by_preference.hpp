@@ -84,14 +84,38 @@ inline OwnVector<Dealt> by_preference(std::span<const double> preferences, std::
     return layers;
 }
 
+/// How many lanes from `first` on are of its layer.
+template <LaneRange Lanes>
+std::size_t lanes_of_layer(Lanes& lanes, std::size_t first) {
+    std::size_t end = first + 1;
+    while (end < lanes.size() && lane_at(lanes, end).id().layer == lane_at(lanes, first).id().layer) ++end;
+    return end - first;
+}
+/// Those of all layers, whose lanes lie side by side and have rated.
+template <LaneRange Lanes>
+OwnVector<double> preferences_of(Lanes& lanes, double tau1 = 1, double tau2 = 1) {
+    OwnVector<double> preferences;
+    for (std::size_t first = 0, count; first < lanes.size(); first += count) {
+        count = lanes_of_layer(lanes, first);
+        OwnVector<std::remove_reference_t<decltype(lane_at(lanes, first))>*> layer;
+        for (std::size_t i = 0; i < count; ++i) layer.push_back(&lane_at(lanes, first + i));
+        preferences.push_back(preference(layer, tau1, tau2));
+    }
+    return preferences;
+}
+
 /// CAKE: each layer's budget by how wide its attention is spread and how much it changes.
+///
+///     state.share_out(budget::LayerPreferences{.prompt = tokens, .capacity = 1024});
 ///
 /// The lanes are those of all layers, layer after layer, after a prompt; they have rated. Where the prompt has more
 /// than capacity + window tokens, a lane gets by_preference(preferences, (capacity - window) * layers, prompt - window)
-/// + window slots; else nothing changes. Cascading: call it after every layer of the prompt with the lanes of the
-/// layers so far, and let them evict; `layers` is then the number of all. A lane never gets more than it holds. Scope:
-/// the heads of a layer have the same budget. Needs a policy with the two sums, see SumsInterest; the window is its
-/// recent one. Source: arXiv 2503.12491; antgroup/cakekv.
+/// + window slots, and never more than it holds; else nothing changes. Scope: the heads of a layer have the same
+/// budget. Needs a policy with the two sums, see SumsInterest; the window is its recent one.
+///
+/// Cascading (less memory at once): after each layer of the prompt call it with the lanes of the layers so far and
+/// their preferences, each taken by preference() before anything was evicted, and let the lanes evict. `layers` is then
+/// the number of all. Source: arXiv 2503.12491; antgroup/cakekv.
 struct LayerPreferences {
     std::size_t prompt = 0;    ///< its tokens
     std::size_t capacity = 0;  ///< slots of a lane on average, the window included
@@ -100,30 +124,28 @@ struct LayerPreferences {
 
     template <LaneRange Lanes>
     void operator()(Lanes&& lanes) const {
+        (*this)(lanes, preferences_of(lanes, tau1, tau2));
+    }
+    template <LaneRange Lanes>
+    void operator()(Lanes&& lanes, std::span<const double> preferences) const {
         if (lanes.size() == 0) return;
         const std::size_t window = lane_at(lanes, 0).protection().recent;
         if (capacity <= window)
             detail::refuse("msrnn: capacity " + detail::text(capacity) + " does not exceed the window of " +
                            detail::text(window) + " tokens; give a larger capacity");
         if (prompt <= capacity + window) return;
-        OwnVector<double> preferences;
-        OwnVector<std::size_t> layer_of(lanes.size()), budgets(lanes.size());
-        for (std::size_t first = 0, end; first < lanes.size(); first = end) {
-            OwnVector<std::remove_reference_t<decltype(lane_at(lanes, first))>*> layer;
-            for (end = first; end < lanes.size(); ++end) {
-                if (lane_at(lanes, end).id().layer != lane_at(lanes, first).id().layer) break;
-                layer_of[end] = preferences.size();
-                layer.push_back(&lane_at(lanes, end));
-            }
-            preferences.push_back(preference(layer, tau1, tau2));
-        }
         const std::size_t all = (std::max)(layers, preferences.size());
         const OwnVector<Dealt> dealt =
             by_preference(preferences, static_cast<std::ptrdiff_t>((capacity - window) * all),
                           static_cast<std::ptrdiff_t>(prompt - window));
-        for (std::size_t i = 0; i < lanes.size(); ++i) {
-            const std::ptrdiff_t used = (std::max<std::ptrdiff_t>)(dealt[layer_of[i]].used, 0);
-            budgets[i] = (std::min)(lane_at(lanes, i).size(), static_cast<std::size_t>(used) + window);
+        OwnVector<std::size_t> budgets(lanes.size());
+        std::size_t layer = 0;
+        for (std::size_t first = 0, count; first < lanes.size(); first += count, ++layer) {
+            count = lanes_of_layer(lanes, first);
+            MSRNN_ASSERT(layer < dealt.size(), "msrnn: a preference for each layer");
+            const std::ptrdiff_t used = (std::max<std::ptrdiff_t>)(dealt[layer].used, 0);
+            for (std::size_t i = first; i < first + count; ++i)
+                budgets[i] = (std::min)(lane_at(lanes, i).size(), static_cast<std::size_t>(used) + window);
         }
         set_budgets(lanes, budgets);
     }
