@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
 #include "../base/own_vector.hpp"
@@ -12,7 +11,8 @@ namespace msrnn::inline MSRNN_ABI::budget {
 
 /// A threshold in the place of a budget, as DMS has it: each lane keeps the tokens that rate at least so high.
 ///
-/// budget = number of tokens that are protected, pinned, or rate `threshold` or more; at least 1. A rating that is NaN
+/// budget = number of tokens that are protected, pinned, or rate `threshold` or more; at least 1, and
+/// what the lane's protection wants of a budget. A rating that is NaN
 /// is below. The size of a lane follows from what it holds and moves with every call. Scope: each lane by itself. Needs
 /// lanes that have rated; works after a prompt and while decoding. Cost: one pass over the tokens.
 /// Source: arXiv 2506.05345; kvpress 0.5.5, DMSPress over any scorer, where the window is Protection::recent. The
@@ -24,7 +24,7 @@ void above(Lanes&& lanes, float threshold) {
         const auto& lane = lane_at(lanes, i);
         std::size_t stay = 0;
         for (const LaneToken token : lane.tokens()) stay += !lane.candidate(token.slot) || token.rating >= threshold;
-        budgets[i] = (std::max<std::size_t>)(1, stay);
+        budgets[i] = fitting_budget(lane, stay);
     }
     set_budgets(lanes, budgets);
 }

@@ -70,7 +70,10 @@ void chunks(Lanes&& lanes, std::size_t chunk, double share) {
     };
     const std::size_t tokens = lane_at(lanes, 0).size();
     if (tokens < chunk) {
-        set_budgets(lanes, OwnVector<std::size_t>(lanes.size(), part_of(tokens)));
+        OwnVector<std::size_t> budgets;
+        for (std::size_t i = 0; i < lanes.size(); ++i)
+            budgets.push_back(fitting_budget(lane_at(lanes, i), part_of(tokens)));
+        set_budgets(lanes, budgets);
         return;
     }
     const OwnVector<Slot> order = slots_in_order(lane_at(lanes, 0));

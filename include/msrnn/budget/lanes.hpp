@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -42,6 +43,32 @@ auto& lane_at(Lanes& lanes, std::size_t i) {
         return *lanes[i];
     else
         return lanes[i];
+}
+
+/// What a lane's policy would protect at another budget.
+template <class L>
+Protection protection_at(const L& lane, std::size_t budget) {
+    const Shape shape{.query_heads = lane.shape().query_heads, .head_dim = lane.shape().head_dim};
+    return facts_of(lane.policy(), shape, budget).protection;
+}
+/// Slots that a lane cannot do without under this protection, whatever it holds: sinks, one slot behind them, the
+/// recent window, pins.
+template <class L>
+std::size_t least_slots(const L& lane, Protection held) {
+    std::size_t behind = held.recent;
+    for (const LaneToken token : lane.tokens()) behind += token.arrival >= held.sinks && lane.pinned(token.slot);
+    return held.sinks + (std::max<std::size_t>)(held.sinks > 0, behind);
+}
+/// The smallest budget from `wanted` on that fits the lane's protection, which may follow from the budget.
+template <class L>
+std::size_t fitting_budget(const L& lane, std::size_t wanted) {
+    std::size_t budget = (std::max<std::size_t>)(1, wanted);
+    for (int attempt = 0; attempt < 64; ++attempt) {
+        const std::size_t least = least_slots(lane, protection_at(lane, budget));
+        if (least <= budget) break;
+        budget = least;
+    }
+    return budget;
 }
 
 /// A budget for each lane, in the order of the lanes: all of them, or none where one does not fit.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
 #include "../base/own_vector.hpp"
@@ -37,7 +36,7 @@ void lazy_layers(Lanes&& lanes, float threshold) {
             }
         }
         if (mass / static_cast<float>(end - first) <= threshold) continue;
-        for (std::size_t i = first; i < end; ++i) budgets[i] = (std::max<std::size_t>)(1, held[i]);
+        for (std::size_t i = first; i < end; ++i) budgets[i] = fitting_budget(lane_at(lanes, i), held[i]);
     }
     set_budgets(lanes, budgets);
 }

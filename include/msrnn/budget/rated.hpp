@@ -34,8 +34,7 @@ struct Rated {
 /// budget, which may be another than it has.
 template <class L>
 OwnVector<Rated> rated_tokens(const L& lane, std::size_t number, std::size_t budget) {
-    const Shape shape{.query_heads = lane.shape().query_heads, .head_dim = lane.shape().head_dim};
-    const Protection held = facts_of(lane.policy(), shape, budget).protection;
+    const Protection held = protection_at(lane, budget);
     OwnVector<Rated> tokens;
     tokens.reserve(lane.size());
     for (const LaneToken token : lane.tokens())

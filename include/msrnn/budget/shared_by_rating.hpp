@@ -24,7 +24,9 @@ OwnVector<std::size_t> shares_by_rating(const Lanes& lanes, std::size_t total, s
     std::size_t left = total;
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         OwnVector<Rated> tokens = rated_tokens(lane_at(lanes, i), i, total / lanes.size());
-        shares[i] = (std::min)((std::max)(safe, held_of(tokens)), tokens.size());
+        const std::size_t least =
+            least_slots(lane_at(lanes, i), protection_at(lane_at(lanes, i), total / lanes.size()));
+        shares[i] = (std::max)((std::min)((std::max)(safe, held_of(tokens)), tokens.size()), least);
         if (shares[i] > left)
             detail::refuse("msrnn: a total of " + detail::text(total) + " slots is less than what " +
                            detail::text(lanes.size()) +
@@ -93,7 +95,7 @@ void shared_with_floor(Lanes&& lanes, std::size_t each, double floor = 0.2, bool
     const double fixed = std::trunc(static_cast<double>(each) * floor);
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         const double share = std::nearbyint(static_cast<double>(counts[i]) * (1 - floor) + fixed);
-        budgets[i] = (std::max<std::size_t>)(1, budgets[i] + static_cast<std::size_t>(share));
+        budgets[i] = fitting_budget(lane_at(lanes, i), budgets[i] + static_cast<std::size_t>(share));
     }
     set_budgets(lanes, budgets);
 }
