@@ -1,11 +1,14 @@
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <map>
-#include <msrnn/budget/pyramid.hpp>
+#include <msrnn/budget/budget_for_loss.hpp>
 #include <msrnn/budget/shared_by_rating.hpp>
 #include <msrnn/budget/together.hpp>
 #include <msrnn/msrnn.hpp>
+#include <msrnn/trace/metered.hpp>
 #include <span>
 #include <stdexcept>
 #include <vector>
@@ -272,4 +275,20 @@ TEST_CASE("a rule may evict by name, and those are the victims") {
         }
         REQUIRE(live(state, 0, 0) == live(state, 2, 1));
     }
+}
+
+TEST_CASE("lanes of a state grow and shrink so that no step loses more attention than a limit") {
+    State<Metered<DecayedAttention>> state(shape, {.budget = 8, .slack = 1}, Metered(DecayedAttention{.recent = 2}));
+    Plain plain;
+    std::size_t least = 1000, most = 0;
+    for (std::size_t t = 0; t < 160; ++t) {
+        REQUIRE(step(state, t, plain, 1e-5));
+        state.share_out([](auto lanes) { budget::budget_for_loss(lanes, 0.01); });
+        for (const auto& lane : state.lanes()) {
+            REQUIRE(mass_lost_now(lane) < 0.01);
+            if (t > 40) least = std::min(least, lane.size()), most = std::max(most, lane.size());
+        }
+    }
+    CHECK(least < 12);
+    CHECK(most > 40);
 }
