@@ -131,14 +131,14 @@ TEST_CASE("rules may be asked from the first token on, whatever lanes protect") 
             lane.observe(weights);
             lane.rate();
         }
-        budget::shared_by_rating(all, 60);
+        budget::shared_by_rating(all, 61);
         std::size_t budgets = 0, tokens = 0;
         for (auto& lane : all) {
             lane.evict_rated();
             budgets += lane.budget(), tokens += lane.size();
         }
-        REQUIRE(budgets == 60);
-        REQUIRE(tokens == std::min<std::size_t>(60, 3 * (t + 1)));
+        REQUIRE(budgets == 61);
+        REQUIRE(tokens == std::min<std::size_t>(61, 3 * (t + 1)));
     };
     for (std::size_t t = 0; t < 100; ++t) step(lanes, t), step(sinks, t);
 }
