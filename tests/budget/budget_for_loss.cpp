@@ -36,7 +36,7 @@ TEST_CASE("budget_for_loss evicts what it may and no more, so that lanes grow an
     Random random{51};
     std::vector<Lane<Metered<H2O>>> lanes;
     for (std::size_t i = 0; i < 2; ++i)
-        lanes.emplace_back(Limits{.budget = 16, .capacity = room, .slack = 1}, Metered(H2O{.recent = 4}), LaneId{0, i});
+        lanes.emplace_back(Limits{.budget = 16, .capacity = room, .slack = 1}, Metered{H2O{.recent = 4}}, LaneId{0, i});
     std::size_t least = room, most = 0, bulk = 0;
     for (std::size_t t = 0; t < 400; ++t) {
         for (std::size_t i = 0; i < 2; ++i) {
@@ -81,7 +81,7 @@ TEST_CASE("budget_for_loss evicts what it may and no more, so that lanes grow an
 
 TEST_CASE("a lane with a loss limit stays within the largest budget, whatever it loses") {
     Random random{52};
-    Lane<Metered<H2O>> lane(Limits{.budget = 16, .capacity = room, .slack = 1}, Metered(H2O{.recent = 4}));
+    Lane<Metered<H2O>> lane(Limits{.budget = 16, .capacity = room, .slack = 1}, Metered{H2O{.recent = 4}});
     for (std::size_t t = 0; t < 100; ++t) {
         lane.append(t);
         lane.observe(weights_of(lane, false, random));

@@ -278,7 +278,7 @@ TEST_CASE("a rule may evict by name, and those are the victims") {
 }
 
 TEST_CASE("lanes of a state grow and shrink so that no step loses more attention than a limit") {
-    State<Metered<DecayedAttention>> state(shape, {.budget = 8, .slack = 1}, Metered(DecayedAttention{.recent = 2}));
+    State<Metered<DecayedAttention>> state(shape, {.budget = 8, .slack = 1}, Metered{DecayedAttention{.recent = 2}});
     Plain plain;
     std::size_t least = 1000, most = 0;
     for (std::size_t t = 0; t < 160; ++t) {

@@ -153,7 +153,7 @@ TEST_CASE("a million small losses add up") {
 TEST_CASE("a meter asks for weights and adds its memory to that of the policy inside") {
     CHECK(needs_of<Metered<KeyNorm>>().at_observe == Attention::bit);
     CHECK(needs_of<Metered<KeyNorm>>().at_choice == Keys::bit);
-    const Facts inside = facts_of(SnapKV{}, Shape{}, 100), metered = facts_of(Metered(SnapKV{}), Shape{}, 100);
+    const Facts inside = facts_of(SnapKV{}, Shape{}, 100), metered = facts_of(Metered{SnapKV{}}, Shape{}, 100);
     CHECK(metered.memory.columns == inside.memory.columns + 1);
     CHECK(metered.memory.floats == inside.memory.floats + 3);
     CHECK(metered.observation_window == inside.observation_window);

@@ -68,9 +68,8 @@ inline HeadPattern read_head_pattern(std::string_view text) {
 /// DuoAttention: retrieval heads keep all tokens, streaming heads the first and the newest.
 ///
 ///     const auto pattern = budget::read_head_pattern(text);
-///     State<SinkWindow> state(shape, budget::DuoAttention(pattern, /* streaming */ 0.5, /* sinks and recent */ 128 +
-///     256),
-///                             SinkWindow{.sinks = 128});
+///     const Protect<SinkWindow> policy{.policy = {.sinks = 128}, .scope = Scope::kv_head};
+///     State<Protect<SinkWindow>> state(shape, budget::DuoAttention(pattern, 0.5, 128 + 256), policy);
 ///
 /// Streaming are the round(heads * share) heads with the lowest scores, halves to even, of equals the first; they get
 /// the budget `streaming`, the others `retrieval`. A callable (layer, kv_head) -> budget for a State. A SinkWindow has

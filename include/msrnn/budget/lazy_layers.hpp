@@ -11,7 +11,7 @@ namespace msrnn::inline MSRNN_ABI::budget {
 
 /// SimLayerKV: a layer that looks at the first and the newest tokens only keeps no more than those.
 ///
-///     Protect policy(Tova{.scope = Scope::kv_head}, {.sinks = 4, .recent = 1024});
+///     Protect policy{Tova{.scope = Scope::kv_head}, {.sinks = 4, .recent = 1024}};
 ///
 /// A layer is lazy where the mean over its lanes of the sum of the ratings of the protected tokens exceeds `threshold`.
 /// Then the budget of each of its lanes is the number of tokens it protects; of the other layers budgets stay. The
