@@ -72,11 +72,19 @@ struct Metered {
 private:
     using Meter = detail::Meter;
 
-    /// In double, so that the order of the slots does not count.
+    /// In double, so that the order of the slots does not count; in several sums, which need not wait for each other.
     static float sum(const Ratings& rating, std::span<const float> mass) noexcept {
-        double sum = 0;
-        rating.each([&](std::size_t slot) { sum += static_cast<double>(mass[slot]); });
-        return static_cast<float>(sum);
+        constexpr std::size_t sums = 8;
+        double sum[sums] = {};
+        const auto take = [&](std::size_t slot, double& into) {
+            into += rating.live(slot) ? static_cast<double>(mass[slot]) : 0;
+        };
+        std::size_t slot = 0;
+        for (; slot + sums <= mass.size(); slot += sums)
+            for (std::size_t i = 0; i < sums; ++i) take(slot + i, sum[i]);
+        for (; slot < mass.size(); ++slot) take(slot, sum[0]);
+        for (std::size_t i = 1; i < sums; ++i) sum[0] += sum[i];
+        return static_cast<float>(sum[0]);
     }
     /// What is too small for the sum is carried to the next: a million small losses add up.
     static void add(std::span<float> numbers, float more) noexcept {
