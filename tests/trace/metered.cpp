@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/choices.hpp"
 #include "support/close.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
@@ -158,4 +160,13 @@ TEST_CASE("a meter asks for weights and adds its memory to that of the policy in
     CHECK(metered.memory.floats == inside.memory.floats + 3);
     CHECK(metered.observation_window == inside.observation_window);
     CHECK(metered.protection.recent == 32);
+}
+
+TEST_CASE("a metered policy is that inside, whatever is done to its lane") {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        const auto outcome = differential::run(seed, 4000, Metered<H2O>{});
+        INFO(outcome.mismatch);
+        CHECK(outcome.mismatch.empty());
+        CHECK(outcome.taken_back > 0);
+    }
 }
