@@ -106,8 +106,9 @@ Metered(P) -> Metered<P>;
 template <class L>
 double mass_lost_now(const L& lane) {
     using Meter = detail::Meter;
-    MSRNN_ASSERT(lane.facts().memory.columns > 0 && lane.floats().size() >= Meter::floats,
+    MSRNN_ASSERT(lane.facts().memory.columns > 0 && lane.facts().memory.floats >= Meter::floats,
                  "msrnn: the policy of this lane is not Metered");
+    if (lane.floats().empty()) return 0;  // no token yet
     double left = 0;
     for (const LaneToken token : lane.tokens())
         left += static_cast<double>(lane.column(Meter::mass_column)[token.slot]);
@@ -116,6 +117,7 @@ double mass_lost_now(const L& lane) {
 /// The mass lost by all evictions since the lane was made or reset. Divided by the tokens seen, the loss of a step.
 template <class L>
 double lost_mass(const L& lane) {
+    if (lane.floats().empty()) return 0;  // no token yet
     const double now = mass_lost_now(lane);
     return static_cast<double>(lane.floats()[detail::Meter::lost]) -
            static_cast<double>(lane.floats()[detail::Meter::carry]) + now;
