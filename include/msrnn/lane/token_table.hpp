@@ -73,9 +73,6 @@ public:
     Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
     std::span<const float> ratings() const { return {slots_.ratings.data(), counts_.extent}; }
     std::span<const float> floats() const { return slots_.floats; }
-    std::span<const float> column(std::size_t c) const {
-        return {slots_.own.data() + c * slots_.room(), counts_.extent};
-    }
     std::span<const Slot> victims() const { return victims_.slots(); }
     // room ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
