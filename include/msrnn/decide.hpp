@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Door 1, for engines that own their K/V memory: policies and the lane they decide in. Standard library only.
+/// Door 1, for engines that own their K/V memory: policies and the lane they decide in. Standard library only. Rules
+/// over several lanes and the meter of lost attention are included one by one: msrnn/budget/*.hpp,
+/// msrnn/trace/metered.hpp.
 #pragma once
 
 #include "base/own_vector.hpp"

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,6 +65,12 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msr
          }},
         {"set_budget to less", [](Subject& state) { state.set_budget(1, 1, 6); }},
         {"set_budget to more", [](Subject& state) { state.set_budget(0, 0, 90); }},
+        {"share_out",
+         [](Subject& state) {
+             state.share_out([](std::span<Lane<P>* const> lanes) {
+                 for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i]->set_budget(i % 2 == 0 ? 6 : 90);
+             });
+         }},
         {"evict by name", [](Subject& state) { state.evict(0, 1, Slot(state.lane(0, 1).live(Slot(2)) ? 2 : 3)); }},
         {"pin", [](Subject& state) { static_cast<void>(state.pin(1, 0, Slot(1))); }},
         {"restore",

@@ -12,6 +12,8 @@ find msrnn -name '*.hpp' | sort | xargs awk '
         may["core"]      = "base core"
         may["policy"]    = "base core policy"
         may["lane"]      = "base core policy lane"
+        may["budget"]    = "base core policy lane budget"
+        may["trace"]     = "base core policy lane trace"
         may["simd"]      = "simd"
         may["rows"]      = "base simd rows"
         may["attention"] = "base simd rows attention"

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <msrnn/decide.hpp>
+#include <msrnn/trace/metered.hpp>
 #include <tuple>
 
 #include "policy/cur.mirror.hpp"
@@ -67,6 +68,11 @@ Settings mirrored(const msrnn::Protect<P>& p) {
     settings.extra_sinks = p.extra.sinks;
     settings.extra_recent = p.extra.recent;
     return settings;
+}
+
+template <class P>
+Settings mirrored(const msrnn::Metered<P>& p) {
+    return mirrored(p.policy);
 }
 
 }  // namespace mirror

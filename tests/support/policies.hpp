@@ -6,6 +6,7 @@
 
 #include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
+#include <msrnn/trace/metered.hpp>
 
 #include "support/mirrored.hpp"
 
@@ -17,8 +18,9 @@ struct AnyTova : msrnn::AnyPolicy {
     AnyTova() : AnyPolicy(msrnn::Tova{}) {}
 };
 using ProtectedTova = msrnn::Protect<msrnn::Tova>;
-using EveryPolicy =
-    decltype(std::tuple_cat(mirror::Policies{}, std::tuple<TovaHead, ProtectedTova, msrnn::AnyPolicy, AnyTova>{}));
+using MeteredH2O = msrnn::Metered<msrnn::H2O>;
+using EveryPolicy = decltype(std::tuple_cat(
+    mirror::Policies{}, std::tuple<TovaHead, ProtectedTova, MeteredH2O, msrnn::AnyPolicy, AnyTova>{}));
 
 /// check(policy) for every policy: all of them as AnyPolicy, and by their own type one whose scope is a layer and one
 /// that is wrapped. For tests of the state, where each type costs a second of compile time.

@@ -116,11 +116,13 @@ public:
                 table_.clear_ratings();
                 rate_by(policy_, swept, view(observed_.rows));
             });
+        table_.forget_victims();
         observed_.rated = true;
     }
-    /// The second half: down to the budget by the ratings as they are.
+    /// The second half: down to the budget by the ratings as they are. Where a rule has brought the lane down to its
+    /// budget already, by evict(slots), the victims are those.
     std::span<const Slot> evict_rated() {
-        table_.forget_victims();
+        if (!observed_.rated) table_.forget_victims();
         if (table_.size() > budget_) {
             MSRNN_ASSERT(!table_.rated_nan(), "msrnn: a rating is NaN");
             table_.drop_weakest(table_.size() - budget_);

@@ -53,6 +53,11 @@ public:
         return count;
     }
 
+    /// A column of the policy's own, of [0, extent).
+    std::span<const float> column(std::size_t c) const {
+        return {slots_.own.data() + c * slots_.room(), counts_.extent};
+    }
+
     /// Whether a candidate's rating is NaN.
     bool rated_nan() const {
         const auto within = candidates<Arrival>();

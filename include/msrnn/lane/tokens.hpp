@@ -31,6 +31,9 @@ public:
     float rating(Slot slot) const { return table_.ratings()[slot]; }      ///< meaningless if vacant
     std::span<const float> ratings() const { return table_.ratings(); }   ///< of [0, extent())
 
+    /// A column of the policy's own, of [0, extent()): Memory::columns of them. Meaningless where a slot is vacant.
+    std::span<const float> column(std::size_t c) const { return table_.column(c); }
+
     /// The live tokens, for a loop: slot, position, arrival, rating.
     LiveTokens<SlotTable<Stamp>> tokens() const { return LiveTokens<SlotTable<Stamp>>(table_); }
     /// The slot the next append() returns.

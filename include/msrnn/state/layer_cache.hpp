@@ -11,6 +11,7 @@
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
+#include "lane_choice.hpp"
 #include "layer_prompt.hpp"
 #include "layer_steps.hpp"
 #include "shape.hpp"
@@ -171,6 +172,7 @@ public:
 
 private:
     friend class LayerPrompt<P, Scalar>;
+    friend class LaneChoice<P, Scalar>;
 
     static Prompt checked(Prompt prompt, Prefill mode) {
         detail::refuse(prompt.problem());

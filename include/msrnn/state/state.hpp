@@ -19,7 +19,7 @@
 #include "layer_cache.hpp"
 #include "prompt.hpp"
 #include "shape.hpp"
-#include "state_steps.hpp"
+#include "state_rules.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -54,8 +54,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
 template <class P, StoredScalar Scalar = float>
-class State : public StateSteps<P, Scalar> {
-    using Layers = StateSteps<P, Scalar>;
+class State : public StateRules<P, Scalar> {
+    using Layers = StateRules<P, Scalar>;
     using Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
 
 public:
