@@ -12,6 +12,7 @@ find msrnn -name '*.hpp' | sort | xargs awk '
         may["core"]      = "base core"
         may["policy"]    = "base core policy"
         may["lane"]      = "base core policy lane"
+        may["adapt"]     = "base core policy lane adapt"
         may["simd"]      = "simd"
         may["rows"]      = "base simd rows"
         may["attention"] = "base simd rows attention"
