@@ -25,7 +25,7 @@ namespace msrnn::inline MSRNN_ABI {
 ///     Lane<H2O> lane({.budget = 672, .slack = 31});   // for each layer; due() when a block can go
 ///     if (lanes[0].due()) {
 ///         for (auto& lane : lanes) lane.rate();       // not evict()
-///         blocks.evict(lanes, [&](const auto& lane, std::span<const std::size_t> gone) { ... });  // ascending
+///         blocks.evict_equally(lanes, [&](const auto& lane, std::span<const std::size_t> gone) { ... });  // ascending
 ///     }
 ///
 /// An engine that numbers the remaining blocks anew, as OpenVINO does, calls close_gaps(lane, [](RunMove) {}) then, and
@@ -73,7 +73,7 @@ public:
     /// The same for all lanes, as many blocks from each as each can give up: use(lane, its blocks). `lanes` is a range
     /// that can be walked twice.
     template <class Lanes, class Use>
-    void evict(Lanes& lanes, Use use) {
+    void evict_equally(Lanes& lanes, Use use) {
         std::size_t count = (std::numeric_limits<std::size_t>::max)();
         for (const auto& lane : lanes) count = (std::min)(count, due(lane));
         for (auto& lane : lanes) use(lane, evict(lane, count));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <span>
 
 #include "../base/own_vector.hpp"
@@ -36,7 +37,7 @@ class Consensus {
 public:
     template <class Lanes>
     std::span<const Slot> mean_of_ranks(Lanes& lanes) {
-        const std::size_t over = begin(lanes);
+        const std::size_t over = start(lanes);
         for (const auto& lane : lanes) {
             rank(lane, candidates_.size());
             for (std::size_t place = 0; place < order_.size(); ++place) votes_[order_[place]] += place;
@@ -53,7 +54,7 @@ public:
     }
     template <class Lanes>
     std::span<const Slot> union_of_kept(Lanes& lanes) {
-        const std::size_t over = begin(lanes);
+        const std::size_t over = start(lanes);
         std::size_t all = 0;
         for (const auto& lane : lanes) {
             rank(lane, over);
@@ -67,7 +68,7 @@ public:
 private:
     /// Lists the candidates of all, and returns how many tokens are over the budget.
     template <class Lanes>
-    std::size_t begin(const Lanes& lanes) {
+    std::size_t start(const Lanes& lanes) {
         const auto& first = *std::begin(lanes);
         candidates_.clear();
         for (const auto token : first.tokens()) {
