@@ -10,10 +10,15 @@ using namespace msrnn;
 namespace {
 
 constexpr std::size_t rows = 4, sinks = 4, recent = 8, most = 24;  // all multiples of a block, as OpenVINO demands
-using HeavyBlocks = Protect<H2O>;
 
-HeavyBlocks policy() { return {H2O{.recent = recent}, {.sinks = sinks}}; }
-Lane<HeavyBlocks> lane() { return Lane<HeavyBlocks>({.budget = most, .slack = rows - 1}, policy()); }
+/// Sums that forget, so that blocks come and go. Half of a float is exact.
+struct Forgets {
+    Protection protection(std::size_t) const { return {.sinks = sinks, .recent = recent}; }
+    void observe(const Attention& seen, Ratings rating) const {
+        seen.sum([&](std::size_t slot, float weight) { rating[slot] = rating[slot] / 2 + weight; });
+    }
+};
+Lane<Forgets> lane() { return Lane<Forgets>({.budget = most, .capacity = most + 16, .slack = rows - 1}); }
 
 /// The weight of token `of` for the query of token `by`, in a layer; `levels` few make many ties.
 float weight(std::size_t layer, std::int64_t by, std::int64_t of, std::size_t levels) {
@@ -25,7 +30,7 @@ float weight(std::size_t layer, std::int64_t by, std::int64_t of, std::size_t le
 struct OpenVino {
     struct Token {
         std::int64_t position;
-        double score;
+        float score;
     };
     std::vector<Token> cache;
 
@@ -49,7 +54,7 @@ struct OpenVino {
     }
     double score(std::size_t block) const {
         double sum = 0;
-        for (std::size_t row = 0; row < rows; ++row) sum += cache[block * rows + row].score;
+        for (std::size_t row = 0; row < rows; ++row) sum += double{cache[block * rows + row].score};
         return sum;
     }
     std::vector<std::int64_t> positions() const {
@@ -71,9 +76,9 @@ void see(AnyLane& one, std::size_t layer, std::int64_t newest, std::size_t level
 
 TEST_CASE("lanes give up the blocks that OpenVINO's algorithm evicts, as many in every layer") {
     for (const std::size_t levels : {2u, 16u})
-        for (const std::size_t chunk : {1u, 1u, 11u}) {
+        for (const std::size_t chunk : {1u, 11u}) {
             CAPTURE(levels, chunk);
-            std::vector<Lane<HeavyBlocks>> lanes(3, lane());
+            std::vector<Lane<Forgets>> lanes(3, lane());
             std::vector<OpenVino> engine(3);
             Blocks blocks(rows);
             std::size_t evicted = 0, differ = 0;
@@ -84,7 +89,7 @@ TEST_CASE("lanes give up the blocks that OpenVINO's algorithm evicts, as many in
                         see(lanes[layer], layer, t, levels);
                         engine[layer].cache.push_back({t, 0});
                         for (auto& held : engine[layer].cache)
-                            held.score += double{weight(layer, t, held.position, levels)};
+                            held.score = held.score / 2 + weight(layer, t, held.position, levels);
                     }
                 std::vector<std::vector<std::size_t>> expected, gone;
                 for (OpenVino& layer : engine) expected.push_back(layer.evict());
@@ -110,7 +115,7 @@ TEST_CASE("lanes give up the blocks that OpenVINO's algorithm evicts, as many in
 }
 
 TEST_CASE("blocks that stay where they are hold the same tokens as blocks that are numbered anew") {
-    Lane<HeavyBlocks> still = lane(), closed = lane();
+    Lane<Forgets> still = lane(), closed = lane();
     Blocks blocks(rows);
     Slot next(0);
     for (std::int64_t t = 0; t < 400; ++t) {
@@ -121,7 +126,7 @@ TEST_CASE("blocks that stay where they are hold the same tokens as blocks that a
         still.append(t, next);
         next = Slot(next + std::size_t{1});
         closed.append(t);
-        for (Lane<HeavyBlocks>* const one : {&still, &closed}) {
+        for (Lane<Forgets>* const one : {&still, &closed}) {
             std::vector<float> weights(one->extent(), NAN);
             for (const LaneToken token : one->tokens())
                 weights[token.slot] = Random{static_cast<std::uint64_t>(1000 * t + token.position.value())}.unit();
@@ -167,9 +172,9 @@ TEST_CASE("what OpenVINO refuses is said in one sentence, and blocks of nothing 
     CHECK(Blocks(4).problem(lane()).empty());
     CHECK(Blocks(5).problem(lane()) == "msrnn: budget is 24, not a multiple of a block of 5 rows; round it up");
     CHECK(Blocks(8).problem(lane()) == "msrnn: sinks is 4, not a multiple of a block of 8 rows; round it up");
-    Lane<HeavyBlocks> odd({.budget = 24}, {H2O{.recent = 6}, {.sinks = 4}});
+    Lane<Protect<H2O>> odd({.budget = 24}, {H2O{.recent = 6}, {.sinks = 4}});
     CHECK(Blocks(4).problem(odd) == "msrnn: recent is 6, not a multiple of a block of 4 rows; round it up");
-    Lane<HeavyBlocks> few = lane();
+    Lane<Forgets> few = lane();
     few.append(0);
     CHECK_THROWS_AS(Blocks(4).evict(few, 1), msrnn_assertion_failed);
 }
