@@ -158,3 +158,27 @@ TEST_CASE("lanes that hold different tokens cannot agree") {
     CHECK_THROWS_AS(consensus.mean_of_ranks(lanes), msrnn_assertion_failed);
     CHECK_THROWS_AS(consensus.union_of_kept(lanes), msrnn_assertion_failed);
 }
+
+TEST_CASE("the choice of a rule ends as a lane's own does: rows are counted anew, and the next choice may be rated") {
+    struct CountsRows {
+        std::vector<std::size_t>* rows;
+        void observe(const Attention&, Ratings rating) const { rows->push_back(rating.rows); }
+    };
+    std::vector<std::size_t> rows;
+    std::vector<Lane<CountsRows>> lanes(1, Lane<CountsRows>({.budget = 2, .slack = 2}, {&rows}));
+    Consensus consensus;
+    for (int t = 0; t < 8; ++t) {
+        lanes[0].append(t);
+        lanes[0].observe(std::vector<float>(lanes[0].extent(), 0.5f));
+        if (!lanes[0].due()) continue;
+        lanes[0].rate();
+        CHECK(consensus.mean_of_ranks(lanes).size() == 3);
+        CHECK(lanes[0].victims().size() == 3);
+    }
+    CHECK(rows == std::vector<std::size_t>{1, 2, 3, 4, 5, 1, 2, 3});
+    CHECK(lanes[0].evictions() == 6);
+    lanes[0].rate();
+    lanes[0].evict_rated(std::vector{Slot(0)});
+    lanes[0].rate();
+    CHECK(lanes[0].evict_rated(std::span<const Slot>()).empty());
+}
