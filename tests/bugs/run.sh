@@ -146,7 +146,7 @@ plant() {
 
 prepare
 files=$(
-    [ -z "$everything" ] || ls tests/core/*.cpp tests/policy/*.cpp tests/lane/*.cpp tests/rope/*.cpp
+    [ -z "$everything" ] || ls tests/core/*.cpp tests/policy/*.cpp tests/lane/*.cpp tests/adapt/*.cpp tests/rope/*.cpp
     for name; do file_of "$name"; done
 )
 files=$(echo "$files" | sort -u)

@@ -11,7 +11,7 @@ lines() {
 
 vector=$(lines vector)
 if [ $# -eq 0 ]; then
-    for door in decide attend any_policy msrnn io; do
+    for door in decide attend any_policy adapt msrnn io; do
         lines msrnn/$door.hpp | awk -v door=$door -v vector="$vector" '{ printf "%-12s %6d lines  %5.2f x <vector>\n", door, $1, $1 / vector }'
     done
 fi

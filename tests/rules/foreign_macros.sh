@@ -21,7 +21,7 @@ libraries='algorithm array atomic bit cassert cerrno charconv cmath compare conc
 functional initializer_list iterator limits map new numeric span stdexcept string string_view type_traits utility variant
 vector'
 
-for door in decide any_policy msrnn io rules; do
+for door in decide any_policy adapt msrnn io rules; do
     {
         for library in $libraries; do echo "#include <$library>"; done
         case $door in msrnn | io) printf '#include <immintrin.h>\n#include <Eigen/Core>\n#include <fcntl.h>\n#include <unistd.h>\n#include <sys/stat.h>\n#include <nlohmann/json.hpp>\n' ;; esac
@@ -33,6 +33,7 @@ for door in decide any_policy msrnn io rules; do
         fi
         case $door in
             decide) echo 'void use() { msrnn::Lane<msrnn::SnapKV> lane(64); lane.append(1); lane.evict(); lane.restore(lane.record()); }' ;;
+            adapt) echo 'void use(msrnn::Lane<msrnn::H2O>& lane, msrnn::CellRanges& c, msrnn::RankVictims& r) { c.cells(lane); r.evict(lane, [](msrnn::Slot) { return true; }, {}, [](float*, std::size_t) {}); close_gaps(lane, [](msrnn::RunMove) {}); }' ;;
             msrnn) echo 'void use(msrnn::State<msrnn::H2O, std::int8_t>& s, std::vector<float>& v) { s.step(0, 1, v, v, v, v); s.prefill(0, 1, v, v, v, v); s.set_budget(0, 0, 4); }' ;;
             rules) echo 'struct Any { void rate(msrnn::Ratings) const {} }; void use(std::vector<msrnn::Lane<msrnn::Metered<Any>>>& lanes) { msrnn::budget::shared_by_rating(lanes, 9); }' ;;
             io) echo 'std::string use(msrnn::State<msrnn::H2O>& s, std::vector<std::byte>& v) { return save(s, v) + load(s, v); }' ;;

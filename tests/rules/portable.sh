@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 text=$(mktemp)
 trap 'rm -f "$text"' EXIT
 
-for door in decide any_policy; do
+for door in decide any_policy adapt; do
     echo "#include <msrnn/$door.hpp>" | "$compiler" -std=c++20 -DMSRNN_PORTABLE=1 -DNDEBUG -I "$include" -E -x c++ - >"$text"
     awk -v own="$include/msrnn/" '
         /^# [0-9]+ "/ { file = $3; gsub(/"/, "", file); next }

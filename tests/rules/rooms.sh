@@ -14,6 +14,7 @@ find msrnn -name '*.hpp' | sort | xargs awk '
         may["lane"]      = "base core policy lane"
         may["budget"]    = "base core policy lane budget"
         may["trace"]     = "base core policy lane trace"
+        may["adapt"]     = "base core policy lane adapt"
         may["simd"]      = "simd"
         may["rows"]      = "base simd rows"
         may["attention"] = "base simd rows attention"

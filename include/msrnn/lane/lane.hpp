@@ -96,6 +96,14 @@ public:
         table_.compact(carry);
     }
 
+    /// The owner has copied row `from`, a token's, to row `to`, a vacancy of [0, extent()): the token is there now, and
+    /// `from` is vacant. Cost: a scan of the vacancies. A step is not undone across it.
+    void move(Move move) {
+        MSRNN_ASSERT(table_.live(move.from), "msrnn: move() of a slot that holds no token");
+        MSRNN_ASSERT(move.to < table_.extent() && !table_.live(move.to), "msrnn: move() to a slot that is not vacant");
+        table_.move(move);
+    }
+
     /// Takes effect at the next evict(). Throws std::invalid_argument and changes nothing where problem() says why.
     void set_budget(std::size_t budget) {
         detail::refuse(problem(budget, table_.capacity()));

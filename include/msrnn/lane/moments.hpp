@@ -131,6 +131,14 @@ public:
         observed_.rows = 0;
         return table_.victims();
     }
+    /// The second half where a rule chose these live tokens, by the ratings of several lanes: they leave, and the
+    /// choice ends. More than the budget may stay. Returns them.
+    std::span<const Slot> evict_rated(std::span<const Slot> chosen) {
+        evict(chosen);
+        observed_.rated = false;
+        observed_.rows = 0;
+        return table_.victims();
+    }
     /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append()
     /// count as never appended: drafts that are rejected take no place among the sinks or in the recent window. (What
     /// their queries added to ratings stays; restore() undoes that too.)

@@ -9,6 +9,7 @@
 #include "../core/protection.hpp"
 #include "../core/selection.hpp"
 #include "../core/slot.hpp"
+#include "step.hpp"
 #include "token_table.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -17,7 +18,7 @@ namespace msrnn::inline MSRNN_ABI {
 template <class Stamp>
 class SlotTable : public TokenTable<Stamp> {
     using Tokens = TokenTable<Stamp>;
-    using Tokens::slots_, Tokens::counts_, Tokens::victims_, Tokens::no_stamp;
+    using Tokens::slots_, Tokens::counts_, Tokens::vacant_, Tokens::victims_, Tokens::no_stamp;
 
 public:
     using Tokens::Tokens;
@@ -38,6 +39,14 @@ public:
                           [this](Slot a, Slot b) { return before(a, b); });
         victims_.clear();
         for (std::size_t i = 0; i < tokens; ++i) this->drop(order[i]);
+    }
+
+    /// A live token and a vacancy change places, with what is known of the victim that was there.
+    void move(Move move) {
+        slots_.exchange(move.from, move.to);
+        if (counts_.newest == move.from) counts_.newest = move.to;
+        std::ranges::replace(vacant_.slots(), move.to, move.from);
+        std::ranges::replace(victims_.slots(), move.to, move.from);
     }
 
     /// Candidates are the live, unpinned slots behind the first `sinks` arrivals and before the newest `recent` tokens.
