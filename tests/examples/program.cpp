@@ -45,7 +45,15 @@ TEST_CASE("the help names every option and succeeds") {
 TEST_CASE("arguments that make no sense are refused in one sentence") {
     require_refused(
         "--policies tova,foo",
-        "unknown policy 'foo'; known are full, window, sink-window, tova, tova-head, h2o, decayed, key-norm, random");
+        "--policies: no policy is called 'foo'; known are full, window, sink-window, tova, tova-head, h2o, decayed, "
+        "key-norm, random and protect(policy)");
+    require_refused("--policies tova,", "no policy is called ''");
+    require_refused("--policies 'decayed:decay=2'", "--policies: decay is 2; it must lie between 0 and 1");
+    require_refused("--policies tova:scope=head", "scope of tova is 'head'; it takes one of layer, kv_head, model");
+    require_refused("--needs foo",
+                    "'foo' is nothing that a policy is shown; that is nothing, keys, values, queries, "
+                    "weights, heads");
+    require_refused("--policies tova --needs keys", "needs more than --needs says; leave out --needs.");
     require_refused("--budgets 0", "--budgets: '0' is not a whole number from 1 on");
     require_refused("--budgets=-5", "'-5' is not a whole number");
     require_refused("--budgets 8,x", "'x' is not a whole number");
