@@ -20,9 +20,8 @@ const Policies& policies() {
 
 void check_list(std::string_view text) {
     std::string again;
-    for (const std::string& part : llama::policies_in(text)) again += (again.empty() ? "" : ",") + part;
-    if (again != text && !llama::policies_in(text).empty() && !llama::policies_in(text).front().empty())
-        throw fuzz::Found("a list is cut with a loss");
+    for (const std::string& part : llama::policies_in(text)) again += "," + part;
+    if (again.substr(1) != text) throw fuzz::Found("a list is cut with a loss");
 }
 
 bool take(std::string_view text) {
@@ -31,7 +30,7 @@ bool take(std::string_view text) {
     if (!said.empty()) {
         for (const char c : said)
             if (c < ' ' || c == 127) throw fuzz::Found("a refusal is not one line");
-        if (!said.starts_with("msrnn: ") || said.ends_with('.') || said.size() > 600)
+        if (!said.starts_with("msrnn: ") || said.ends_with('.') || said.size() > 4000)
             throw fuzz::Found("a refusal is no sentence: " + said);
         return false;
     }
