@@ -24,6 +24,22 @@ void check_list(std::string_view text) {
     if (again.substr(1) != text) throw fuzz::Found("a list is cut with a loss");
 }
 
+/// The numbers of its settings, of the policy inside too.
+void read_numbers(const SettingsOfPolicy& policy, std::vector<double>& numbers) {
+    policy.each([&](const char*, const Setting& setting) {
+        numbers.push_back(setting.real);
+        if (setting.policy != nullptr) read_numbers(*setting.policy, numbers);
+    });
+}
+std::vector<double> numbers_of(const AnyPolicy& policy) {
+    std::vector<double> numbers;
+    policy.settings([&](const char*, const Setting& setting) {
+        numbers.push_back(setting.real);
+        if (setting.policy != nullptr) read_numbers(*setting.policy, numbers);
+    });
+    return numbers;
+}
+
 bool take(std::string_view text) {
     check_list(text);
     const std::string said = policies().problem(text);
@@ -38,7 +54,8 @@ bool take(std::string_view text) {
     const std::string full = policy.text();
     if (const std::string wrong = policies().problem(full); !wrong.empty()) throw fuzz::Found(full + ": " + wrong);
     const AnyPolicy again = policies().named(full);
-    if (again.text() != full) throw fuzz::Found(full + " is read as " + again.text());
+    if (again.text() != full || numbers_of(again) != numbers_of(policy))
+        throw fuzz::Found(full + " is read as " + again.text());
     for (const std::size_t budget : {0, 1, 9}) {
         const Facts one = policy.facts(Shape{}, budget), other = again.facts(Shape{}, budget);
         if (one.scope != other.scope || one.protection.sinks != other.protection.sinks ||
@@ -49,10 +66,13 @@ bool take(std::string_view text) {
 }
 
 std::vector<std::string> seeds() {
-    std::vector<std::string> texts{
-        "protect(tova,sinks=4)",         "protect(protect(decayed(decay=0.5),recent=half),scope=model)",
-        "sink-window:sinks=unbounded",   "h2o:recent=3",
-        "decayed:decay=2.5e-1,recent=7", "tova,h2o:recent=3,window"};
+    std::vector<std::string> texts{"protect(tova,sinks=4)",
+                                   "protect(protect(decayed(decay=0.5),recent=half),scope=model)",
+                                   "sink-window:sinks=unbounded",
+                                   "decayed:decay=0.123456789",
+                                   "h2o:recent=3",
+                                   "decayed:decay=2.5e-1,recent=7",
+                                   "tova,h2o:recent=3,window"};
     for (const AnyPolicy& policy : policies().each()) texts.push_back(policy.text());
     return texts;
 }
