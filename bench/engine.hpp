@@ -14,12 +14,13 @@ using LanesOf = std::vector<msrnn::Lane<P>>;
 
 /// Full lanes of so many layers: budget + 1 rows were used, and evict() has dropped the newest.
 template <class P>
-LanesOf<P> full_lanes(std::size_t layers, std::size_t budget, const P& policy) {
+LanesOf<P> full_lanes(std::size_t layers, msrnn::Limits limits, std::size_t group, const P& policy) {
     const std::size_t lanes = scope_of(policy) == msrnn::Scope::layer ? 1 : kv_heads;
-    LanesOf<P> all(layers * lanes, msrnn::Lane<P>(msrnn::Limits{.budget = budget}, policy));
+    limits.query_heads = kv_heads / lanes * group;
+    LanesOf<P> all(layers * lanes, msrnn::Lane<P>(limits, policy));
     for (msrnn::Lane<P>& lane : all) {
-        while (lane.size() <= budget) lane.append(lane.seen());
-        lane.evict(msrnn::Slot(budget));
+        while (lane.size() <= limits.budget) lane.append(lane.seen());
+        lane.evict(msrnn::Slot(limits.budget));
     }
     return all;
 }
@@ -27,10 +28,11 @@ LanesOf<P> full_lanes(std::size_t layers, std::size_t budget, const P& policy) {
 template <class P, class Scalar = float>
 class Engine {
 public:
-    Engine(std::size_t group, std::size_t head_dim, std::size_t budget, P policy = {})
-        : layers(budget + 1, head_dim),
-          lanes(full_lanes(layers.count, budget, policy)),
-          weight_stride(msrnn::whole_lines(budget + 1)),
+    /// `slack`: so many tokens pile up over the budget before they are evicted together.
+    Engine(std::size_t group, std::size_t head_dim, std::size_t budget, P policy = {}, std::size_t slack = 0)
+        : layers(budget + slack + 1, head_dim),
+          lanes(full_lanes(layers.count, {.budget = budget, .slack = slack, .head_dim = head_dim}, group, policy)),
+          weight_stride(msrnn::whole_lines(budget + slack + 1)),
           weights(kv_heads * group * weight_stride),
           q(random_floats(kv_heads * group * head_dim, 2)),
           group_(group),
@@ -44,10 +46,12 @@ public:
     template <class Attend>
     void step(Attend attend_to_all) {
         next();
-        write();
-        attend_to_all();
-        append(lanes);
-        decide(lanes, weights);
+        step_here(attend_to_all);
+    }
+    /// As many tokens in the next layer as one choice evicts.
+    void steps(std::size_t tokens) {
+        next();
+        for (std::size_t t = 0; t < tokens; ++t) step_here([this] { attend(); });
     }
     void attend() { attend(0, kv_heads); }
     /// KV heads [first, end): those of one thread.
@@ -68,11 +72,27 @@ public:
         std::size_t head = 0;
         const std::size_t heads = kv_heads * layers.count / deciding.size();
         for (msrnn::Lane<P>& lane : of_layer(deciding)) {
-            lane.observe(seen.data() + head * group_ * weight_stride, heads * group_, weight_stride);
-            if constexpr (std::same_as<Scalar, float>)
-                lane.evict(msrnn::Keys(layers.rows(layer_, head, 0), layers.dim, layers.dim));
-            else
+            const float* const first = seen.data() + head * group_ * weight_stride;
+            if constexpr (std::same_as<Scalar, float>) {
+                const msrnn::Keys keys(layers.rows(layer_, head, 0), layers.dim, layers.dim);
+                const msrnn::Values values(layers.rows(layer_, head, 1), layers.dim, layers.dim);
+                lane.observe(msrnn::Attention{.weights = first,
+                                              .query_heads = heads * group_,
+                                              .slots = lane.extent(),
+                                              .stride = weight_stride},
+                             msrnn::Heads{.weights = first,
+                                          .query_heads = heads * group_,
+                                          .slots = lane.extent(),
+                                          .stride = weight_stride},
+                             msrnn::Query{.first = q.data() + head * group_ * layers.dim,
+                                          .query_heads = heads * group_,
+                                          .head_dim = layers.dim},
+                             keys, values);
+                lane.evict(keys, values);
+            } else {
+                lane.observe(first, heads * group_, weight_stride);
                 lane.evict();
+            }
             head += heads;
         }
     }
@@ -87,6 +107,13 @@ public:
     const std::vector<float> q;
 
 private:
+    template <class Attend>
+    void step_here(Attend attend_to_all) {
+        write();
+        attend_to_all();
+        append(lanes);
+        decide(lanes, weights);
+    }
     std::span<msrnn::Lane<P>> of_layer(LanesOf<P>& all) const {
         const std::size_t count = all.size() / layers.count;
         return std::span(all).subspan(layer_ * count, count);
@@ -108,16 +135,21 @@ private:
     std::size_t layer_ = 0;
 };
 
-/// Whether what these lanes would drop next is what a plain loop over the candidates finds.
+/// Whether what this lane would drop next is what a plain loop over the candidates finds.
 template <class P>
 bool drops_the_weakest(msrnn::Lane<P> lane, const float* weights, std::size_t query_heads, std::size_t stride) {
     lane.append(lane.seen());
-    lane.observe(weights, query_heads, stride);
-    const std::vector<float> row(largest_dim, 1.0f);
+    const std::vector<float> row(largest_dim, 1.0f), queries(query_heads * row.size(), 1.0f);
+    const msrnn::Keys keys(row.data(), 0, row.size());
+    const msrnn::Values values(row.data(), 0, row.size());
+    lane.observe(
+        msrnn::Attention{.weights = weights, .query_heads = query_heads, .slots = lane.extent(), .stride = stride},
+        msrnn::Heads{.weights = weights, .query_heads = query_heads, .slots = lane.extent(), .stride = stride},
+        msrnn::Query{.first = queries.data(), .query_heads = query_heads, .head_dim = row.size()}, keys, values);
     std::vector<std::pair<std::size_t, msrnn::Arrival>> candidates;
     for (std::size_t s = 0; s < lane.extent(); ++s)
         if (lane.candidate(msrnn::Slot(s))) candidates.emplace_back(s, lane.arrival(msrnn::Slot(s)));
-    lane.evict(msrnn::Keys(row.data(), 0, row.size()));
+    lane.evict(keys, values);
     std::pair<std::size_t, msrnn::Arrival> expected = candidates.at(0);
     for (const auto& [slot, arrival] : candidates)
         if (const float low = lane.ratings()[expected.first], rating = lane.ratings()[slot];

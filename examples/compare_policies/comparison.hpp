@@ -21,6 +21,8 @@ struct Cell {
     std::size_t budget = 0;    // 0: no bound
     std::string refusal = {};  // why the policy cannot take the budget
     std::optional<Score> score = {};
+    std::string needs = {};     // what the policy must be shown
+    std::string settings = {};  // all of them, as its text has them
 
     std::size_t slots() const { return budget == 0 ? msrnn::unbounded : budget; }
 };
@@ -33,6 +35,7 @@ inline std::size_t runs(const std::vector<Cell>& cells) {
 struct Choice {
     std::vector<std::string> policies = {};  // empty: all
     std::vector<std::size_t> budgets = {};   // empty: fractions of the window
+    std::vector<std::string> shown = {};     // policies that need more are left out; empty: none are
 };
 
 inline std::vector<std::size_t> default_budgets(std::size_t window) {
@@ -50,24 +53,42 @@ void drop_duplicates(std::vector<T>& list) {
     list.erase(end, list.end());
 }
 
-/// `full` first, then budget by budget. A pair that cannot be is an error where the user wrote both of its names.
-inline std::vector<Cell> plan(Choice choice, std::size_t window, std::uint64_t seed) {
+/// Those that need the same stand together, as the user ordered them.
+inline void group_by_needs(std::vector<std::string>& texts, const msrnn::Policies& policies) {
+    const auto rank = [&](const std::string& text) { return needs_rank(policy_named(policies, text)); };
+    std::stable_sort(texts.begin(), texts.end(),
+                     [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+}
+
+/// `full` first, then budget by budget, in groups of the same needs. A pair that cannot be is an error where the user
+/// wrote both of its names.
+inline std::vector<Cell> plan(Choice choice, std::size_t window, const msrnn::Policies& policies = {}) {
     const bool both_named = !choice.policies.empty() && !choice.budgets.empty();
-    if (choice.policies.empty()) choice.policies = known_policies();
+    if (choice.policies.empty()) choice.policies = known_policies(policies);
+    std::erase_if(choice.policies,
+                  [&](const std::string& text) { return !served_by(choice.shown, policy_named(policies, text)); });
+    if (choice.policies.empty())
+        throw std::invalid_argument("Each of the --policies needs more than --needs says; leave out --needs.");
     if (choice.budgets.empty()) choice.budgets = default_budgets(window);
     drop_duplicates(choice.policies);
     drop_duplicates(choice.budgets);
+    group_by_needs(choice.policies, policies);
 
     std::vector<Cell> cells;
-    if (std::erase(choice.policies, no_bound) != 0) cells.push_back({.policy = no_bound});
+    if (std::erase(choice.policies, no_bound) != 0) cells.push_back({.policy = no_bound, .needs = "nothing"});
     for (const std::size_t budget : choice.budgets) {
         if (budget > window)
             throw std::invalid_argument("A budget of " + std::to_string(budget) + " is more than the window of " +
                                         std::to_string(window) + " tokens: nothing would ever be evicted.");
         for (const std::string& policy : choice.policies) {
-            const std::string why = msrnn::problem(policy_named(policy, seed), msrnn::Limits{.budget = budget});
+            const msrnn::AnyPolicy memory = policy_named(policies, policy);
+            const std::string why = msrnn::problem(memory, msrnn::Limits{.budget = budget});
             if (both_named && !why.empty()) throw cannot_take(policy, budget, why);
-            cells.push_back({.policy = policy, .budget = budget, .refusal = why});
+            cells.push_back({.policy = policy,
+                             .budget = budget,
+                             .refusal = why,
+                             .needs = needs_text(memory),
+                             .settings = settings_of(memory)});
         }
     }
     if (runs(cells) == 0)
@@ -87,10 +108,10 @@ struct Settings {
 };
 
 /// The memories of the cells that can be measured, in the order of the cells.
-inline std::vector<Memory> memories_of(const std::vector<Cell>& cells, std::uint64_t seed) {
+inline std::vector<Memory> memories_of(const std::vector<Cell>& cells, const msrnn::Policies& policies = {}) {
     std::vector<Memory> memories;
     for (const Cell& cell : cells)
-        if (cell.refusal.empty()) memories.push_back({policy_named(cell.policy, seed), cell.slots()});
+        if (cell.refusal.empty()) memories.push_back({policy_named(policies, cell.policy), cell.slots()});
     return memories;
 }
 

@@ -20,7 +20,10 @@ inline std::string valid_utf8(const std::string& text) { return Json::parse(dump
 namespace detail {
 
 inline Json json_of(const Cell& cell) {
-    Json row{{"policy", cell.policy}, {"budget", cell.budget == 0 ? Json() : Json(cell.budget)}};
+    Json row{{"policy", cell.policy},
+             {"needs", cell.needs},
+             {"settings", cell.settings},
+             {"budget", cell.budget == 0 ? Json() : Json(cell.budget)}};
     if (!cell.refusal.empty()) row["refusal"] = cell.refusal;
     if (!cell.score) return row;
     const Score& score = *cell.score;

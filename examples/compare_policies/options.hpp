@@ -18,8 +18,10 @@ struct Options {
     std::size_t window = 0;  // 0: the model's context, or 1,024
     std::size_t tokens = 0;  // 0: the whole text
     std::size_t map = 1;
+    bool list = false;
     Choice choice;
     Settings settings;
+    msrnn::Policies policies = {};
 };
 
 inline void add_options(CLI::App& app, Options& options) {
@@ -33,10 +35,24 @@ inline void add_options(CLI::App& app, Options& options) {
         ->check(from_1)
         ->type_name("W");
     app.add_option("--tokens", options.tokens, "use the first N tokens of the text")->check(from_1)->type_name("N");
-    app.add_option("--policies", options.choice.policies, "comma-separated (default: all)")
-        ->delimiter(',')
-        ->check(known_policy)
+    app.add_option_function<std::vector<std::string>>(
+           "--policies",
+           [&](const std::vector<std::string>& lists) {
+               for (const std::string& list : lists)
+                   for (const std::string& text : policies_in(list)) {
+                       const std::string wrong = problem(options.policies, text);
+                       if (!wrong.empty()) throw CLI::ValidationError("--policies", wrong);
+                       options.choice.policies.push_back(text);
+                   }
+           },
+           "comma-separated, each with settings of its own (default: all)")
         ->type_name("LIST");
+    app.add_option("--needs", options.choice.shown,
+                   "only policies that need no more than LIST: of nothing, keys, values, queries, weights, heads")
+        ->delimiter(',')
+        ->check(an_evidence)
+        ->type_name("LIST");
+    app.add_flag("--list", options.list, "tell the policies, what each must be shown, and its settings, and end");
     app.add_option("--budgets", options.choice.budgets, "comma-separated (default: W/32, W/16, W/8, W/4, W/2)")
         ->delimiter(',')
         ->check(from_1)
@@ -60,7 +76,7 @@ inline void add_options(CLI::App& app, Options& options) {
         ->type_name("N");
     app.add_option("--seed", options.settings.seed, "of the random policy (default: 0)")->check(from_0)->type_name("S");
     app.footer(
-        list_of_policies() +
+        list_of_policies(options.policies) +
         "\nThe column \"vs full\" needs full among --policies.\n"
         "A policy that cannot take a budget (sink-window keeps 4 sinks inside it) shows a dash,\n"
         "unless both --policies and --budgets are given: then it is an error.\n"

@@ -62,7 +62,8 @@ inline std::string table_row(const Results& results, const Cell& cell) {
     std::string row = "<tr><td>" + escaped(cell.policy) + "</td>" +
                       td(cell.budget == 0 ? "all" : grouped(cell.budget)) +
                       td(cell.budget == 0 ? "" : share_of(cell.budget, results.windows.window));
-    if (!cell.score) return row + td("&ndash;") + td("") + td("") + td("") + "</tr>\n";
+    const std::string needs = td(cell.needs) + "</tr>\n";
+    if (!cell.score) return row + td("&ndash;") + td("") + td("") + td("") + needs;
     const Score& score = *cell.score;
     row +=
         td(format("%.3f", score.perplexity()), &cell == best_of(results.cells, cell.budget) ? " class=\"best\"" : "");
@@ -73,7 +74,7 @@ inline std::string table_row(const Results& results, const Cell& cell) {
     } else {
         row += td("") + td("");
     }
-    return row + td(bytes_text(static_cast<double>(score.state_bytes))) + "</tr>\n";
+    return row + td(bytes_text(static_cast<double>(score.state_bytes))) + needs;
 }
 
 inline std::string html_table(const Results& results) {
@@ -81,7 +82,7 @@ inline std::string html_table(const Results& results) {
     for (const Cell& cell : results.cells)
         if (cell.score || !cell.refusal.empty()) rows += table_row(results, cell);
     return "<table><thead><tr><th>policy</th><th>budget</th><th>of the window</th><th>perplexity</th>"
-           "<th>above full</th><th>error</th><th>state</th></tr></thead><tbody>\n" +
+           "<th>above full</th><th>error</th><th>state</th><th>needs</th></tr></thead><tbody>\n" +
            rows + "</tbody></table>";
 }
 
@@ -105,7 +106,7 @@ inline std::string paragraph(const char* style, const std::string& text) {
 inline std::string key(const std::vector<Cell>& cells) {
     std::string html;
     for (const std::string& policy : policies_of(cells))
-        html += "<li class=\"curve " + policy + "\"><span>" + escaped(policy) + "</span></li>";
+        html += "<li class=\"curve " + style_of(policy) + "\"><span>" + escaped(policy) + "</span></li>";
     return html;
 }
 
@@ -142,7 +143,9 @@ inline std::string page(const Results& results) {
                                   {"interrupted", detail::paragraph("interrupted", interruption(results))},
                                   {"answer", detail::paragraph("answer", sentence)},
                                   {"subject", detail::subject(results)},
-                                  {"colours", detail::line_styles()},
+                                  {"colours", detail::line_styles(policies_of(results.cells))},
+                                  {"day", detail::colours_of(policies_of(results.cells), false)},
+                                  {"night", detail::colours_of(policies_of(results.cells), true)},
                                   {"heat", detail::heat_style()},
                                   {"key", detail::key(results.cells)},
                                   {"perplexity", detail::perplexity_chart(results)},

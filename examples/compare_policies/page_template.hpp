@@ -13,15 +13,11 @@ inline constexpr const char* page_template = R"html(<!doctype html>
 :root {
   color-scheme: light dark;
   --paper: #fcfbf8; --ink: #22252b; --soft: #626873; --rule: #dcdad3; --heat: 226, 120, 20;
-  --window: #7a828f; --sink-window: #0a78c2; --tova: #d0420a; --tova-head: #a3228c; --h2o: #0a8f63; --decayed: #b98300;
-  --key-norm: #5a3fc0; --random: #8a5a3c;
-}
+{{day}}}
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16181c; --ink: #e4e2dc; --soft: #9aa1ac; --rule: #343840; --heat: 240, 140, 40;
-    --window: #9aa3b2; --sink-window: #56b0f0; --tova: #ff7a45; --tova-head: #e07bd0; --h2o: #3fcf9c; --decayed: #e8b93a;
-    --key-norm: #a894ff; --random: #c99a78;
-  }
+{{night}}  }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink);

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -39,18 +42,67 @@ inline std::string gradient_of(const std::vector<int>& dashes) {
     return "repeating-linear-gradient(90deg" + stops + ")";
 }
 
-/// Every policy's name is a class; its colour is the variable of that name.
-inline std::string line_styles() {
+/// The class of a policy's curves, and the variable of its colour: its name, where the name may stand in a style sheet
+/// and means nothing else there.
+inline std::string style_of(const std::string& policy) {
+    if (msrnn::AnyPolicy::find(policy) != nullptr) return policy;
+    std::string style = "own-";
+    for (const char c : policy)
+        style += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-'
+                     ? std::string(1, c)
+                     : format("_%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    return style;
+}
+
+/// A known policy looks the same in every report: its place in the list of names. The others follow.
+inline std::size_t look_of(const std::string& policy, const std::vector<std::string>& all) {
+    const auto known = known_policies();
+    if (const auto at = std::find(known.begin() + 1, known.end(), policy); at != known.end())
+        return static_cast<std::size_t>(at - known.begin()) - 1;
+    std::size_t look = known.size() - 1;
+    for (const std::string& other : all) {
+        if (other == policy) break;
+        look += std::find(known.begin(), known.end(), other) == known.end() ? 1 : 0;
+    }
+    return look;
+}
+
+/// Some that were chosen, then others that go around the circle of colours by the golden angle.
+inline std::string colour_of(std::size_t look, bool night) {
+    static constexpr std::array<std::array<const char*, 2>, 8> chosen{{{"#7a828f", "#9aa3b2"},
+                                                                       {"#0a78c2", "#56b0f0"},
+                                                                       {"#d0420a", "#ff7a45"},
+                                                                       {"#a3228c", "#e07bd0"},
+                                                                       {"#0a8f63", "#3fcf9c"},
+                                                                       {"#b98300", "#e8b93a"},
+                                                                       {"#5a3fc0", "#a894ff"},
+                                                                       {"#8a5a3c", "#c99a78"}}};
+    if (look < chosen.size()) return chosen[look][night ? 1 : 0];
+    const double hue = std::fmod(static_cast<double>(look) * 137.508, 360) / 60;
+    const auto channel = [&](double from) {
+        const double distance = std::fabs(std::fmod(hue + from, 6) - 3);
+        const double strength = std::clamp(distance - 1, 0.0, 1.0);
+        return static_cast<unsigned>(night ? 110 + 140 * strength : 20 + 160 * strength);
+    };
+    return format("#%02x%02x%02x", channel(0), channel(4), channel(2));
+}
+inline std::string colours_of(const std::vector<std::string>& policies, bool night) {
     std::string css;
-    std::size_t index = 0;
-    for (const std::string& policy : known_policies()) {
-        if (policy == no_bound) continue;
-        const std::vector<int>& dashes = dashes_of(index++);
+    for (const std::string& policy : policies)
+        css += "    --" + style_of(policy) + ": " + colour_of(look_of(policy, policies), night) + ";\n";
+    return css;
+}
+
+inline std::string line_styles(const std::vector<std::string>& policies) {
+    std::string css;
+    for (const std::string& policy : policies) {
+        const std::string style = style_of(policy);
+        const std::vector<int>& dashes = dashes_of(look_of(policy, policies));
         std::string pattern;
         for (const int pixels : dashes) pattern += " " + std::to_string(pixels);
-        css += ".curve." + policy + " { color: var(--" + policy + "); }\n";
-        if (!dashes.empty()) css += ".curve." + policy + " path { stroke-dasharray:" + pattern + "; }\n";
-        css += ".key ." + policy + "::before { background: " + gradient_of(dashes) + "; }\n";
+        css += ".curve." + style + " { color: var(--" + style + "); }\n";
+        if (!dashes.empty()) css += ".curve." + style + " path { stroke-dasharray:" + pattern + "; }\n";
+        css += ".key ." + style + "::before { background: " + gradient_of(dashes) + "; }\n";
     }
     return css;
 }
@@ -69,7 +121,7 @@ Chart chart_of(const Results& results, const char* name, const char* y_label, Te
     for (const std::size_t budget : budgets_of(results.cells))
         chart.x_ticks.push_back({static_cast<double>(budget), grouped(budget)});
     for (const std::string& policy : policies_of(results.cells)) {
-        Curve curve{.style = policy, .points = {}};
+        Curve curve{.style = style_of(policy), .points = {}};
         for (const Tick& tick : chart.x_ticks)
             if (const Score* score = score_of(results.cells, policy, static_cast<std::size_t>(tick.at))) {
                 Point at = point(*score);

@@ -14,21 +14,6 @@
 
 namespace compare {
 
-/// "decay 0.9, recent half of the budget, scope kv_head"
-inline std::string settings_of(const msrnn::AnyPolicy& policy) {
-    std::string list;
-    policy.settings([&](const char* name, const msrnn::Setting& setting) {
-        const auto whole = static_cast<std::size_t>(setting.whole);
-        list += (list.empty() ? "" : ", ") + std::string(name) + " ";
-        if (setting.kind == msrnn::Setting::Kind::whole)
-            list += std::string_view(name) == "recent" && whole == msrnn::half_of_budget ? "half of the budget"
-                                                                                         : std::to_string(whole);
-        if (setting.kind == msrnn::Setting::Kind::real) list += format("%.6g", setting.real);
-        if (setting.kind == msrnn::Setting::Kind::text) list += setting.text;
-    });
-    return list.empty() ? "none" : list;
-}
-
 namespace detail {
 
 inline std::string details(const Results& results) {
@@ -44,10 +29,10 @@ inline std::string details(const Results& results) {
     html += item("seed", std::to_string(results.settings.seed));
     html += item("model", escaped(valid_utf8(results.model)) + ", fingerprint " + escaped(results.model_fingerprint));
     html += item("text", escaped(valid_utf8(results.text)) + ", fingerprint " + escaped(results.text_fingerprint));
-    for (const std::string& name : policies_of(results.cells)) {
-        const msrnn::AnyPolicy policy = policy_named(name, results.settings.seed);
-        html += item(name.c_str(),
-                     escaped(std::string("msrnn::") + class_of(policy) + "; settings: " + settings_of(policy)));
+    for (const Cell& cell : results.cells) {
+        if (cell.policy == no_bound || cell.budget != budgets_of(results.cells).front()) continue;
+        const std::string settings = cell.settings.empty() ? "none" : cell.settings;
+        html += item(escaped(cell.policy).c_str(), escaped("needs " + cell.needs + "; settings: " + settings));
     }
     return html + "</tbody></table></div>";
 }

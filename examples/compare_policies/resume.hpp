@@ -33,7 +33,8 @@ inline Json names_of(const Json& rows) {
     Json names = Json::array();
     for (const Json& row : rows)
         names.push_back(row.at("policy").get<std::string>() + " " +
-                        (row.at("budget").is_null() ? "all" : row.at("budget").dump()));
+                        (row.at("budget").is_null() ? "all" : row.at("budget").dump()) + " " +
+                        row.value("settings", std::string()));
     return names;
 }
 

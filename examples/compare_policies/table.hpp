@@ -20,7 +20,14 @@ inline std::string change(const Score& score, const Score& full) {
     return format("%+.1f %% +- ", score.percent_above(full)) + (error ? format("%.1f", *error) : "-");
 }
 
-inline std::string row(const Cell& cell, const Score* full, bool best) {
+/// Of the column that names policies.
+inline int name_width(const std::vector<Cell>& cells) {
+    std::size_t width = 12;
+    for (const Cell& cell : cells) width = std::max(width, cell.policy.size());
+    return static_cast<int>(std::min<std::size_t>(width, 60));
+}
+
+inline std::string row(const Cell& cell, const Score* full, bool best, int width) {
     const std::string budget = cell.budget == 0 ? "all" : grouped(cell.budget);
     std::array<std::string, 3> values{"-", "-", "-"};
     if (cell.score) {
@@ -28,8 +35,9 @@ inline std::string row(const Cell& cell, const Score* full, bool best) {
         if (full && cell.budget != 0) values[1] = change(*cell.score, *full);
         values[2] = grouped(cell.score->state_bytes);
     }
-    return format("%-12s %8s %12s %c %17s %13s\n", cell.policy.c_str(), budget.c_str(), values[0].c_str(),
-                  best ? '*' : ' ', values[1].c_str(), values[2].c_str());
+    return format("%-*s %8s %12s %c %17s %13s  ", width, cell.policy.c_str(), budget.c_str(), values[0].c_str(),
+                  best ? '*' : ' ', values[1].c_str(), values[2].c_str()) +
+           cell.needs + "\n";
 }
 
 /// In eighths of a character.
@@ -46,11 +54,13 @@ inline std::string bar(double share, std::size_t width) {
 
 }  // namespace detail
 
-/// Budget by budget; the best policy of each is starred where there are several.
+/// Budget by budget, and within each by what the policies must be shown; the best policy of each is starred where there
+/// are several.
 inline std::string table(const std::vector<Cell>& cells) {
     const Score* full = full_score(cells);
-    std::string text =
-        format("%-12s %8s %12s   %17s %13s\n", "policy", "budget", "perplexity", "vs full", "state bytes");
+    const int width = detail::name_width(cells);
+    std::string text = format("%-*s %8s %12s   %17s %13s  %s\n", width, "policy", "budget", "perplexity", "vs full",
+                              "state bytes", "needs");
     bool starred = false;
     std::size_t budget = 0;
     for (const Cell& cell : cells) {
@@ -59,7 +69,7 @@ inline std::string table(const std::vector<Cell>& cells) {
         budget = cell.budget;
         const bool best = &cell == best_of(cells, budget);
         starred |= best;
-        text += detail::row(cell, full, best);
+        text += detail::row(cell, full, best, width);
     }
     return text + (starred ? "\n* the best of its budget\n" : "");
 }
@@ -67,6 +77,7 @@ inline std::string table(const std::vector<Cell>& cells) {
 /// How far each policy lies above the full cache, a bar for each budget; nothing where there is no curve to draw.
 inline std::string curves(const std::vector<Cell>& cells) {
     constexpr std::size_t width = 9;
+    const int names = detail::name_width(cells);
     const Score* full = full_score(cells);
     const auto budgets = budgets_of(cells);
     const auto above = [&](const Score* score) {
@@ -78,10 +89,10 @@ inline std::string curves(const std::vector<Cell>& cells) {
         if (cell.score) longest = std::max(longest, above(&*cell.score));
     if (longest == 0 || budgets.size() < 2) return "";
 
-    std::string text = "\n" + format("%-12s", "above full");
+    std::string text = "\n" + format("%-*s", names, "above full");
     for (const std::size_t budget : budgets) text += format(" %-*s", static_cast<int>(width), grouped(budget).c_str());
     for (const std::string& policy : policies_of(cells)) {
-        text += "\n" + format("%-12s", policy.c_str());
+        text += "\n" + format("%-*s", names, policy.c_str());
         for (const std::size_t budget : budgets)
             text += " " + detail::bar(above(score_of(cells, policy, budget)) / longest, width);
         text.erase(text.find_last_not_of(' ') + 1);

@@ -18,7 +18,7 @@ msrnn::AnyPolicy policy_for(const Options& options) {
     if (!bounded && options.budget != 0)
         throw std::invalid_argument("full has no budget; give a --policy that forgets.");
 
-    const msrnn::AnyPolicy policy = policy_named(options.policy, options.seed);
+    const msrnn::AnyPolicy policy = policy_named(seeded(options.policies, options.seed), options.policy);
     if (!bounded) return policy;
     const std::string why = msrnn::problem(policy, msrnn::Limits{.budget = options.budget});
     if (!why.empty()) throw cannot_take(options.policy, options.budget, why);

@@ -25,6 +25,7 @@ struct Options {
     std::uint64_t seed = 0;
     std::string positions = "true";
     bool one_text = false;
+    msrnn::Policies policies = {};
 
     PositionsIn positions_in() const { return positions == "cache" ? PositionsIn::cache : PositionsIn::text; }
     /// A budget larger than the number of tokens has no effect.
@@ -59,8 +60,8 @@ inline void add_options(CLI::App& app, Options& options) {
         ->check(from_0)
         ->type_name("N");
     app.add_option("--policy", options.policy, "which policy chooses the tokens to forget (default: full)")
-        ->check(known_policy)
-        ->type_name("NAME");
+        ->check([&](const std::string& text) { return problem(options.policies, text); })
+        ->type_name("POLICY");
     app.add_option("--budget", options.budget, "tokens that are remembered, in each layer or KV head")
         ->check(from_1)
         ->type_name("N");
@@ -80,7 +81,7 @@ inline void add_options(CLI::App& app, Options& options) {
     add_bos_option(app, options.bos);
     app.add_flag("--one-text", options.one_text, "end where the model ends its text");
     app.footer(
-        list_of_policies() +
+        list_of_policies(options.policies) +
         "\nStandard output holds the text, prompt included, and nothing else. Where the model ends its text (BOS or "
         "EOS)\n"
         "there is a line break and the model goes on with the next one, unless --one-text is given.\n"

@@ -32,15 +32,6 @@ inline std::string whole_number(const std::string& text, char least) {
 inline std::string from_0(const std::string& text) { return whole_number(text, '0'); }
 inline std::string from_1(const std::string& text) { return whole_number(text, '1'); }
 
-inline std::string known_policy(const std::string& name) {
-    std::string list;
-    for (const std::string& known : known_policies()) {
-        if (name == known) return "";
-        list += (list.empty() ? "" : ", ") + known;
-    }
-    return "unknown policy '" + name + "'; known are " + list;
-}
-
 /// Whether a text begins with BOS: as the tokenizer has it, or as the command line overrides it.
 inline void add_bos_option(CLI::App& app, std::string& bos) {
     app.add_option("--bos", bos, "a text begins with BOS: on or off (default: as the model's file has it)")
@@ -100,13 +91,12 @@ inline std::string version() {
 /// A program from its options to its exit status. Whatever is wrong is one sentence on standard error.
 template <class Options>
 int run_program(CLI::App& app, int argc, char** argv, void (*add_options)(CLI::App&, Options&),
-                int (*run)(const Options&)) {
+                int (*run)(const Options&), Options options = {}) {
     const auto fail = [&](const std::string& sentence) {
         std::cerr << app.get_name() << ": " << sentence << "\n";
         return status_error;
     };
     try {
-        Options options;
         if constexpr (requires { options.command; }) options.command = command_of(argc, argv);
         add_options(app, options);
         app.set_version_flag("--version", app.get_name() + " of msrnn " + version());

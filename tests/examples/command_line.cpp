@@ -38,23 +38,22 @@ TEST_CASE("both programs tell their version") {
     }
 }
 
-TEST_CASE("the help of both programs lists the policies with their classes") {
-    for (const char* program : {"compare_policies", "generate"}) {
-        const std::string help = run_program("--help", program).out;
-        for (const auto& [name, type] : {std::pair{"window", "Window"},
-                                         {"sink-window", "SinkWindow"},
-                                         {"tova", "Tova"},
-                                         {"tova-head", "Tova, a lane for each KV head"},
-                                         {"h2o", "H2O"},
-                                         {"decayed", "DecayedAttention"},
-                                         {"key-norm", "KeyNorm"},
-                                         {"random", "RandomEviction"}}) {
-            const std::string line =
-                "\n  " + std::string(name) + std::string(13 - std::string(name).size(), ' ') + type + "\n";
+TEST_CASE("help and --list tell what each policy must be shown, and its settings") {
+    std::vector<std::string> lists{run_program("--list").out};
+    for (const char* program : {"compare_policies", "generate"}) lists.push_back(run_program("--help", program).out);
+    for (const std::string& list : lists)
+        for (const char* line :
+             {"window       nothing", "sink-window  nothing        sinks=4", "tova         weights        scope=layer",
+              "tova-head    weights        scope=kv_head", "h2o          weights        recent=half",
+              "decayed      weights        decay=0.9,recent=half,scope=kv_head",
+              "key-norm     keys           recent=half", "random       nothing        seed=0"}) {
             INFO(line);
-            REQUIRE(contains(help, line));
+            REQUIRE(contains(list, "\n  " + std::string(line) + "\n"));
         }
-    }
+    const std::string keys = run_program("--list --needs keys").out;
+    REQUIRE(contains(keys, "\n  key-norm "));
+    REQUIRE(contains(keys, "\n  window "));
+    REQUIRE(!contains(keys, "\n  tova "));
     REQUIRE(contains(run_program("--help").out, "The column \"vs full\" needs full among --policies."));
 }
 

@@ -44,45 +44,75 @@ TEST_CASE("default budgets are fractions of the window, those below 2 and duplic
 }
 
 TEST_CASE("by default every policy runs with every budget, and full runs once") {
-    const auto cells = compare::plan({}, 256, 0);
+    const auto cells = compare::plan({}, 256);
     REQUIRE(cells.size() == 1 + 8 * 5);
     REQUIRE(cells.front().policy == "full");
     REQUIRE(cells.front().budget == 0);
     REQUIRE(compare::runs(cells) == cells.size());
 }
 
-TEST_CASE("lists keep the order of the user, and duplicates are dropped") {
-    const Choice choice{.policies = {"tova", "window", "full", "tova"}, .budgets = {16, 4, 16}};
-    REQUIRE(names(compare::plan(choice, 32, 0)) ==
-            std::vector<std::string>{"full 0", "tova 16", "window 16", "tova 4", "window 4"});
+TEST_CASE("lists keep the order of the user within what needs the same, and duplicates are dropped") {
+    const Choice choice{.policies = {"tova", "random", "window", "full", "key-norm", "h2o", "tova"},
+                        .budgets = {16, 4, 16}};
+    REQUIRE(names(compare::plan(choice, 32)) == std::vector<std::string>{"full 0", "random 16", "window 16",
+                                                                         "key-norm 16", "tova 16", "h2o 16", "random 4",
+                                                                         "window 4", "key-norm 4", "tova 4", "h2o 4"});
+}
+
+TEST_CASE("a cell says what its policy needs, and all its settings") {
+    const auto cells =
+        compare::plan({.policies = {"full", "decayed:decay=0.5", "protect(key-norm,sinks=1)"}, .budgets = {8}}, 32);
+    REQUIRE(names(cells) == std::vector<std::string>{"full 0", "protect(key-norm,sinks=1) 8", "decayed:decay=0.5 8"});
+    REQUIRE(cells[0].needs == "nothing");
+    REQUIRE(cells[1].needs == "keys");
+    REQUIRE(cells[1].settings == "key-norm(recent=half),sinks=1,recent=0,scope=kv_head");
+    REQUIRE(cells[2].needs == "weights");
+    REQUIRE(cells[2].settings == "decay=0.5,recent=half,scope=kv_head");
+    const auto memories = compare::memories_of(cells);
+    REQUIRE(memories.size() == 3);
+    REQUIRE(memories[2].policy.get<msrnn::DecayedAttention>()->decay == 0.5f);
+    REQUIRE(memories[0].budget == msrnn::unbounded);
+}
+
+TEST_CASE("policies that need more than can be shown are left out") {
+    const auto named = [](std::vector<std::string> shown) {
+        return names(compare::plan({.budgets = {8}, .shown = std::move(shown)}, 32));
+    };
+    using Names = std::vector<std::string>;
+    REQUIRE(named({"nothing"}) == Names{"full 0", "window 8", "sink-window 8", "random 8"});
+    REQUIRE(named({"keys"}) == Names{"full 0", "window 8", "sink-window 8", "random 8", "key-norm 8"});
+    REQUIRE(named({"heads"}).size() == 1 + 7);
+    REQUIRE(named({"weights", "keys"}).size() == 1 + 8);
+    REQUIRE(thrown_by([] { compare::plan({.policies = {"tova"}, .shown = {"keys"}}, 32); }) ==
+            "Each of the --policies needs more than --needs says; leave out --needs.");
 }
 
 TEST_CASE("a pair that cannot be is a dash by default") {
-    const auto cells = compare::plan({.policies = {"sink-window"}}, 64, 0);
+    const auto cells = compare::plan({.policies = {"sink-window"}}, 64);
     REQUIRE(names(cells) == std::vector<std::string>{"sink-window 2", "sink-window 4", "sink-window 8",
                                                      "sink-window 16", "sink-window 32"});
     REQUIRE(contains(cells[1].refusal, "4 sinks"));
     REQUIRE(cells[2].refusal.empty());
-    REQUIRE(compare::runs(compare::plan({.budgets = {3}}, 64, 0)) == 8);
+    REQUIRE(compare::runs(compare::plan({.budgets = {3}}, 64)) == 8);
 }
 
 TEST_CASE("a pair that cannot be is an error where both of its names were given") {
     const Choice choice{.policies = {"tova", "sink-window"}, .budgets = {8, 4}};
-    const std::string said = thrown_by([&] { compare::plan(choice, 64, 0); });
+    const std::string said = thrown_by([&] { compare::plan(choice, 64); });
     REQUIRE(contains(said, "sink-window cannot take a budget of 4 ("));
     REQUIRE(contains(said, "4 sinks"));
 }
 
 TEST_CASE("where nothing can be measured, that is an error") {
-    REQUIRE(thrown_by([] { compare::plan({.policies = {"sink-window"}}, 8, 0); }) ==
+    REQUIRE(thrown_by([] { compare::plan({.policies = {"sink-window"}}, 8); }) ==
             "None of the policies can take any of the budgets of a window of 8 tokens.");
-    REQUIRE(!thrown_by([] { compare::plan({.policies = {"tova"}}, 3, 0); }).empty());
-    REQUIRE(names(compare::plan({}, 3, 0)) == std::vector<std::string>{"full 0"});
+    REQUIRE(!thrown_by([] { compare::plan({.policies = {"tova"}}, 3); }).empty());
+    REQUIRE(names(compare::plan({}, 3)) == std::vector<std::string>{"full 0"});
 }
 
 TEST_CASE("a budget beyond the window is an error") {
-    REQUIRE(names(compare::plan({.policies = {"tova"}, .budgets = {64}}, 64, 0)).size() == 1);
-    REQUIRE(thrown_by([] { compare::plan({.budgets = {65}}, 64, 0); }) ==
+    REQUIRE(names(compare::plan({.policies = {"tova"}, .budgets = {64}}, 64)).size() == 1);
+    REQUIRE(thrown_by([] { compare::plan({.budgets = {65}}, 64); }) ==
             "A budget of 65 is more than the window of 64 tokens: nothing would ever be evicted.");
 }
 
@@ -94,16 +124,17 @@ TEST_CASE("long numbers are grouped by thousands") {
 }
 
 TEST_CASE("the table shows the change against full, stars the best of a budget, and dashes what cannot be") {
-    const std::vector<Cell> cells{
+    std::vector<Cell> cells{
         measured("full", 0, std::log(4.0)), measured("window", 4, std::log(6.0)), measured("tova", 4, std::log(5.0)),
         Cell{.policy = "sink-window", .budget = 4, .refusal = "no"}, Cell{.policy = "random", .budget = 4}};
+    cells[2].needs = "weights";
     const std::string expected =
-        "policy         budget   perplexity             vs full   state bytes\n"
-        "full              all        4.000                   -        56,789\n"
+        "policy         budget   perplexity             vs full   state bytes  needs\n"
+        "full              all        4.000                   -        56,789  \n"
         "\n"
-        "window              4        6.000        +50.0 % +- -        56,789\n"
-        "tova                4        5.000 *      +25.0 % +- -        56,789\n"
-        "sink-window         4            -                   -             -\n"
+        "window              4        6.000        +50.0 % +- -        56,789  \n"
+        "tova                4        5.000 *      +25.0 % +- -        56,789  weights\n"
+        "sink-window         4            -                   -             -  \n"
         "\n"
         "* the best of its budget\n";
     REQUIRE(compare::table(cells) == expected);
@@ -112,21 +143,24 @@ TEST_CASE("the table shows the change against full, stars the best of a budget, 
 TEST_CASE("the CSV file holds the rows in the order of the table, and nothing where there is no such number") {
     std::vector<Cell> cells{measured("full", 0, 1), Cell{.policy = "sink-window", .budget = 4, .refusal = "no"},
                             Cell{.policy = "window", .budget = 8}, measured("tova", 8, 2)};
+    cells[3].needs = "weights", cells[3].settings = "a=1,b=2";
     const std::string header =
         "policy,budget,tokens,nll,ppl,state_bytes,nll_error,windows,windows_planned,interrupted,vs_full,vs_full_error,"
-        "vs_best,vs_best_error\n";
-    REQUIRE(compare::csv_of(cells, 1) == header +
-                                             "full,0,10,1.000000,2.71828,56789,,1,1,0,,,,\n"
-                                             "tova,8,10,2.000000,7.38906,56789,,1,1,0,1.000000,,,\n");
+        "vs_best,vs_best_error,needs,settings\n";
+    REQUIRE(compare::csv_of(cells, 1) ==
+            header +
+                "full,0,10,1.000000,2.71828,56789,,1,1,0,,,,,,\n"
+                "tova,8,10,2.000000,7.38906,56789,,1,1,0,1.000000,,,,weights,\"a=1,b=2\"\n");
     cells[0].score->window_nll = {1, 2};
     cells[2] = measured("window", 8, 0);
     cells[2].score->window_nll = {2, 5};  // 2 above full, error 1
+    cells[3].needs = cells[3].settings = "";
     cells[3].score->window_nll = {3, 3};  // 1.5 above full, error 0.5; 0.5 below window, error 1.5
     REQUIRE(compare::csv_of(cells, 3) ==
             header +
-                "full,0,10,1.500000,4.48169,56789,0.500000,2,3,1,,,,\n"
-                "window,8,10,3.500000,33.11545,56789,1.500000,2,3,1,2.000000,1.000000,0.500000,1.500000\n"
-                "tova,8,10,3.000000,20.08554,56789,0.000000,2,3,1,1.500000,0.500000,,\n");
+                "full,0,10,1.500000,4.48169,56789,0.500000,2,3,1,,,,,,\n"
+                "window,8,10,3.500000,33.11545,56789,1.500000,2,3,1,2.000000,1.000000,0.500000,1.500000,,\n"
+                "tova,8,10,3.000000,20.08554,56789,0.000000,2,3,1,1.500000,0.500000,,,,\n");
 }
 
 namespace {

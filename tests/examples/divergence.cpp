@@ -110,7 +110,7 @@ TEST_CASE("curves that coincide can be told apart: by dashes, and by points of d
     }
     REQUIRE(curves == 8);
     REQUIRE(radii.size() == 8);
-    const std::string css = compare::detail::line_styles();
+    const std::string css = compare::detail::line_styles(compare::policies_of(results.cells));
     std::size_t at = 0;
     while ((at = css.find("stroke-dasharray:", at)) != css.npos)
         dashes.insert(css.substr(at, css.find(';', at) - at)), ++at;

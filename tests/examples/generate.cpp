@@ -119,7 +119,8 @@ TEST_CASE("generate: settings that make no sense are refused in one sentence") {
     const World world;
     require_refused("--model " + world.model,
                     "this is no GGUF file; for a llama2.c checkpoint give its --tokenizer too");
-    require_refused(files(world) + "--policy foo", "unknown policy 'foo'; known are full, window, sink-window, tova");
+    require_refused(files(world) + "--policy foo",
+                    "no policy is called 'foo'; known are full, window, sink-window, tova");
     require_refused(files(world) + "--policy tova", "tova needs a --budget");
     require_refused(files(world) + "--budget 8", "full has no budget");
     require_refused(files(world) + "--policy sink-window --budget 4", "sink-window cannot take a budget of 4 (");

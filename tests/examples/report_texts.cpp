@@ -87,12 +87,11 @@ TEST_CASE("a report states command, version, date, threads and the settings of e
     REQUIRE(contains(told.at("date"), " UTC"));
     REQUIRE(told.at("threads").substr(0, 2) == "3,");
     REQUIRE(told.at("begin of a text") == "BOS: on, as the kind of tokenizer has it.");
-    REQUIRE(told.at("decayed") ==
-            "msrnn::DecayedAttention; settings: decay 0.9, recent half of the budget, scope kv_head");
-    REQUIRE(told.at("sink-window") == "msrnn::SinkWindow; settings: sinks 4");
-    REQUIRE(told.at("window") == "msrnn::Window; settings: none");
-    REQUIRE(told.at("random") == "msrnn::RandomEviction; settings: seed 5");
-    REQUIRE(told.at("tova-head") == "msrnn::Tova, a lane for each KV head; settings: scope kv_head");
+    REQUIRE(told.at("decayed") == "needs weights; settings: decay=0.9,recent=half,scope=kv_head");
+    REQUIRE(told.at("sink-window") == "needs nothing; settings: sinks=4");
+    REQUIRE(told.at("window") == "needs nothing; settings: none");
+    REQUIRE(told.at("random") == "needs nothing; settings: seed=5");
+    REQUIRE(told.at("tova-head") == "needs weights; settings: scope=kv_head");
 }
 
 TEST_CASE("a command is quoted so that a shell can run it again") {

@@ -46,7 +46,7 @@ TEST_CASE("the JSON file holds every row of the table, with the numbers of the C
         INFO(row.dump());
         if (row.contains("refusal")) {
             ++refused;
-            REQUIRE(row.size() == 3);
+            REQUIRE(row.size() == 5);
             REQUIRE(row.at("policy") == "sink-window");
             REQUIRE(row.at("budget") == 3);
             REQUIRE(contains(row.at("refusal"), "4 sinks"));

@@ -31,7 +31,7 @@ TEST_CASE("an unknown name is answered with the known ones") {
     }
     CHECK(said ==
           "msrnn: no policy is called 'tovva'; known are window, sink-window, tova, tova-head, h2o, decayed, key-norm, "
-          "random");
+          "random and protect(policy)");
 }
 
 TEST_CASE("any policy answers for the policy it holds") {

@@ -26,7 +26,7 @@ struct DecayedAttention {
     void settings(Tell tell) const {
         tell("decay", decay);
         tell("recent", recent);
-        tell("scope", name_of(scope));
+        tell("scope", scope);
     }
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};

@@ -25,7 +25,10 @@
 ///     std::string problem() const;                        // what is wrong with the settings, or empty
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
-///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
+///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each
+///
+/// settings() lists the members that are settings: a snapshot records them, and by name they are set, see
+/// AnyPolicy::set(). Flags, numbers, std::string, and an enum with a `constexpr const char* name_of(E)` beside it.
 ///
 /// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const Keys&,
 /// const Values&, rate() the last two only; in any order. Keys and values are read row by row, when asked for.

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+
 #include "../config.hpp"
+#include "../core/protection.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// Any policy with more protection: the larger of its own and `extra`, for sinks and recent window each.
+/// Any policy with more protection: the larger of its own and `extra`, for sinks and recent window each. A recent
+/// window of `half_of_budget` means the same as in a policy.
 ///
 ///     Protect<Tova>{.extra = {.sinks = 4}}     // "TOVA-layer+4" of arXiv 2401.06104, table 3
 ///     Protect<Tova>{.extra = {.recent = 1}}    // the newest token stays, as in kvpress
@@ -27,13 +31,14 @@ struct Protect {
         tell("policy", policy);
         tell("sinks", extra.sinks);
         tell("recent", extra.recent);
-        tell("scope", name_of(scope));
+        tell("scope", scope);
     }
     Facts facts(const Shape& lane, std::size_t budget) const {
         Facts facts = facts_of(policy, lane, budget);
         facts.name = name;
         facts.scope = scope;
-        facts.protection = facts.protection | extra;
+        facts.protection =
+            facts.protection | Protection{.sinks = extra.sinks, .recent = recent_slots(extra.recent, budget)};
         return facts;
     }
     void observe(const Seen& seen, Ratings rating) const noexcept(!observe_may_throw<P>()) {

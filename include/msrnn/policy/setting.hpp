@@ -11,6 +11,15 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
+namespace detail {
+/// An enum of named values: `constexpr const char* name_of(E)` stands beside it. They are counted from 0, and each has
+/// a name of its own.
+template <class E>
+concept NamedValues = std::is_enum_v<E> && !std::is_convertible_v<E, int> && requires(E value) {
+    { name_of(value) } -> std::convertible_to<const char*>;
+};
+}  // namespace detail
+
 /// A setting of a policy whose type is known at run time only: one of five kinds.
 struct Setting {
     enum class Kind : unsigned char { flag, whole, real, text, policy };
@@ -21,6 +30,7 @@ struct Setting {
     double real = 0;
     std::string_view text = {};
     const class SettingsOfPolicy* policy = nullptr;  ///< of a wrapper: the policy inside
+    bool has_sign = false;                           ///< of `whole`: else it stands for a std::uint64_t
 };
 
 /// The settings of a policy, to be told one after the other; a view of it.
@@ -58,8 +68,13 @@ private:
                     tell(sink, name, value);
                 } else if constexpr (std::same_as<Value, bool>) {
                     tell(sink, name, {.kind = Setting::Kind::flag, .flag = value});
+                } else if constexpr (detail::NamedValues<Value>) {
+                    tell(sink, name, {.kind = Setting::Kind::text, .text = name_of(value)});
                 } else if constexpr (std::integral<Value> || std::is_enum_v<Value>) {
-                    tell(sink, name, {.kind = Setting::Kind::whole, .whole = static_cast<std::int64_t>(value)});
+                    tell(sink, name,
+                         {.kind = Setting::Kind::whole,
+                          .whole = static_cast<std::int64_t>(value),
+                          .has_sign = std::is_signed_v<Value>});
                 } else if constexpr (std::floating_point<Value>) {
                     tell(sink, name, {.kind = Setting::Kind::real, .real = static_cast<double>(value)});
                 } else if constexpr (std::convertible_to<const Value&, std::string_view>) {

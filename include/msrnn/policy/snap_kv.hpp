@@ -25,6 +25,7 @@ namespace msrnn::inline MSRNN_ABI {
 struct SnapKV {
     static constexpr const char* name = "snap-kv";
     enum class Pooling : unsigned char { average, maximum };
+    friend constexpr const char* name_of(Pooling by) { return by == Pooling::maximum ? "maximum" : "average"; }
 
     std::size_t window = 32;
     std::size_t kernel = 5;  ///< odd
@@ -35,8 +36,8 @@ struct SnapKV {
     void settings(Tell tell) const {
         tell("window", window);
         tell("kernel", kernel);
-        tell("pooling", pooling == Pooling::maximum ? "maximum" : "average");
-        tell("scope", name_of(scope));
+        tell("pooling", pooling);
+        tell("scope", scope);
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
     constexpr std::size_t observation_window() const { return window; }

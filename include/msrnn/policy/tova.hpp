@@ -21,7 +21,7 @@ struct Tova {
 
     template <class Tell>
     void settings(Tell tell) const {
-        tell("scope", name_of(scope));
+        tell("scope", scope);
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 0}; }
     constexpr std::size_t observation_window() const { return 1; }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../config.hpp"
+#include "decayed_attention.hpp"
+#include "facts.hpp"
+#include "h2o.hpp"
+#include "key_norm.hpp"
+#include "random_eviction.hpp"
+#include "sink_window.hpp"
+#include "snap_kv.hpp"
+#include "tova.hpp"
+#include "window.hpp"
+
+/// What has a name: a header above and a line below for each.
+namespace msrnn::inline MSRNN_ABI::detail {
+
+/// The policies of the library with their default settings, in the order of the README: add(policy), or
+/// add(policy, name) for one of other settings than its type has.
+template <class Add>
+void each_known_policy(Add add) {
+    add(Window{});
+    add(SinkWindow{});
+    add(Tova{});
+    add(Tova{.scope = Scope::kv_head}, "tova-head");
+    add(H2O{});
+    add(DecayedAttention{});
+    add(KeyNorm{});
+    add(RandomEviction{});
+}
+
+/// Those that choose once, after a prompt.
+template <class Add>
+void each_known_selector(Add add) {
+    add(SnapKV{});
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail
