@@ -24,12 +24,14 @@ struct Fed {
         for (float& x : keys[slot]) x = random.unit() - 0.5f;
     }
     Positions see_and_evict(std::int64_t newest) {
-        std::vector<float> weights(lane.extent(), NAN);
+        std::vector<float> weights(lane.extent(), NAN), query(4);
+        Random random{static_cast<std::uint64_t>(newest) + 1000};
+        for (float& x : query) x = random.unit() - 0.5f;
         for (const LaneToken token : lane.tokens())
             weights[token.slot] = Random{static_cast<std::uint64_t>(100 * newest + token.position.value())}.unit();
         const auto read = [this](Slot slot) { return std::span<const float>(keys[slot]); };
         lane.observe(Attention{.weights = weights.data(), .query_heads = 1, .slots = weights.size(), .stride = 0},
-                     Query{keys[0].data(), 1, 4}, Keys(read), Values(read));
+                     Query{query.data(), 1, 4}, Keys(read), Values(read));
         return by_arrival::positions(lane, lane.evict(Keys(read), Values(read)));
     }
 };

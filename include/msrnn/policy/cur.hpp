@@ -37,9 +37,9 @@ struct Cur {
         tell("sinks", sinks);
         tell("window", window);
         tell("local", local);
-        tell("leverage", name_of(leverage));
+        tell("leverage", leverage);
     }
-    static constexpr const char* name_of(Leverage leverage) {
+    friend constexpr const char* name_of(Leverage leverage) {
         return leverage == Leverage::key       ? "key"
                : leverage == Leverage::value   ? "value"
                : leverage == Leverage::average ? "average"

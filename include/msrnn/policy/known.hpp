@@ -2,14 +2,22 @@
 #pragma once
 
 #include "../config.hpp"
+#include "cur.hpp"
 #include "decayed_attention.hpp"
+#include "expected_attention.hpp"
 #include "facts.hpp"
 #include "h2o.hpp"
+#include "key_diff.hpp"
 #include "key_norm.hpp"
+#include "lag_kv.hpp"
+#include "non_causal_attention.hpp"
+#include "r_kv.hpp"
 #include "random_eviction.hpp"
 #include "sink_window.hpp"
 #include "snap_kv.hpp"
 #include "tova.hpp"
+#include "tri_attention.hpp"
+#include "value_norm.hpp"
 #include "window.hpp"
 
 /// What has a name: a header above and a line below for each.
@@ -26,6 +34,13 @@ void each_known_policy(Add add) {
     add(H2O{});
     add(DecayedAttention{});
     add(KeyNorm{});
+    add(ValueNorm{});
+    add(KeyDiff{});
+    add(LagKV{});
+    add(Cur{});
+    add(ExpectedAttention{});
+    add(TriAttention{});
+    add(RKV{});
     add(RandomEviction{});
 }
 
@@ -33,6 +48,7 @@ void each_known_policy(Add add) {
 template <class Add>
 void each_known_selector(Add add) {
     add(SnapKV{});
+    add(NonCausalAttention{});
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

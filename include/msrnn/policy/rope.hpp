@@ -25,6 +25,8 @@ struct Rope {
         adjacent  ///< (0, 1), (2, 3), ... as in GPT-J and llama2.c
     };
 
+    friend constexpr const char* name_of(Pairs pairs) { return pairs == Pairs::halves ? "halves" : "adjacent"; }
+
     double theta = 10000;        ///< frequency[i] = theta^(-2i / rotary_dim)
     std::size_t rotary_dim = 0;  ///< twice the number of pairs; 0 for head_dim
     Pairs pairs = Pairs::halves;
@@ -34,8 +36,8 @@ struct Rope {
     void settings(Tell tell) const {
         tell("theta", theta);
         tell("rotary_dim", rotary_dim);
-        tell("pairs", pairs == Pairs::halves ? "halves" : "adjacent");
-        tell("frequencies", digest_of(std::span<const double>(frequencies)));
+        tell("pairs", pairs);
+        if (!frequencies.empty()) tell("frequencies", digest_of(std::span<const double>(frequencies)));
     }
     std::string problem() const {
         if (!(theta > 0))
