@@ -10,6 +10,7 @@
 #include "support/policies.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
+#include "support/show_all.hpp"
 
 using namespace msrnn;
 
@@ -209,7 +210,7 @@ TEST_CASE("slack and capacity are checked together") {
 TEST_CASE("steps that evict several tokens are undone, one after the other") {
     for_every_policy([]<class P>(const P& policy) {
         Random random{5};
-        Lane<P> lane(Limits{.budget = 8, .slack = 2}, policy);
+        Lane<P> lane(Limits{.budget = 8, .slack = 2, .query_heads = 1, .head_dim = 1}, policy);
         std::vector<Lane<P>> past;
         std::vector<LaneCheckpoint> before;
         for (int t = 0; t < 60; ++t) {
@@ -218,8 +219,8 @@ TEST_CASE("steps that evict several tokens are undone, one after the other") {
             lane.append(t);
             std::vector<float> weights(lane.extent());
             for (float& weight : weights) weight = random.unit();
-            lane.observe(weights);
-            lane.evict(Keys(weights.data(), 1, 1));
+            show_all::observe(lane, weights);
+            show_all::evict(lane, weights);
         }
         for (int back = 0; back < 50; ++back) {
             lane.restore(before.back());

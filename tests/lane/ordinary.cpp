@@ -10,6 +10,7 @@
 #include "support/policies.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
+#include "support/show_all.hpp"
 
 using namespace msrnn;
 
@@ -20,8 +21,8 @@ void step(Lane& lane, std::int64_t position, Random& random) {
     lane.append(position);
     std::vector<float> weights(lane.extent());
     for (float& weight : weights) weight = random.unit();
-    lane.observe(weights);
-    lane.evict(Keys(weights.data(), 1, 1));
+    show_all::observe(lane, weights);
+    show_all::evict(lane, weights);
     lane.compact([](Move) {});
 }
 
@@ -51,7 +52,7 @@ struct Nervous {
 TEST_CASE("a lane that was moved from is empty and may be used") {
     for_every_policy([]<class P>(const P& policy) {
         Random random{1};
-        Lane<P> lane({.budget = 8, .capacity = 12}, policy), fresh = lane;
+        Lane<P> lane({.budget = 8, .capacity = 12, .query_heads = 1, .head_dim = 1}, policy), fresh = lane;
         for (int t = 0; t < 30; ++t) step(lane, t, random);
         const Lane<P> copy = lane;
         Lane<P> taken = std::move(lane);
@@ -110,7 +111,7 @@ TEST_CASE("drafts that are rejected, in any order, count as never appended") {
         Random order{5};
         for (const std::size_t sinks : {0u, 4u}) {
             const auto lane_of = [&] {
-                return Lane<Protect<AnyPolicy>>({.budget = 12, .capacity = 24},
+                return Lane<Protect<AnyPolicy>>({.budget = 12, .capacity = 24, .query_heads = 1, .head_dim = 1},
                                                 {.policy = policy, .extra = {.sinks = sinks}});
             };
             auto drafted = lane_of(), plain = lane_of();

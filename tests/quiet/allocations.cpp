@@ -152,16 +152,19 @@ TEST_CASE("a steady step of layers that decide as one allocates nothing") {
 
 TEST_CASE("a lane allocates nothing after its construction, bulk evictions and forks included") {
     for_every_policy([]<class P>(const P& policy) {
-        msrnn::Lane<P> lane({.budget = 64, .capacity = 100}, policy);
+        msrnn::Lane<P> lane({.budget = 64, .capacity = 100, .query_heads = 4, .head_dim = 8}, policy);
         msrnn::Lane<P> fork = lane;
         const std::vector<float> weights(400, 0.25f), key(8, 1.0f);
+        const msrnn::Keys keys(key.data(), 0, key.size());
+        const msrnn::Values values(key.data(), 0, key.size());
         CHECK(allocations_of([&] {
                   for (auto* one : {&lane, &fork})
                       for (int t = 0; t < 1000; ++t) {
                           one->append(t);
-                          one->observe(weights.data(), 4, 100);
+                          one->observe(msrnn::Attention{weights.data(), 4, one->extent(), 100},
+                                       msrnn::Query{weights.data(), 4, 8}, keys, values);
                           if (t % 7 != 0) continue;
-                          one->evict(msrnn::Keys(key.data(), 0, key.size()));
+                          one->evict(keys, values);
                           one->compact([](msrnn::Move) {});
                       }
               }) == 0);
