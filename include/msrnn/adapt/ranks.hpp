@@ -123,7 +123,7 @@ private:
 ///     const auto here = [&](Slot slot) { return slot % ranks.count == ranks.own; };   // or slot / rows_of_a_rank
 ///     lane.append(position);
 ///     lane.observe(weights);
-///     victims.evict(lane, here, ranks, reduce, keys);    // in place of lane.evict(keys)
+///     victims.evict(lane, here, ranks, reduce, keys);    // instead of lane.evict(keys)
 ///
 /// For policies that rate each slot by its own weights, key or age: all of this library but SnapKV, which looks at
 /// neighbours. Those observe RankWeights::join() on every rank, and call lane.evict(). Keys of other ranks' slots may
