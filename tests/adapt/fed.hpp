@@ -15,8 +15,13 @@ struct Fed {
     msrnn::Lane<msrnn::AnyPolicy> lane;
     std::uint64_t head = 0;
     std::vector<float> key = std::vector<float>(4);
-    std::vector<float> weights = {};
+    std::vector<float> weights = {}, query = std::vector<float>(4);
 
+    msrnn::Query query_of(std::int64_t newest) {
+        Random random{static_cast<std::uint64_t>(newest) + 500 + 1000 * head};
+        for (float& x : query) x = random.unit() - 0.5f;
+        return {query.data(), 1, 4};
+    }
     auto row() {
         return [this](msrnn::Slot slot) {
             Random random{static_cast<std::uint64_t>(lane.position(slot).value()) + 1 + 1000 * head};
@@ -32,7 +37,7 @@ struct Fed {
         const auto read = row();
         lane.observe(
             msrnn::Attention{.weights = weights.data(), .query_heads = 1, .slots = weights.size(), .stride = 0},
-            msrnn::Query{key.data(), 1, 4}, msrnn::Keys(read), msrnn::Values(read));
+            query_of(newest), msrnn::Keys(read), msrnn::Values(read));
     }
     void rate() {
         const auto read = row();

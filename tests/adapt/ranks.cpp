@@ -115,7 +115,7 @@ TEST_CASE("sequence-parallel lanes evict at every step what one lane evicts, eac
                         own.lane.observe(
                             Attention{
                                 .weights = weights.data(), .query_heads = 1, .slots = weights.size(), .stride = 0},
-                            Query{own.key.data(), 1, 4}, Keys(read), Values(read));
+                            own.query_of(t), Keys(read), Values(read));
                     }
                     if (!ranks[0].fed.lane.due()) {
                         for (std::size_t r = 0; r < count; ++r)
@@ -161,7 +161,7 @@ TEST_CASE("joined weights serve every policy on ranks that hold different slots,
                         {.weights = weights.data(), .query_heads = 1, .slots = weights.size(), .stride = 0}, here,
                         reduce);
                     const auto read = rank.fed.row();
-                    rank.fed.lane.observe(seen, Query{rank.fed.key.data(), 1, 4}, Keys(read), Values(read));
+                    rank.fed.lane.observe(seen, rank.fed.query_of(t), Keys(read), Values(read));
                     rank.fed.evict();
                 });
                 for (const SequenceRank& rank : ranks) {
