@@ -67,6 +67,7 @@ std::vector<Operation<msrnn::State<P, S>>> operations(const P& policy, const msr
         {"set_budget to more", [](Subject& state) { state.set_budget(0, 0, 90); }},
         {"share_out",
          [](Subject& state) {
+             if (scope_of(state.lane(0, 0).policy()) == Scope::model) return;  // has nothing to share out
              state.share_out([](std::span<Lane<P>* const> lanes) {
                  for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i]->set_budget(i % 2 == 0 ? 6 : 90);
              });
