@@ -98,8 +98,25 @@ void store_by_score(msrnn::Lane<msrnn::RKV>& lane, std::size_t window) {
     for (std::size_t i = 0; i < slots.size(); ++i) record.arrivals[slots[i]] = arrivals[i];
     lane.restore(record);
 }
+/// The two parts of a score, which the file has in double: all of one, and none of it.
+void parts_of_r_kv(const Model& model, const nlohmann::json& file, const nlohmann::json& one,
+                   OtherCode::Compared& compared) {
+    const std::size_t tokens = one.at("tokens"), older = tokens - one.at("window").get<std::size_t>();
+    for (std::size_t head = 0; head < model.kv_heads; ++head)
+        for (const char* part : {"importance", "redundancy"}) {
+            msrnn::RKV policy = r_kv_of(file, one);
+            policy.mix = part == std::string("importance") ? 1 : 0;
+            Sequence<msrnn::RKV> sequence(model, policy, tokens, head);
+            sequence.prompt(tokens);
+            sequence.rate();
+            OtherCode::Scores got = sequence.scores(policy.mix == 1 ? 1 : -1);
+            got.resize(older);
+            compared.near(got, one.at(part)[head], part + (" of head " + std::to_string(head)));
+        }
+}
 const OtherCode r_kv("r-kv", [](const nlohmann::json& file, OtherCode::Compared& compared) {
     const Model model(file);
+    for (const auto& one : file.at("cases")) parts_of_r_kv(model, file, one, compared);
     for (const auto& one : file.at("cases")) one_shot(model, one, r_kv_of(file, one), compared, 0, one.at("window"));
     const auto& decode = file.at("decode");
     const std::size_t prompt = decode.at("prompt"), every = decode.at("divide_length");
