@@ -1,6 +1,7 @@
 // The answer of a run in one sentence.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -62,6 +63,28 @@ inline std::string answer(const std::vector<Cell>& cells, std::size_t window, co
                       (full ? detail::cost(score, *full, plus_minus) : format("%.2f", score.perplexity()));
     if (others.empty()) return text + "; no other is within two standard errors of it.";
     return text + "; within two standard errors of it: " + others + ".";
+}
+
+/// The best of those that need the same, at the budget that answer() tells of. Empty where there is one such group.
+inline std::string best_by_needs(const std::vector<Cell>& cells, std::size_t window) {
+    const Score* full = full_score(cells);
+    const std::size_t budget = detail::budget_to_tell_of(cells, window);
+    const auto list = ranked(cells, budget);
+    std::vector<std::string> groups;
+    for (const Cell& cell : cells)
+        if (cell.budget == budget && cell.score && !cell.needs.empty()) groups.push_back(cell.needs);
+    drop_duplicates(groups);
+    if (budget == 0 || groups.size() < 2) return "";
+    std::string text;
+    for (const std::string& needs : groups) {
+        const auto best =
+            std::find_if(list.begin(), list.end(), [&](const Cell* cell) { return cell->needs == needs; });
+        const Score& score = *(*best)->score;
+        const bool finite = std::isfinite(score.perplexity()) && full && std::isfinite(full->perplexity());
+        text += (text.empty() ? "" : "; ") + needs + ": " + (*best)->policy +
+                (finite ? format(" %+.1f %%", score.percent_above(*full)) : format(" %.2f", score.perplexity()));
+    }
+    return "The best at " + grouped(budget) + " tokens, by what must be shown: " + text + ".";
 }
 
 }  // namespace compare

@@ -139,20 +139,22 @@ inline std::string memory_section(const Results& results) {
 
 inline std::string page(const Results& results) {
     const std::string sentence = answer(results.cells, results.windows.window, "\u00B1");
-    return filled(page_template, {{"text", escaped(valid_utf8(results.text))},
-                                  {"interrupted", detail::paragraph("interrupted", interruption(results))},
-                                  {"answer", detail::paragraph("answer", sentence)},
-                                  {"subject", detail::subject(results)},
-                                  {"colours", detail::line_styles(policies_of(results.cells))},
-                                  {"day", detail::colours_of(policies_of(results.cells), false)},
-                                  {"night", detail::colours_of(policies_of(results.cells), true)},
-                                  {"heat", detail::heat_style()},
-                                  {"key", detail::key(results.cells)},
-                                  {"perplexity", detail::perplexity_chart(results)},
-                                  {"bytes", detail::bytes_chart(results)},
-                                  {"table", detail::html_table(results)},
-                                  {"memory", detail::memory_section(results)},
-                                  {"details", detail::details(results)}});
+    return filled(page_template,
+                  {{"text", escaped(valid_utf8(results.text))},
+                   {"interrupted", detail::paragraph("interrupted", interruption(results))},
+                   {"answer", detail::paragraph("answer", sentence) +
+                                  detail::paragraph("answer", best_by_needs(results.cells, results.windows.window))},
+                   {"subject", detail::subject(results)},
+                   {"colours", detail::line_styles(policies_of(results.cells))},
+                   {"day", detail::colours_of(policies_of(results.cells), false)},
+                   {"night", detail::colours_of(policies_of(results.cells), true)},
+                   {"heat", detail::heat_style()},
+                   {"key", detail::key(results.cells)},
+                   {"perplexity", detail::perplexity_chart(results)},
+                   {"bytes", detail::bytes_chart(results)},
+                   {"table", detail::html_table(results)},
+                   {"memory", detail::memory_section(results)},
+                   {"details", detail::details(results)}});
 }
 
 }  // namespace compare

@@ -132,6 +132,8 @@ inline void show(const Results& results) {
     std::cout << table(results.cells) << curves(results.cells);
     if (const std::string sentence = answer(results.cells, results.windows.window); !sentence.empty())
         std::cout << "\n" << sentence << "\n";
+    if (const std::string sentence = best_by_needs(results.cells, results.windows.window); !sentence.empty())
+        std::cout << sentence << "\n";
     flush_output();
 }
 

@@ -70,6 +70,20 @@ TEST_CASE("a report says how many windows were read where some are missing, and 
     REQUIRE(contains(said(page, "soft").at(0), "2 of 3 windows of 21"));
 }
 
+TEST_CASE("of each group that needs the same the best is told, where there are several groups") {
+    auto cells = four_policies();
+    REQUIRE(compare::best_by_needs(cells, 64).empty());
+    for (Cell& cell : cells) cell.needs = "weights";
+    REQUIRE(compare::best_by_needs(cells, 64).empty());
+    for (Cell& cell : cells)
+        if (cell.policy != "tova") cell.needs = "nothing";
+    const std::string said = compare::best_by_needs(cells, 64);
+    INFO(said);
+    REQUIRE(said.starts_with("The best at 8 tokens, by what must be shown: "));
+    REQUIRE(contains(said, "weights: tova +22.1 %"));
+    REQUIRE(contains(said, "nothing: "));
+}
+
 TEST_CASE("a report states command, version, date, threads and the settings of each policy") {
     const TinyWorld world;
     const std::string html = world.folder.path("report.html");
