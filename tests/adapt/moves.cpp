@@ -90,9 +90,28 @@ TEST_CASE("a copy that fails leaves the lane with the rows that were copied, and
         };
         CHECK_THROWS_AS(close_gaps(lane, carry), std::runtime_error);
         for (const LaneToken token : lane.tokens()) CHECK(row[token.slot] == token.position.value());
+        Lane<Window> fork = lane;
+        for (int t = 10; t < 14; ++t) {  // the gaps are where they should be
+            REQUIRE_FALSE(fork.live(fork.next()));
+            REQUIRE(fork.append(t) < 10);
+        }
         close_gaps(lane, carry);
         CHECK(by_arrival::kept(lane) == std::vector<std::int64_t>{0, 4, 5, 6, 7, 9});
         CHECK(lane.extent() == 6);
         for (const LaneToken token : lane.tokens()) CHECK(row[token.slot] == token.position.value());
     }
+}
+
+TEST_CASE("the newest token is known after its row has moved") {
+    struct DropsTheNewest {
+        Protection protection(std::size_t) const { return {}; }
+        void rate(Ratings rating) const { rating[rating.newest] = -1; }
+    };
+    Lane<DropsTheNewest> lane({.budget = 4, .capacity = 16});
+    for (int t = 0; t < 8; ++t) lane.append(t);
+    lane.evict(std::vector{Slot(1), Slot(4)});
+    close_gaps(lane, [](RunMove) {});
+    const auto gone = lane.evict();
+    REQUIRE(gone.size() == 2);
+    CHECK(lane.position(gone[0]).value() == 7);
 }

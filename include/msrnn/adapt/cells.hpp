@@ -98,7 +98,7 @@ private:
 /// the query. `cells` are distinct cells of [0, extent()); the lane has as many vacancies, or more. Calls carry(move)
 /// before the lane changes; if carry throws, the moves before stand and the lane is valid: call it again.
 /// Cost: one row for each cell that holds a token, and a scan of the lane. A step is not undone across it.
-/// Source: runs on llama.cpp unchanged, cells read from the graph's GGML_OP_SET_ROWS.
+/// Source: a sketch of it ran on an unchanged llama.cpp, which shows its cells in the graph (GGML_OP_SET_ROWS).
 template <class AnyLane, class Carry>
 void make_way(AnyLane& lane, std::span<const Slot> cells, Carry carry) {
     std::size_t to = 0;

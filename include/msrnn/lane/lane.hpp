@@ -96,6 +96,13 @@ public:
         table_.compact(carry);
     }
 
+    /// The same, and rows keep their order: every row behind the first gap moves. Calls carry(RunMove) with `from` and
+    /// `to` ascending and rows <= from - to, so that one memcpy after the other needs no second buffer. Forgets the
+    /// victims.
+    template <class Carry>
+    void compact_in_order(Carry carry) {
+        table_.compact_in_order(carry);
+    }
     /// The owner has copied row `from`, a token's, to row `to`, a vacancy of [0, extent()): the token is there now, and
     /// `from` is vacant. Cost: a scan of the vacancies. A step is not undone across it.
     void move(Move move) {

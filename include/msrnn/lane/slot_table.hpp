@@ -49,6 +49,30 @@ public:
         std::ranges::replace(victims_.slots(), move.to, move.from);
     }
 
+    /// Fills the gaps from the front, in order. The table is valid after every run, should `carry` throw.
+    template <class Carry>
+    void compact_in_order(Carry& carry) {
+        if (vacant_.size() == 0) return;
+        this->forget_victims();
+        const VacanciesAtLast listed{*this};
+        std::size_t to = 0, from = 0;
+        while (this->live(Slot(from))) from = ++to;
+        while (from < counts_.extent) {
+            if (!this->live(Slot(from))) {
+                ++from;
+                continue;
+            }
+            RunMove run{from, to, 1};
+            while (run.rows < from - to && this->live(Slot(from + run.rows))) ++run.rows;
+            carry(run);
+            for (; run.rows > 0; --run.rows, ++from, ++to) {
+                slots_.exchange(from, to);
+                if (counts_.newest == from) counts_.newest = Slot(to);
+            }
+        }
+        counts_.extent = to;
+    }
+
     /// Candidates are the live, unpinned slots behind the first `sinks` arrivals and before the newest `recent` tokens.
     void protect(Protection protection) { counts_.protection = protection; }
     Protection protection() const { return counts_.protection; }
@@ -76,6 +100,16 @@ public:
     }
 
 private:
+    /// Lists the vacancies anew when rows have moved.
+    struct VacanciesAtLast {
+        SlotTable& table;
+        ~VacanciesAtLast() {
+            table.vacant_.clear();
+            for (std::size_t slot = table.counts_.extent; slot-- > 0;)
+                if (!table.live(Slot(slot))) table.vacant_.add(Slot(slot));
+        }
+    };
+
     bool contains(Candidates<Arrival> within, std::size_t slot) const {
         return slots_.stamps[slot] != no_stamp && within.contain(slots_.arrivals[slot]);
     }

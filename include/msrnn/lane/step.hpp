@@ -15,6 +15,15 @@ struct Move {
     Slot to;
 };
 
+/// Rows [from, from + rows) that become rows [to, to + rows).
+struct RunMove {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    std::size_t rows = 0;
+
+    friend constexpr bool operator==(RunMove, RunMove) = default;
+};
+
 /// What the newest token changed in a table, beside its counts and the policy's numbers.
 struct TokenStep {
     Slot slot = {};           ///< the token's
