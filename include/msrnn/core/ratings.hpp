@@ -37,6 +37,7 @@ struct Ratings {
     Slot newest;                         ///< slot of the newest token, unless it was evicted
     Arrival seen = 0;                    ///< tokens appended to the lane so far, the newest included
     Arrival prompt = 0;                  ///< the last prompt ends before this arrival
+    std::size_t budget = 0;              ///< of the lane
     std::size_t rows = 0;  ///< query tokens observed since the last choice or the start of a prompt, this one included
     LaneShape shape;       ///< as Limits says
     LaneId lane;

@@ -208,6 +208,7 @@ private:
     Ratings view(std::size_t rows) noexcept {
         Ratings view = table_.view();
         view.prompt = observed_.prompt_end;
+        view.budget = budget_;
         view.rows = rows;
         view.shape = shape_;
         view.lane = id_;

@@ -73,6 +73,11 @@ template <class P>
 concept TellsSettings = requires(const P& p) {
     p.settings(detail::AnySetting{});
 };
+/// What must be shown may depend on the settings; what the type says then holds for the default ones.
+template <class P>
+concept NeedsBySettings = requires(const P& p) {
+    { p.needs_by_settings() } -> std::same_as<Needs>;
+};
 template <class P>
 concept HasScope = requires(const P& p) {
     requires std::same_as<std::remove_cvref_t<decltype(p.scope)>, Scope>;
@@ -146,6 +151,7 @@ Facts facts_of(const P& policy, const Shape& lane, std::size_t budget) {
             facts.name = P::name;
         facts.scope = scope_of(policy);
         facts.needs = needs_of<P>();
+        if constexpr (NeedsBySettings<P>) facts.needs = policy.needs_by_settings();
         facts.observes = Observes<P>;
         facts.rates = Rates<P>;
         facts.observe_may_throw = observe_may_throw<P>();

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../config.hpp"
+#include "mix.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -25,18 +26,10 @@ struct RandomEviction {
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 1}; }
     void rate(Ratings rating) const noexcept {
+        using detail::mix;
         const std::uint64_t draw = mix(mix(mix(mix(seed) ^ rating.lane.layer) ^ rating.lane.kv_head) ^ rating.seen);
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             rating[slot] = static_cast<float>(mix(draw ^ rating.arrival[slot]) >> 40);
-    }
-
-private:
-    // The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-    static constexpr std::uint64_t mix(std::uint64_t x) {
-        x += 0x9E3779B97F4A7C15u;
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-        return x ^ (x >> 31);
     }
 };
 
