@@ -21,6 +21,9 @@ struct LaneId {
 struct LaneShape {
     std::size_t query_heads = 0;
     std::size_t head_dim = 0;
+    std::size_t value_dim = 0;  ///< 0 for head_dim
+
+    constexpr std::size_t value_width() const { return value_dim != 0 ? value_dim : head_dim; }
 };
 
 /// What a lane remembers for its policy: a view, handed to every hook.

@@ -81,7 +81,8 @@ template <class P>
 struct CheckedPolicy {
     static_assert(!says_observe<P>() || Observes<P>,
                   "msrnn: this policy's observe() must be one function `void observe(evidence..., Ratings) const`; "
-                  "evidence is any of const Attention&, const Heads&, const Query&, const Keys&, const Values&.");
+                  "evidence is any of const Attention&, const Heads&, const Query&, const Outputs&, const Keys&, const "
+                  "Values&.");
     static_assert(
         !says_rate<P>() || Rates<P>,
         "msrnn: this policy's rate() must be one function `void rate(evidence..., Ratings) const`; evidence is "

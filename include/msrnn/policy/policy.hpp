@@ -27,8 +27,9 @@
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records
 ///
-/// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const Keys&,
-/// const Values&, rate() the last two only; in any order. Keys and values are read row by row, when asked for.
+/// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const
+/// Outputs&, const Keys&, const Values&, rate() the last two only; in any order. Keys and values are read row by row,
+/// when asked for.
 ///
 /// With a rate() the ratings are its output: a choice starts clean. Without one they belong to observe() and last. A
 /// policy that sums over a window starts anew where Ratings::rows is 1. One that evicts in order of arrival says so:

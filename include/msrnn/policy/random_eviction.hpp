@@ -26,11 +26,13 @@ struct RandomEviction {
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = 1}; }
     void rate(Ratings rating) const noexcept {
-        using detail::mix;
         const std::uint64_t draw = mix(mix(mix(mix(seed) ^ rating.lane.layer) ^ rating.lane.kv_head) ^ rating.seen);
         for (std::size_t slot = 0; slot < rating.size(); ++slot)
             rating[slot] = static_cast<float>(mix(draw ^ rating.arrival[slot]) >> 40);
     }
+
+private:
+    static constexpr std::uint64_t mix(std::uint64_t x) { return detail::mix(x); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

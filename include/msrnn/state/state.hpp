@@ -210,10 +210,12 @@ private:
             work_.fit(shape_.layer(i), rows_with_room(), std::same_as<Scalar, float>, shape_.layer(i).window != 0);
         for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].fit(work_);
         for (std::size_t i = 0; i < shape_.layers; ++i)
-            if (this->shares_rows(i) && (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit)) != 0)
-                detail::refuse("msrnn: layer " + detail::text(i) +
-                               " shares rows with another, and its policy observes queries or single heads; give it a "
-                               "policy that observes Attention");
+            if (this->shares_rows(i) &&
+                (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit | Outputs::bit)) != 0)
+                detail::refuse(
+                    "msrnn: layer " + detail::text(i) +
+                    " shares rows with another, and its policy observes queries, outputs or single heads; give it a "
+                    "policy that observes Attention");
     }
     static Shape accepted(Shape shape) {
         detail::refuse(msrnn::problem(shape));
