@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -63,9 +64,13 @@ struct Keyformer {
             detail::mix(detail::mix(detail::mix(seed) ^ rating.lane.layer) ^ rating.lane.kv_head);
         for (std::size_t head = 0; head < seen.query_heads; ++head) {
             const std::uint64_t query = detail::mix(detail::mix(lane ^ rating.seen) ^ head);
-            const auto softened = [&, row = seen(head)](std::size_t slot) {
-                const float weight = noise ? row[slot] * lifted(query, rating.arrival[slot]) : row[slot];
-                return tau == 1 ? weight : std::pow(weight, 1 / tau);
+            const auto lifted = [&, row = seen(head)](std::size_t slot) {
+                return noise ? row[slot] * lift(query, rating.arrival[slot]) : row[slot];
+            };
+            float largest = 0;
+            if (tau != 1) rating.each([&](std::size_t slot) { largest = (std::max)(largest, lifted(slot)); });
+            const auto softened = [&](std::size_t slot) {
+                return tau == 1 ? lifted(slot) : std::pow(lifted(slot) / largest, 1 / tau);
             };
             float total = 0;
             rating.each([&](std::size_t slot) { total += softened(slot); });
@@ -77,7 +82,7 @@ private:
     static constexpr float most = (std::numeric_limits<float>::max)();
 
     /// e^g for a draw g of the Gumbel distribution: 1 / -ln u, u uniform between 0 and 1, both excluded.
-    static float lifted(std::uint64_t query, Arrival token) noexcept {
+    static float lift(std::uint64_t query, Arrival token) noexcept {
         const auto draw = static_cast<float>(detail::mix(query ^ token) >> 41);
         return -1 / std::log((draw + 0.5f) * 0x1p-23f);
     }
