@@ -64,6 +64,23 @@ TEST_CASE("where prompts fill the budget the earliest token of them leaves, and 
     CHECK(by_arrival::kept(lane) == Positions{3, 4, 5, 7});
 }
 
+namespace {
+struct Adds {
+    static constexpr const char* name = "adds";
+    void rate(Ratings rating) const {
+        rating.each([&](std::size_t slot) { rating[slot] += static_cast<float>(slot); });
+    }
+};
+}  // namespace
+TEST_CASE("the ratings of a policy that adds to them start from 0 inside a wrapper too") {
+    Lane<KeepPrompt<Adds>> lane({.budget = 2});
+    for (std::int64_t t = 0; t < 6; ++t) {
+        lane.append(t), lane.observe(), lane.rate();
+        for (const auto& token : lane.tokens()) CHECK(token.rating == static_cast<float>(token.slot));
+        lane.evict_rated();
+    }
+}
+
 TEST_CASE("KeepPrompt says what is wrong with its settings, and with those of its policy") {
     CHECK(problem(KeepPrompt<Window>{.policy = {}, .ends = 0.75f}, {.budget = 8}) ==
           "msrnn: ends is 0.75; it must lie between 0 and 0.5, half of the budget for each end of a prompt");

@@ -68,8 +68,7 @@ TEST_CASE("only the last `window` queries vote") {
 
 TEST_CASE("SnapKV rates and evicts as its formula says") { formula::check<SnapKV>(); }
 
-TEST_CASE(
-    "SnapKV by the largest of the heads keeps what one head looks at, where the mean keeps what all see a little") {
+TEST_CASE("SnapKV by the largest of the heads keeps what one head alone looks at") {
     const auto kept = [](SnapKV::Group group) {
         Lane<SnapKV> lane({.budget = 2, .capacity = 3, .query_heads = 2, .head_dim = 1},
                           {.window = 1, .kernel = 1, .group = group});
@@ -87,7 +86,7 @@ TEST_CASE("SnapKV needs weights by head for the largest of them alone") {
     const SnapKV by_head{.group = SnapKV::Group::maximum};
     CHECK(msrnn::facts_of(SnapKV{}, shape, 40).needs == msrnn::Needs{.at_observe = msrnn::Attention::bit});
     CHECK(msrnn::facts_of(by_head, shape, 40).needs == msrnn::Needs{.at_observe = msrnn::Heads::bit});
-    CHECK(msrnn::facts_of(msrnn::Protect(by_head, {}), shape, 40).needs.at_observe == msrnn::Heads::bit);
+    CHECK(msrnn::facts_of(msrnn::Protect<SnapKV>{.policy = by_head}, shape, 40).needs.at_observe == msrnn::Heads::bit);
     CHECK(msrnn::facts_of(SnapKV{}, shape, 40).memory == msrnn::Memory{.columns = 1, .floats = 0});
     CHECK(msrnn::facts_of(by_head, shape, 40).memory == msrnn::Memory{.columns = 4, .floats = 0});
 }

@@ -33,6 +33,7 @@ MSRNN_SAYS(memory)
 MSRNN_SAYS(observation_window)
 MSRNN_SAYS(settings)
 MSRNN_SAYS(problem)
+MSRNN_SAYS(needs_by_settings)
 MSRNN_SAYS(scope)
 // What people write in their place. A word that a policy may need for something else does not stand here.
 MSRNN_SAYS(observes)
@@ -98,6 +99,8 @@ struct CheckedPolicy {
                   "call tell(name, value).");
     static_assert(!says_problem<P>() || TellsProblem<P>,
                   "msrnn: this policy's problem() must be `std::string problem() const`.");
+    static_assert(!says_needs_by_settings<P>() || NeedsBySettings<P>,
+                  "msrnn: this policy's needs_by_settings() must be `Needs needs_by_settings() const`.");
     static_assert(!says_scope<P>() || HasScope<P>, "msrnn: this policy's scope must be a member of type Scope.");
 
     static_assert(!misspells_observe<P>(), "msrnn: a hook of this policy is misspelt; its name is observe().");

@@ -17,6 +17,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// rating[slot] <- decay * rating[slot] + mean over the lane's query heads of weight[head][slot].
 /// With `half_life`, a share of the budget, decay = 2^(-1 / (half_life * budget)): a weight counts half after so many
 /// queries. A small budget then forgets soon and a large one late, as each needs; a fixed decay suits one budget.
+/// (That power is of the C library: ratings may differ in the last bit from one to another.)
 /// At decay 0 with recent 0 it decides exactly as `Tova` on the same lane. At decay 1 it decides exactly as `H2O`
 /// where the number of query heads is a power of two; a division by another number may round two near ratings into
 /// a tie. The newest `recent` tokens are protected, half the budget unless given: without a window an accumulating
@@ -35,7 +36,7 @@ struct DecayedAttention {
         tell("decay", decay);
         tell("recent", recent);
         tell("scope", name_of(scope));
-        tell("half_life", half_life);
+        if (half_life != 0) tell("half_life", half_life);  // snapshots of older versions have none
     }
     constexpr Protection protection(std::size_t budget) const {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};

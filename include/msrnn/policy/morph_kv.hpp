@@ -25,6 +25,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// slots multiply-adds. Source: arXiv 2503.00979, ghadiaravi13/MorphKV. Deviations: that code evicts before it attends
 /// and here a choice ends a step, so its choice with C + 1 rows is the one before with C; with grouped queries its rows
 /// and keys stop meaning the same tokens after a choice, here both follow the KV head.
+/// Logarithms and exponentials are those of the C library: ratings may differ in the last bit from one to another.
 struct MorphKV {
     static constexpr const char* name = "morph-kv";
     static constexpr Scope scope = Scope::kv_head;

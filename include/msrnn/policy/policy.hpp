@@ -23,6 +23,7 @@
 ///     Memory memory(Shape lane) const;                    // floats per slot and per lane that the lane keeps for it
 ///     std::size_t observation_window() const;             // it observes only so many of a prompt's last tokens
 ///     std::string problem() const;                        // what is wrong with the settings, or empty
+///     Needs needs_by_settings() const;                    // what must be shown, where that depends on the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each: what a snapshot records

@@ -52,9 +52,10 @@ struct SnapKV {
         tell("kernel", kernel);
         tell("pooling", name_of(pooling));
         tell("scope", name_of(scope));
-        tell("group", group == Group::maximum ? "maximum" : "mean");
-        tell("queries", queries);
-        tell("normalised", normalised);
+        // Snapshots of older versions have none of these.
+        if (group != Group::mean) tell("group", "maximum");
+        if (queries != 0) tell("queries", queries);
+        if (normalised) tell("normalised", normalised);
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = 0, .recent = window}; }
     constexpr std::size_t observation_window() const { return queries != 0 ? queries : window; }
