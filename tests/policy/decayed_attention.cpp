@@ -1,10 +1,13 @@
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <msrnn/decide.hpp>
 #include <vector>
 
+#include "policy/decayed_attention.mirror.hpp"
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
+#include "support/checked_by_formula.hpp"
 #include "support/random.hpp"
 
 using Positions = std::vector<std::int64_t>;
@@ -89,4 +92,28 @@ TEST_CASE("DecayedAttention does not freeze: over 1000 random steps new tokens a
         REQUIRE(by_arrival::kept(lane).back() == t);
         if (t >= 200) REQUIRE(by_arrival::kept(lane).front() > t - 200);
     }
+}
+
+TEST_CASE("DecayedAttention by a half-life rates and evicts as its formula says") {
+    formula::check<msrnn::DecayedAttention>();
+}
+
+TEST_CASE("a half-life is a share of the budget: after so many queries a weight counts half") {
+    msrnn::Lane<msrnn::DecayedAttention> lane({.budget = 8, .capacity = 17}, {.half_life = 0.5f});
+    by_arrival::step(lane, 0, {{1.0f}});
+    for (std::int64_t t = 1; t <= 4; ++t)
+        by_arrival::step(lane, t, {std::vector<float>(static_cast<std::size_t>(t) + 1)});
+    CHECK(std::abs(lane.rating(msrnn::Slot(0)) - 0.5f) < 1e-6f);
+    lane.set_budget(16);
+    for (std::int64_t t = 5; t <= 12; ++t)
+        by_arrival::step(lane, t, {std::vector<float>(static_cast<std::size_t>(t) + 1)});
+    CHECK(std::abs(lane.rating(msrnn::Slot(0)) - 0.25f) < 1e-6f);
+}
+
+TEST_CASE("a half-life in a lane without bound forgets nothing") {
+    const msrnn::DecayedAttention policy{.half_life = 0.25f};
+    CHECK(policy.decay_at(msrnn::unbounded) == 1.0f);
+    CHECK(policy.decay_at(4) == 0.5f);
+    CHECK(msrnn::DecayedAttention{.half_life = -1}.problem() ==
+          "half_life is -1; it must be a share of the budget, 0 or more, such as 0.25");
 }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <msrnn/policy/decayed_attention.hpp>
 #include <vector>
 
+#include "support/formula.hpp"
 #include "support/samples.hpp"
 
 namespace mirror {
@@ -32,3 +34,19 @@ inline Samples<msrnn::DecayedAttention> samples(const msrnn::DecayedAttention&) 
 }
 
 }  // namespace mirror
+
+namespace formula {
+
+/// Each weight halves in so many queries, at the budget that the lane has when they come.
+inline double rating_of(const msrnn::DecayedAttention& p, const History& lane, const Token& token) {
+    double rating = 0;
+    for (const Query& query : lane.queries)
+        rating = rating * std::pow(0.5, 1 / (static_cast<double>(p.half_life) * static_cast<double>(query.budget))) +
+                 query.mean(token.arrival);
+    return rating;
+}
+inline std::vector<msrnn::DecayedAttention> settings_of(const msrnn::DecayedAttention&) {
+    return {{.recent = 2, .half_life = 0.25f}, {.recent = 0, .half_life = 2}};
+}
+
+}  // namespace formula

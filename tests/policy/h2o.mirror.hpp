@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <msrnn/policy/h2o.hpp>
 
+#include "support/formula.hpp"
 #include "support/samples.hpp"
 
 namespace mirror {
@@ -21,3 +22,11 @@ inline Samples<msrnn::H2O> samples(const msrnn::H2O&) {
 }
 
 }  // namespace mirror
+
+namespace formula {
+inline double rating_of(const msrnn::H2O&, const History& lane, const Token& token) {
+    double sum = 0;
+    for (const Query& query : lane.queries) sum += query.sum(token.arrival);
+    return sum;
+}
+}  // namespace formula

@@ -5,6 +5,7 @@
 #include <msrnn/policy/key_norm.hpp>
 #include <vector>
 
+#include "support/formula.hpp"
 #include "support/samples.hpp"
 
 namespace mirror {
@@ -28,3 +29,11 @@ inline Samples<msrnn::KeyNorm> samples(const msrnn::KeyNorm&) {
 }
 
 }  // namespace mirror
+
+namespace formula {
+inline double rating_of(const msrnn::KeyNorm&, const History&, const Token& token) {
+    double squares = 0;
+    for (const double x : token.key) squares += x * x;
+    return -std::sqrt(squares);
+}
+}  // namespace formula

@@ -2,7 +2,10 @@
 #include <msrnn/decide.hpp>
 #include <vector>
 
+#include "policy/snap_kv.mirror.hpp"
+#include "support/by_arrival.hpp"
 #include "support/catch.hpp"
+#include "support/checked_by_formula.hpp"
 
 using msrnn::Lane;
 using msrnn::SnapKV;
@@ -61,4 +64,42 @@ TEST_CASE("only the last `window` queries vote") {
     lane.evict();
     CHECK(lane.live(msrnn::Slot(2)));
     CHECK_FALSE(lane.live(msrnn::Slot(0)));
+}
+
+TEST_CASE("SnapKV rates and evicts as its formula says") { formula::check<SnapKV>(); }
+
+TEST_CASE("SnapKV by the largest of the heads keeps what one head alone looks at") {
+    const auto kept = [](SnapKV::Group group) {
+        Lane<SnapKV> lane({.budget = 2, .capacity = 3, .query_heads = 2, .head_dim = 1},
+                          {.window = 1, .kernel = 1, .group = group});
+        for (std::int64_t t = 0; t < 3; ++t) lane.append(t);
+        by_arrival::observe(lane, {{0.75f, 0.5f, 0.0f}, {0.0f, 0.5f, 0.5f}});
+        lane.evict();
+        return by_arrival::kept(lane);
+    };
+    CHECK(kept(SnapKV::Group::mean) == std::vector<std::int64_t>{1, 2});
+    CHECK(kept(SnapKV::Group::maximum) == std::vector<std::int64_t>{0, 2});
+}
+
+TEST_CASE("SnapKV needs weights by head for the largest of them alone") {
+    const msrnn::Shape shape{.query_heads = 4, .head_dim = 8};
+    const SnapKV by_head{.group = SnapKV::Group::maximum};
+    CHECK(msrnn::facts_of(SnapKV{}, shape, 40).needs == msrnn::Needs{.at_observe = msrnn::Attention::bit});
+    CHECK(msrnn::facts_of(by_head, shape, 40).needs == msrnn::Needs{.at_observe = msrnn::Heads::bit});
+    CHECK(msrnn::facts_of(msrnn::Protect<SnapKV>{.policy = by_head}, shape, 40).needs.at_observe == msrnn::Heads::bit);
+    CHECK(msrnn::facts_of(SnapKV{}, shape, 40).memory == msrnn::Memory{.columns = 1, .floats = 0});
+    CHECK(msrnn::facts_of(by_head, shape, 40).memory == msrnn::Memory{.columns = 4, .floats = 0});
+}
+
+TEST_CASE("SnapKV normalised: a query counts times the tokens before it") {
+    Lane<SnapKV> lane({.budget = 3, .capacity = 4}, {.window = 2, .kernel = 1, .normalised = true});
+    lane.prompt(4);
+    lane.append(0), lane.append(1), lane.append(2);
+    by_arrival::observe(lane, {{0.5f, 0.25f, 0.25f}});
+    lane.append(3);
+    by_arrival::observe(lane, {{0.25f, 0.5f, 0.125f, 0.125f}});
+    lane.rate();
+    // In thirds of the last row, which has three tokens before it: 2/3 of the first row and the second.
+    CHECK(lane.rating(msrnn::Slot(0)) == 0.5f * (2.0f / 3) + 0.25f);
+    CHECK(lane.rating(msrnn::Slot(1)) == 0.25f * (2.0f / 3) + 0.5f);
 }

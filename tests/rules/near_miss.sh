@@ -76,6 +76,7 @@ for word in validate validates Validate is_valid; do
     refused "$good std::string $word() const { return {}; }" "a hook of this policy is misspelt; its name is problem()"
 done
 refused "$good std::string problem() { return {}; }" "this policy's problem() must be"
+refused "$good unsigned needs_by_settings() const { return 1; }" "this policy's needs_by_settings() must be"
 refused "$good static constexpr int scope = 1;" "this policy's scope must be a member of type Scope"
 refused "$good const char* observation_window() const { return 0; }" "this policy's observation_window() must be"
 refused 'void observe(const Attention&, Ratings) const {} template <class T> void settings(T tell) { tell("a", 1); }' \
@@ -107,6 +108,9 @@ lacks() {
 shows KeyNorm 'lane.evict(keys); lane.rate(keys); lane.observe(seen);'
 shows AnyPolicy 'lane.evict(); lane.evict(keys); lane.observe(seen, keys); lane.observe();'
 shows Tova 'lane.evict(); lane.evict(keys); lane.observe(seen, keys);'
+shows 'Caote<>' 'lane.observe(seen, Outputs{});'
+lacks 'Caote<>' 'lane.observe(seen);' 'this policy observes outputs'
+lacks 'Caote<>' 'lane.observe(seen, Outputs{}); lane.evict();' 'this policy reads values'
 lacks KeyNorm 'lane.evict();' 'this policy reads keys'
 lacks 'Protect<KeyNorm>' 'lane.rate();' 'this policy reads keys'
 lacks Tova 'lane.observe(keys);' 'this policy observes weights'

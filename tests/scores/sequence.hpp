@@ -18,7 +18,7 @@ public:
     Sequence(const Model& model, const P& policy, std::size_t budget, std::size_t first_head, std::size_t slack = 0,
              std::size_t heads = 1)
         : lane({.budget = budget,
-                .capacity = model.tokens + 1,
+                .capacity = std::max(model.tokens, budget + slack) + 1,
                 .slack = slack,
                 .query_heads = heads * model.group(),
                 .head_dim = model.head_dim},

@@ -122,4 +122,16 @@ struct Query {
     std::span<const float> operator()(std::size_t head) const { return {first + head * stride, head_dim}; }
 };
 
+/// The outputs of attention for the newest token, head by head: the sums of weight times value.
+struct Outputs {
+    static constexpr unsigned bit = 32;
+    const float* first = nullptr;  ///< that of query head h lies at first + h * stride
+    std::size_t query_heads = 0;
+    std::size_t value_dim = 0;
+    std::size_t stride = value_dim;
+
+    bool shown() const { return first != nullptr; }
+    std::span<const float> operator()(std::size_t head) const { return {first + head * stride, value_dim}; }
+};
+
 }  // namespace msrnn::inline MSRNN_ABI

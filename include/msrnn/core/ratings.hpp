@@ -21,6 +21,9 @@ struct LaneId {
 struct LaneShape {
     std::size_t query_heads = 0;
     std::size_t head_dim = 0;
+    std::size_t value_dim = 0;  ///< 0 for head_dim
+
+    constexpr std::size_t value_width() const { return value_dim != 0 ? value_dim : head_dim; }
 };
 
 /// What a lane remembers for its policy: a view, handed to every hook.
@@ -37,6 +40,7 @@ struct Ratings {
     Slot newest;                         ///< slot of the newest token, unless it was evicted
     Arrival seen = 0;                    ///< tokens appended to the lane so far, the newest included
     Arrival prompt = 0;                  ///< the last prompt ends before this arrival
+    std::size_t budget = 0;              ///< of the lane
     std::size_t rows = 0;  ///< query tokens observed since the last choice or the start of a prompt, this one included
     LaneShape shape;       ///< as Limits says
     LaneId lane;

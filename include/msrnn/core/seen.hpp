@@ -28,7 +28,7 @@ struct Bundle : Kinds... {
 };
 
 /// What may be shown once per query token.
-using Seen = Bundle<Attention, Heads, Query, Keys, Values>;
+using Seen = Bundle<Attention, Heads, Query, Outputs, Keys, Values>;
 /// What may be shown once per choice.
 using Swept = Bundle<Keys, Values>;
 

@@ -66,6 +66,7 @@ struct Shape {
     std::vector<LayerShape> each = {};  ///< [layers], or empty
 
     constexpr std::size_t group() const { return query_heads / kv_heads; }  ///< query heads per KV head
+    constexpr std::size_t value_width() const { return value_dim != 0 ? value_dim : head_dim; }
     float logit_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<float>(head_dim)); }
 
     LayerShape layer(std::size_t i) const {

@@ -20,12 +20,13 @@ struct Limits {
     std::size_t slack = 0;        ///< tokens that may pile up over the budget before they are evicted together
     std::size_t query_heads = 0;  ///< that share the lane, and their width: for policies that keep floats for each
     std::size_t head_dim = 0;
+    std::size_t value_dim = 0;  ///< 0 for head_dim
 
     constexpr std::size_t rows() const {
         if (capacity != 0 || budget == unbounded) return capacity;
         return slack < unbounded - 1 - budget ? budget + slack + 1 : unbounded;
     }
-    constexpr LaneShape shape() const { return {query_heads, head_dim}; }
+    constexpr LaneShape shape() const { return {query_heads, head_dim, value_dim}; }
 };
 
 namespace detail {
@@ -69,7 +70,7 @@ inline std::string capacity_problem(std::size_t rows, std::size_t most = most_ro
 /// nothing is. Constructors throw the same sentence as std::invalid_argument.
 template <class P>
 std::string problem(const P& policy, Limits limits) {
-    const Shape shape{.query_heads = limits.query_heads, .head_dim = limits.head_dim};
+    const Shape shape{.query_heads = limits.query_heads, .head_dim = limits.head_dim, .value_dim = limits.value_dim};
     const Facts facts = facts_of(policy, shape, limits.budget);
     if (!facts.problem.empty()) return std::string("msrnn: ").append(facts.problem);
     if (limits.budget == unbounded && limits.capacity == 0)

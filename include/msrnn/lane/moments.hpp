@@ -65,10 +65,10 @@ public:
         observe(weights.data(), weights.size() / table_.extent(), table_.extent());
     }
     void observe(const Attention& seen) { observe<Attention>(seen); }
-    /// Once per token, with all that is shown of it: any of Attention, Heads, Query, Keys, Values. Weights that arrive
-    /// in parts are summed first, see Parts; unsummed ones serve a policy that takes Heads. More than the policy takes
-    /// is harmless: one engine serves every policy. Less does not compile, or is an assertion where the policy is
-    /// chosen at run time.
+    /// Once per token, with all that is shown of it: any of Attention, Heads, Query, Outputs, Keys, Values. Weights
+    /// that arrive in parts are summed first, see Parts; unsummed ones serve a policy that takes Heads. More than the
+    /// policy takes is harmless: one engine serves every policy. Less does not compile, or is an assertion where the
+    /// policy is chosen at run time.
     template <class... Shown>
         requires(Seen::holds<Shown>&&...)
     void observe(const Shown&... shown) {
@@ -176,7 +176,9 @@ protected:
         table_.protect(facts_.protection);
     }
     Facts facts_at(std::size_t budget) const { return facts_of(policy_, shape_of(shape_), budget); }
-    static Shape shape_of(LaneShape lane) { return {.query_heads = lane.query_heads, .head_dim = lane.head_dim}; }
+    static Shape shape_of(LaneShape lane) {
+        return {.query_heads = lane.query_heads, .head_dim = lane.head_dim, .value_dim = lane.value_dim};
+    }
 
     P policy_;
     LaneId id_;
@@ -197,6 +199,7 @@ private:
         static_assert((missing & Heads::bit) == 0,
                       "msrnn: this policy observes weights by head; pass Attention to observe().");
         static_assert((missing & Query::bit) == 0, "msrnn: this policy observes queries; pass Query to observe().");
+        static_assert((missing & Outputs::bit) == 0, "msrnn: this policy observes outputs; pass Outputs to observe().");
         static_assert((missing & Keys::bit) == 0,
                       "msrnn: this policy reads keys; pass Keys to observe(), evict() or rate().");
         static_assert((missing & Values::bit) == 0,
@@ -230,6 +233,7 @@ private:
     Ratings view(std::size_t rows) noexcept {
         Ratings view = table_.view();
         view.prompt = observed_.prompt_end;
+        view.budget = budget_;
         view.rows = rows;
         view.shape = shape_;
         view.lane = id_;

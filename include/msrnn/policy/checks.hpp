@@ -33,6 +33,7 @@ MSRNN_SAYS(memory)
 MSRNN_SAYS(observation_window)
 MSRNN_SAYS(settings)
 MSRNN_SAYS(problem)
+MSRNN_SAYS(needs_by_settings)
 MSRNN_SAYS(scope)
 // What people write in their place. A word that a policy may need for something else does not stand here.
 MSRNN_SAYS(observes)
@@ -81,7 +82,8 @@ template <class P>
 struct CheckedPolicy {
     static_assert(!says_observe<P>() || Observes<P>,
                   "msrnn: this policy's observe() must be one function `void observe(evidence..., Ratings) const`; "
-                  "evidence is any of const Attention&, const Heads&, const Query&, const Keys&, const Values&.");
+                  "evidence is any of const Attention&, const Heads&, const Query&, const Outputs&, const Keys&, const "
+                  "Values&.");
     static_assert(
         !says_rate<P>() || Rates<P>,
         "msrnn: this policy's rate() must be one function `void rate(evidence..., Ratings) const`; evidence is "
@@ -97,6 +99,8 @@ struct CheckedPolicy {
                   "call tell(name, value).");
     static_assert(!says_problem<P>() || TellsProblem<P>,
                   "msrnn: this policy's problem() must be `std::string problem() const`.");
+    static_assert(!says_needs_by_settings<P>() || NeedsBySettings<P>,
+                  "msrnn: this policy's needs_by_settings() must be `Needs needs_by_settings() const`.");
     static_assert(!says_scope<P>() || HasScope<P>, "msrnn: this policy's scope must be a member of type Scope.");
 
     static_assert(!misspells_observe<P>(), "msrnn: a hook of this policy is misspelt; its name is observe().");

@@ -19,7 +19,7 @@ constexpr const char* name_of(Scope scope) {
     return scope == Scope::layer ? "layer" : scope == Scope::kv_head ? "kv_head" : "model";
 }
 
-/// What must be shown: sums of the bits of Attention, Heads, Query, Keys, Values.
+/// What must be shown: sums of the bits of Attention, Heads, Query, Outputs, Keys, Values.
 struct Needs {
     unsigned at_observe = 0;  ///< once per query token
     unsigned at_choice = 0;   ///< once per choice

@@ -23,6 +23,7 @@
 ///     Memory memory(Shape lane) const;                    // floats per slot and per lane that the lane keeps for it
 ///     std::size_t observation_window() const;             // it observes only so many of a prompt's last tokens
 ///     std::string problem() const;                        // what is wrong with the settings, or empty
+///     Needs needs_by_settings() const;                    // what must be shown, where that depends on the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each
@@ -30,8 +31,9 @@
 /// settings() lists the members that are settings: a snapshot records them, and by name they are set, see
 /// AnyPolicy::set(). Flags, numbers, std::string, and an enum with a `constexpr const char* name_of(E)` beside it.
 ///
-/// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const Keys&,
-/// const Values&, rate() the last two only; in any order. Keys and values are read row by row, when asked for.
+/// What a hook takes is what must be shown: observe() any of const Attention&, const Heads&, const Query&, const
+/// Outputs&, const Keys&, const Values&, rate() the last two only; in any order. Keys and values are read row by row,
+/// when asked for.
 ///
 /// With a rate() the ratings are its output: a choice starts clean. Without one they belong to observe() and last. A
 /// policy that sums over a window starts anew where Ratings::rows is 1. One that evicts in order of arrival says so:
@@ -41,8 +43,8 @@ namespace msrnn::inline MSRNN_ABI {
 
 namespace detail {
 struct AnySetting {
-    template <class Value>
-    void operator()(const char*, const Value&) const {}
+    template <class... Value>
+    void operator()(const char*, const Value&...) const {}
 };
 }  // namespace detail
 
@@ -75,6 +77,11 @@ concept TellsProblem = requires(const P& p) {
 template <class P>
 concept TellsSettings = requires(const P& p) {
     p.settings(detail::AnySetting{});
+};
+/// What must be shown may depend on the settings; what the type says then holds for the default ones.
+template <class P>
+concept NeedsBySettings = requires(const P& p) {
+    { p.needs_by_settings() } -> std::same_as<Needs>;
 };
 template <class P>
 concept HasScope = requires(const P& p) {
@@ -149,6 +156,7 @@ Facts facts_of(const P& policy, const Shape& lane, std::size_t budget) {
             facts.name = P::name;
         facts.scope = scope_of(policy);
         facts.needs = needs_of<P>();
+        if constexpr (NeedsBySettings<P>) facts.needs = policy.needs_by_settings();
         facts.observes = Observes<P>;
         facts.rates = Rates<P>;
         facts.observe_may_throw = observe_may_throw<P>();

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../config.hpp"
+#include "mix.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -31,13 +32,7 @@ struct RandomEviction {
     }
 
 private:
-    // The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-    static constexpr std::uint64_t mix(std::uint64_t x) {
-        x += 0x9E3779B97F4A7C15u;
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-        return x ^ (x >> 31);
-    }
+    static constexpr std::uint64_t mix(std::uint64_t x) { return detail::mix(x); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -104,7 +104,7 @@ std::string set_by_name(P& policy, std::string_view name, std::string_view text)
         if (!takes.empty()) wrong = std::string(name) + " of " + whose + " is " + quoted(text) + "; it takes " + takes;
     };
     if constexpr (TellsSettings<P>)
-        policy.settings([&](const char* told, const auto& value) {
+        policy.settings([&](const char* told, const auto& value, const auto&...) {
             using Value = std::remove_cvref_t<decltype(value)>;
             names.append(names.empty() ? "" : ", ").append(told);
             if (found || told != name) return;

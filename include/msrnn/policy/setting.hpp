@@ -62,7 +62,8 @@ private:
     template <class P>
     static void each_of(const void* policy, void* sink, Sink tell) {
         if constexpr (TellsSettings<P>)
-            static_cast<const P*>(policy)->settings([=](const char* name, const auto& value) {
+            static_cast<const P*>(policy)->settings([=](const char* name, const auto& value, const auto&... not_told) {
+                if (((value == not_told) || ...)) return;
                 using Value = std::remove_cvref_t<decltype(value)>;
                 if constexpr (std::same_as<Value, Setting>) {
                     tell(sink, name, value);

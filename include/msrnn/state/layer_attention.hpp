@@ -37,6 +37,7 @@ public:
         work.fit(shape_, this->rows_with_room(), rows_are_float, masks());
         if (observes_queries() && work.queries.size() < shape_.query_numbers())
             work.queries.resize(shape_.query_numbers());
+        if (observes_outputs() && work.outputs.size() < shape_.out_numbers()) work.outputs.resize(shape_.out_numbers());
     }
 
     /// Stores the token's rows of one KV head and attends; see State::attend().
@@ -48,6 +49,7 @@ public:
         attend_to(heads_[kv_head].keys.view(), shape_, kv_head, position, q, out,
                   last ? nullptr : heads_[kv_head + 1].keys.view().base, work);
         keep_queries(kv_head, q, work);
+        keep_outputs(kv_head, out, work);
         attended_[kv_head] = 1;
         undoing.not_needed();
     }
@@ -60,6 +62,7 @@ public:
         attend_to(turned_keys(kv_head, work, turn), shape_, kv_head, position, q, out,
                   static_cast<const float*>(nullptr), work);
         keep_queries(kv_head, q, work);
+        keep_outputs(kv_head, out, work);
         attended_[kv_head] = 1;
         undoing.not_needed();
     }
@@ -118,6 +121,12 @@ protected:
         const std::size_t count = shape_.group() * shape_.head_dim;
         std::copy_n(q.data() + kv_head * count, count, work.queries.data() + kv_head * count);
     }
+    void keep_outputs(std::size_t kv_head, Floats<const float> out, Workspace& work) const {
+        if (!observes_outputs()) return;
+        const std::size_t count = shape_.group() * shape_.value_width();
+        std::copy_n(out.data() + kv_head * count, count, work.outputs.data() + kv_head * count);
+    }
+    bool observes_outputs() const { return (lanes_[0].facts().needs.at_observe & Outputs::bit) != 0; }
     bool observes_queries() const { return (lanes_[0].facts().needs.at_observe & Query::bit) != 0; }
     /// Rows that attention walks, that of the newest token included.
     std::size_t rows_walked(std::size_t kv_head) const {

@@ -87,7 +87,8 @@ private:
         return {.budget = own.budget(),
                 .capacity = own.capacity(),
                 .query_heads = own.shape().query_heads,
-                .head_dim = own.shape().head_dim};
+                .head_dim = own.shape().head_dim,
+                .value_dim = own.shape().value_dim};
     }
     /// A lane of the same tokens in the same slots, that knows nothing of them: this prompt's queries see them too.
     template <class Selector>

@@ -92,6 +92,7 @@ Limits lane_limits(const LayerShape& shape, Limits limits, const P& policy) {
     if (limits.budget == unbounded && limits.capacity == 0) limits.capacity = 64;
     limits.query_heads = shape.query_heads / lanes_of(shape, policy);
     limits.head_dim = shape.head_dim;
+    limits.value_dim = shape.value_dim;
     return limits;
 }
 

@@ -28,7 +28,7 @@ class LayerSteps : public LayerAttention<P, Scalar> {
 
 protected:
     using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_walked, Held::masks,
-        Held::observes_queries, Held::attend_to, Held::turned_keys, Held::turned_room;
+        Held::observes_queries, Held::observes_outputs, Held::attend_to, Held::turned_keys, Held::turned_room;
     using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_,
         Held::waits_for_, Held::read_, Held::parts_, Held::parts_before_;
 
@@ -228,13 +228,17 @@ private:
         lanes_[i].append(position);
         ++appended;
         Query query;
-        if (observes_queries()) {
-            const std::size_t query_heads = this->heads_per_lane() * shape_.group();
+        Outputs outputs;
+        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
+        if (observes_queries())
             query = {.first = work.queries.data() + i * query_heads * shape_.head_dim,
                      .query_heads = query_heads,
                      .head_dim = shape_.head_dim};
-        }
-        lanes_[i].observe(seen, query, keys_of(i, work), values_of(i, work));
+        if (observes_outputs())
+            outputs = {.first = work.outputs.data() + i * query_heads * shape_.value_width(),
+                       .query_heads = query_heads,
+                       .value_dim = shape_.value_width()};
+        lanes_[i].observe(seen, query, outputs, keys_of(i, work), values_of(i, work));
     }
     Keys keys_of(std::size_t i, Workspace& work) const { return this->keys(i * this->heads_per_lane(), work); }
     Values values_of(std::size_t i, Workspace& work) const { return this->values(i * this->heads_per_lane(), work); }

@@ -178,7 +178,11 @@ private:
                                    kv_head_ * shape_.group() * shape_.head_dim,
                           .query_heads = heads_.size() * shape_.group(),
                           .head_dim = shape_.head_dim};
-        lane.observe(seen, query, keys(), values());
+        const Outputs outputs{.first = prompt_.out.data() + (first_ + token) * shape_.out_numbers() +
+                                       kv_head_ * shape_.group() * shape_.value_width(),
+                              .query_heads = heads_.size() * shape_.group(),
+                              .value_dim = shape_.value_width()};
+        lane.observe(seen, query, outputs, keys(), values());
     }
     /// The choice at the end of the chunk, whatever slack the lane has.
     template <class AnyLane>

@@ -228,10 +228,12 @@ private:
             if ((scope_of(layer.lane(0).policy()) == Scope::model) != this->decides_as_one())
                 detail::refuse("msrnn: scope is model in some layers only; set it in all, or in none");
         for (std::size_t i = 0; i < shape_.layers; ++i)
-            if (this->shares_rows(i) && (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit)) != 0)
-                detail::refuse("msrnn: layer " + detail::text(i) +
-                               " shares rows with another, and its policy observes queries or single heads; give it a "
-                               "policy that observes Attention");
+            if (this->shares_rows(i) &&
+                (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit | Outputs::bit)) != 0)
+                detail::refuse(
+                    "msrnn: layer " + detail::text(i) +
+                    " shares rows with another, and its policy observes queries, outputs or single heads; give it a "
+                    "policy that observes Attention");
     }
     static Shape accepted(Shape shape) {
         detail::refuse(msrnn::problem(shape));

@@ -74,6 +74,7 @@ public:
         seen_by_.reserve(other.seen_by_.size());
         row.reserve(other.row.size());
         queries.reserve(other.queries.size());
+        outputs.reserve(other.outputs.size());
         while (before.size() < other.before.size()) before.emplace_back();
         for (std::size_t i = 0; i < other.before.size(); ++i) before[i].memory.reserve(other.before[i].memory.size());
         turned.reserve(other.turned.size());
@@ -81,7 +82,8 @@ public:
             turned[h].reserve(other.turned[h].size());
     }
     std::size_t bytes() const {
-        std::size_t sum = (weights_.size() + seen_by_.size() + queries.size() + row.size()) * sizeof(float);
+        std::size_t sum =
+            (weights_.size() + seen_by_.size() + queries.size() + outputs.size() + row.size()) * sizeof(float);
         for (const LaneCheckpoint& step : before) sum += step.bytes();
         for (const Buffer& keys : turned) sum += keys.size() * sizeof(float);
         return sum;
@@ -101,6 +103,7 @@ private:
 
 public:
     Buffer queries;                      // of the token that attends, where a policy observes queries
+    Buffer outputs;                      // the same of outputs
     Buffer row;                          // what a policy is shown of rows that are not float: one at a time
     std::vector<Buffer> turned;          // [kv_heads], each [rows][head_dim]; empty until a step turns keys
     std::vector<LaneCheckpoint> before;  // of a layer's lanes, for the case that a hook throws

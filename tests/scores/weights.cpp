@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <msrnn/decide.hpp>
+#include <string>
+
+#include "sequence.hpp"
+
+using namespace msrnn;
+using nlohmann::json;
+
+namespace {
+
+std::string after(const char* what, std::size_t tokens, std::size_t head) {
+    return std::string(what) + " after " + std::to_string(tokens) + " tokens, head " + std::to_string(head);
+}
+
+const OtherCode scissorhands("scissorhands", [](const json& file, OtherCode::Compared& compared) {
+    const Model model(file);
+    for (const auto& one : file.at("cases")) {
+        const std::size_t history = one.at("history").is_null() ? unbounded : one["history"].get<std::size_t>();
+        one_shot(model, one, Scissorhands{.history = history, .recent = one.at("recent"), .sinks = one.at("sinks")},
+                 compared);
+    }
+    const auto& decode = file.at("decode");
+    const auto& counts = file.at("paper_counts");
+    for (std::size_t head = 0; head < model.kv_heads; ++head) {
+        const std::size_t prompt = decode.at("prompt");
+        Sequence<Scissorhands> sequence(model,
+                                        {.history = decode.at("history_of_the_prompt"),
+                                         .recent = decode.at("recent"),
+                                         .sinks = decode.at("sinks"),
+                                         .decay = decode.at("decay")},
+                                        decode.at("budget"), head);
+        step_by_step(sequence, model, prompt, [&](std::size_t i) {
+            compared.same(sequence.kept(), decode.at("kept")[i][head], after("kept", prompt + i, head));
+            for (const auto& at : decode.at("importance_after"))
+                if (at.at("tokens") == prompt + i)
+                    compared.near(sequence.scores(), at.at("importance")[head], after("importance", prompt + i, head));
+        });
+        Sequence<Scissorhands> counting(model, {.history = counts.at("queries"), .recent = 0, .counts = true},
+                                        model.tokens, head);
+        counting.prompt(counts.at("prompt"));
+        compared.near(counting.scores(-1), counts.at("unimportant")[head], "counts of the paper");
+    }
+});
+
+const OtherCode observed_attention("observed-attention", [](const json& file, OtherCode::Compared& compared) {
+    const Model model(file);
+    for (const auto& one : file.at("cases")) one_shot(model, one, ObservedAttention{}, compared);
+});
+
+/// Over Scissorhands that code divides what a prompt's queries gave by the 400 that count, and nothing later.
+struct VatpOverScissorhands : Vatp {
+    static constexpr std::size_t queries = 400;
+    explicit VatpOverScissorhands(Vatp settings) : Vatp(settings) { history = queries; }
+    void observe(const Attention& seen, Ratings rating) const {
+        const float share = rating.generated() == 0 ? 1 / static_cast<float>(queries) : 1;
+        seen.sum([&](std::size_t slot, float weight) { rating.column(0)[slot] += share * weight; });
+    }
+};
+
+template <class P>
+void vatp_of(const Model& model, const json& file, const P& policy, OtherCode::Compared& compared) {
+    const std::size_t prompt = file.at("prompt"), sinks = file.at("sinks");
+    const std::size_t budget = file.at("heavy").get<std::size_t>() + file.at("recent").get<std::size_t>();
+    for (std::size_t head = 0; head < model.kv_heads; ++head) {
+        Sequence<P> sequence(model, policy, budget, head);
+        step_by_step(sequence, model, prompt, [&](std::size_t i) {
+            compared.same(sequence.kept(), file.at("kept")[i][head], after("kept", prompt + i, head));
+            for (const auto& at : file.at("scores_of_the_kept_after")) {
+                if (at.at("tokens") != prompt + i) continue;
+                sequence.rate();
+                auto scores = sequence.scores();
+                std::fill_n(scores.begin(), sinks, -1.0);  // as the file marks them
+                compared.near(scores, at.at("scores")[head], after("scores", prompt + i, head));
+            }
+        });
+    }
+}
+
+const OtherCode vatp("vatp", [](const json& file, OtherCode::Compared& compared) {
+    const Model model(file);
+    const Vatp policy{.recent = file.at("recent"), .sinks = file.at("sinks")};
+    if (file.at("base") == "h2o")
+        vatp_of(model, file, policy, compared);
+    else
+        vatp_of(model, file, VatpOverScissorhands(policy), compared);
+});
+
+/// That code adds the scores of a block's tokens, and evicts whole blocks.
+struct NormalisedH2OByBlocks : NormalisedH2O {
+    std::size_t block = 1;
+    NormalisedH2OByBlocks(NormalisedH2O settings, std::size_t tokens) : NormalisedH2O(settings), block(tokens) {}
+    void rate(Ratings rating) const {
+        NormalisedH2O::rate(rating);
+        const auto order = rating.in_order();
+        for (std::size_t first = sinks; first < order.size(); first += block) {
+            const auto run = order.subspan(first, std::min(block, order.size() - first));
+            float score = 0;
+            for (const Slot slot : run) score += rating[slot];
+            for (const Slot slot : run) rating[slot] = score;
+        }
+    }
+};
+
+const OtherCode norm_sum("openvino-norm-sum", [](const json& file, OtherCode::Compared& compared) {
+    const Model model(file);
+    const std::size_t block = file.at("block_size"), sinks = file.at("start"), most = file.at("max_cache");
+    const std::size_t prompt = file.at("prompt"), window = file.at("snapkv_window");
+    const NormalisedH2O settings{.sinks = sinks,
+                                 .recent = file.at("recent"),
+                                 .max_pool = file.at("max_pool"),
+                                 .window = window == 0 ? unbounded : window};
+    Sequence<NormalisedH2OByBlocks> sequence(model, {settings, block}, most, 0, block, model.kv_heads);
+    auto& lane = sequence.lane;
+    const auto sums_and_counts = [&](const json& wanted, const std::string& what) {
+        const LaneRecord record = lane.record();
+        const std::size_t columns = lane.facts().memory.columns;
+        OtherCode::Scores sums, counts;
+        for (const std::size_t position : sequence.kept())
+            for (std::size_t slot = 0; slot < record.extent(); ++slot) {
+                if (record.arrivals[slot] != static_cast<std::int64_t>(position) || position < sinks) continue;
+                sums.push_back(static_cast<double>(record.columns[slot * columns]));
+                counts.push_back(static_cast<double>(record.columns[slot * columns + 1]));
+            }
+        compared.near(sums, wanted.at("sums"), "sums" + what);
+        compared.near(counts, wanted.at("counts"), "counts" + what);
+    };
+    const auto call = [&](std::size_t tokens) {
+        const std::string what = " after " + std::to_string(tokens) + " tokens";
+        for (const auto& state : file.at("state_after_the_call_before_eviction")) {
+            if (state.at("tokens") != tokens) continue;
+            if (state.contains("slots")) compared.same(sequence.kept(), state["slots"], "live" + what);
+            sums_and_counts(state, what);
+        }
+        if (lane.size() >= most + block) {
+            lane.set_budget(most + lane.size() % block);  // a block that is not full stays
+            sequence.rate();
+            lane.evict_rated();
+        }
+        compared.same(sequence.kept(), file.at("kept")[tokens - prompt], "kept" + what);
+    };
+    sequence.prompt(prompt);
+    call(prompt);
+    for (std::size_t token = prompt; token < model.tokens; ++token) {
+        sequence.step(token);
+        call(token + 1);
+    }
+});
+
+const OtherCode tova_newest("tova-newest", [](const json& file, OtherCode::Compared& compared) {
+    const Model model(file);
+    const Protect<Tova> policy{.policy = {}, .extra = {.sinks = 0, .recent = 1}};
+    for (const auto& one : file.at("cases")) {
+        Sequence<Protect<Tova>> sequence(model, policy, one.at("budget"), 0, 0, model.kv_heads);
+        sequence.prompt(one.at("tokens"));
+        auto got = sequence.scores(), wanted = one.at("scores").get<OtherCode::Scores>();
+        got.pop_back(), wanted.pop_back();  // a filler for the newest
+        compared.near(got, wanted, "scores");
+        sequence.evict();
+        compared.same(sequence.kept(), one.at("kept"), "kept");
+    }
+    const auto& decode = file.at("decode");
+    Sequence<Protect<Tova>> sequence(model, policy, decode.at("budget"), 0, 0, model.kv_heads);
+    step_by_step(sequence, model, decode.at("prompt"), [&](std::size_t i) {
+        compared.same(sequence.kept(), decode.at("kept")[i], "kept after step " + std::to_string(i));
+    });
+});
+
+}  // namespace
