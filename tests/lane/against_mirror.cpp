@@ -63,6 +63,26 @@ TEST_CASE("every policy decides as the dumbest program that could be right") {
                                 << all.sum.refused_pins << " pins and " << all.sum.refusals << " lanes refused");
 }
 
+TEST_CASE("policies that rate by rows and queries decide as the dumbest programs that could be right") {
+    Comparison all;
+    mirror::for_each_sample_of_rows([&](const auto& policy) {
+        INFO("policy " << policy.name);
+        const auto mirror = differential::mirrored(policy);
+        differential::AnyProtected any{.policy = policy};
+        for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+            all.add(differential::run(seed, 1000, any, mirror));
+            all.add(differential::run<std::uint8_t>(seed, 500, any, mirror));
+        }
+        any.extra = {.sinks = 1, .recent = 2};
+        auto more = mirror;
+        more.extra_sinks = 1, more.extra_recent = 2;
+        for (std::uint64_t seed = 1; seed <= seeds; ++seed) all.add(differential::run(seed, 500, any, more));
+    });
+    CHECK(all.sum.steps > seeds * 40000);
+    CHECK(all.sum.records > seeds * 200);
+    CHECK(all.sum.taken_back > seeds * 200);
+}
+
 TEST_CASE("lanes of any policy, copied, gone back to and recorded, decide as their mirrors where sums are exact") {
     Comparison all;
     all.add(differential::run_choices(1, 50 * steps));

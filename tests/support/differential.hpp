@@ -30,7 +30,7 @@ class Pair : LaneOperations<P, Stamp> {
         Base::take_over_ratings_;
     using Base::drafts_, Base::prompt_, Base::set_budget_, Base::pin_, Base::unpin_, Base::compact_, Base::reserve_,
         Base::reset_, Base::forget_;
-    using Base::first_budget_, Base::prompt_end_, Base::troubled_;
+    using Base::first_budget_, Base::prompt_end_, Base::troubled_, Base::with_shape_;
     using Base::lane_, Base::mirror_, Base::plan_, Base::random_, Base::in_slot_, Base::keys_;
 
 public:
@@ -175,8 +175,8 @@ private:
     /// Another lane, which may have seen other tokens, goes on where this one is.
     void go_on_from_record_(Outcome& outcome) {
         const msrnn::LaneRecord record = lane_.record();
-        msrnn::Lane<P, Stamp> other({.budget = first_budget_, .capacity = mirror_.capacity}, lane_.policy(),
-                                    lane_.id());
+        msrnn::Lane<P, Stamp> other(with_shape_({.budget = first_budget_, .capacity = mirror_.capacity}),
+                                    lane_.policy(), lane_.id());
         for (std::size_t tokens = random_.below(mirror_.capacity + 1); tokens > 0; --tokens) {
             const msrnn::Slot slot = other.append(msrnn::Position(-7));
             if (!other.pin(slot)) other.evict(slot);
@@ -197,7 +197,7 @@ bool run_one(Random& random, std::uint64_t steps, const P& policy, const mirror:
              Outcome& outcome) {
     const std::size_t budget = 1 + random.below(random.on_tape ? 9 : 33);
     const std::size_t capacity = random.one_of<std::size_t>({0, budget, budget + 1, budget + 1 + random.below(12)});
-    const msrnn::Limits limits{.budget = budget, .capacity = capacity};
+    const msrnn::Limits limits{.budget = budget, .capacity = capacity, .query_heads = 1, .head_dim = 1};
     const msrnn::LaneId id{.layer = random.below(3), .kv_head = random.below(3)};
     const bool sensible = mirror::sensible(settings, budget, rows_of(limits));
     same(msrnn::problem(policy, limits).empty() == sensible, "whether problem() has something to say");

@@ -80,6 +80,7 @@ protected:
     void prompt_() {
         const std::size_t tokens = random_.below(6);
         lane_.prompt(tokens);
+        mirror_.queries = 0;
         prompt_end_ = mirror_.seen + tokens;
     }
 
@@ -147,6 +148,8 @@ protected:
         mirror_.tokens.clear();
         mirror_.seen = mirror_.evictions = 0;
         mirror_.rejected.clear();
+        mirror_.shown.clear();
+        mirror_.queries = 0;
         prompt_end_ = 0;
         in_slot_.assign(in_slot_.size(), vacant);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -15,6 +16,7 @@
 #include "support/mirrored.hpp"
 #include "support/random.hpp"
 #include "support/same_record.hpp"
+#include "support/shown_rows.hpp"
 #include "support/trouble.hpp"
 
 /// A lane and its mirror, taken through the same random operations and compared.
@@ -31,42 +33,26 @@ struct Outcome {
     std::string mismatch = {};
 };
 
-/// What a run may do besides appending, observing and evicting.
-struct Plan {
-    bool resets = true;           // now and then everything is forgotten
-    bool forks = true;            // now and then a copy goes its own way for a while, or is gone back to
-    bool spares_ancient = false;  // the first 64 tokens are not evicted by name, and pinned again at once: some stay
-    bool nans = false;            // weights and keys may be NaN: only where MSRNN_ASSERT is off
-    bool troubles = false;        // memory runs out and hooks throw, see Trouble
-    std::uint64_t pace = 1;       // operations between two comparisons
-    bool exact = false;           // weights and keys are multiples of 2^-10: sums do not depend on their order
-};
-
 inline std::size_t rows_of(msrnn::Limits limits) { return limits.capacity != 0 ? limits.capacity : limits.budget + 1; }
 
 /// What every operation is made of: append, observe, evict.
 template <class P, class Stamp>
-class LanePair {
+class LanePair : protected ShownRows {
 public:
     LanePair(msrnn::Limits limits, const P& policy, msrnn::LaneId id, mirror::Settings settings, Plan plan,
              Random random)
-        : lane_(limits, policy, id),
+        : ShownRows(plan, random),
+          lane_(with_shape_(limits), policy, id),
           first_budget_(limits.budget),
-          mirror_{settings, limits.budget, rows_of(limits)},
-          plan_(plan),
-          random_(random) {
+          mirror_{settings, limits.budget, rows_of(limits)} {
         mirror_.settings.layer = id.layer;
         mirror_.settings.kv_head = id.kv_head;
-        query_heads_ = random_.one_of<std::size_t>({1, 3, 4});
-        head_dim_ = 1 + random_.below(4);
-        weight_kind_ = random_.below(4);
         in_slot_.assign(mirror_.capacity, vacant);
         keys_.assign(mirror_.capacity * head_dim_, nan);
     }
 
 protected:
     static constexpr std::uint64_t vacant = std::numeric_limits<std::uint64_t>::max();
-    static constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
     /// Does it. Before that it perhaps fails in the middle: then the lane is as it was.
     template <class Operation>
@@ -89,29 +75,10 @@ protected:
         mirror_.append(position_);
         position_ += random_.one_of({1, 1, 1, 1, 0, 7, 1000, -3, -5000});
         write_key_(slot);
-    }
-
-    void write_key_(std::size_t slot) {
-        Random numbers = random_.numbers();
-        const bool poisoned = plan_.nans && numbers.one_in(10);
-        for (std::size_t d = 0; d < head_dim_; ++d)
-            keys_[slot * head_dim_ + d] = poisoned ? nan : key_element_(numbers);
-    }
-
-    float key_element_(Random& numbers) const {
-        if (weight_kind_ < 2) return static_cast<float>(numbers.below(5)) - 2;
-        if (plan_.exact) return static_cast<float>(numbers.below(1025)) * 0x1p-10f - 0.5f;
-        return numbers.unit() - 0.5f;
-    }
-
-    msrnn::Keys shown_keys_() const {
-        return msrnn::Keys([this](msrnn::Slot slot) { return key_(slot); });
-    }
-    msrnn::Values shown_values_() const {
-        return msrnn::Values([this](msrnn::Slot slot) { return key_(slot); });
-    }
-    std::span<const float> key_(std::size_t slot) const {
-        return std::span<const float>(keys_).subspan(slot * head_dim_, head_dim_);
+        const std::span<const float> key = key_(slot);
+        mirror_.tokens.back().key.assign(key.begin(), key.end());
+        const std::span<const float> value = value_(slot);
+        mirror_.tokens.back().value.assign(value.begin(), value.end());
     }
 
     /// What was rated for a choice is forgotten where a lane goes back or goes on from a record.
@@ -144,13 +111,16 @@ protected:
                 rows[h].push_back(weight_(numbers));
                 weights[h * stride + slot] = rows[h].back();
             }
+        if (shows_queries_()) draw_query_();
         show_(weights, stride);
-        if (observes_()) mirror_.observe_weights(rows);
+        if (!observes_()) return;
+        mirror_.observe_weights(rows);
+        if (shows_queries_()) mirror_.observe_query(query_, head_dim_);
     }
 
     /// By a pointer, by a span, or in parts of some heads each, which lie in memory of their own.
     void show_(const std::vector<float>& weights, std::size_t stride) {
-        const std::size_t extent = lane_.extent(), way = random_.below(3);
+        const std::size_t extent = lane_.extent(), way = shows_queries_() ? 2 : random_.below(3);
         if (way == 0 && stride == extent) return attempt_([&] { lane_.observe(std::span<const float>(weights)); });
         if (way == 1) return attempt_([&] { lane_.observe(weights.data(), query_heads_, stride); });
         msrnn::Parts parts, few;
@@ -164,8 +134,11 @@ protected:
             few.add(part);
             parts.add(plan_.exact && random_.one_in(2) ? few.whole() : part);
         }
-        attempt_([&] { lane_.observe(parts.whole(), shown_keys_(), shown_values_()); });
+        if (!shows_queries_()) return attempt_([&] { lane_.observe(parts.whole(), shown_keys_(), shown_values_()); });
+        const msrnn::Query query{query_.data(), query_heads_, head_dim_};
+        attempt_([&] { lane_.observe(parts.whole(), query, shown_keys_(), shown_values_()); });
     }
+    bool shows_queries_() const { return (lane_.facts().needs.at_observe & msrnn::Query::bit) != 0; }
     /// Whether the newest token is observed: in a prompt only the last ones are.
     bool observes_() const {
         return prompt_end_ <= mirror_.seen || prompt_end_ - mirror_.seen < lane_.facts().observation_window;
@@ -178,7 +151,8 @@ protected:
         std::vector<std::vector<float>> keys;
         for (const std::size_t slot : slots_()) keys.emplace_back(key_(slot).begin(), key_(slot).end());
         mirror_.observe_keys(keys);
-        const auto expected = mirror_.evict();
+        take_over_if_near_();
+        const auto expected = mirror_.evict_rated();
         same(victims.size() == expected.size(), "the number of victims");
         for (std::size_t v = 0; v < victims.size(); ++v) {
             same(in_slot_[victims[v]] == expected[v].arrival, "the victims, weakest first");
@@ -189,6 +163,21 @@ protected:
         outcome.bulk += victims.size() > 1;
         same(lane_.victims().size() == victims.size(), "victims() are those of the last evict()");
         same(lane_.size() <= lane_.budget(), "evict() reaches the budget");
+    }
+
+    /// The mirror rates in its own arithmetic. What is as near as it says decides for both.
+    void take_over_if_near_() {
+        if (mirror_.tokens.size() <= mirror_.budget) return;
+        const double tolerance = mirror_.settings.method->rate_all(mirror_);
+        if (tolerance == 0) return;
+        const auto slots = slots_();
+        for (std::size_t t = 0; t < slots.size(); ++t) {
+            const float rating = lane_.ratings()[slots[t]], expected = mirror_.tokens[t].rating;
+            same(
+                tolerance > 1e300 || std::abs(static_cast<double>(rating) - static_cast<double>(expected)) <= tolerance,
+                "ratings in float are near those in double");
+            mirror_.tokens[t].rating = rating;
+        }
     }
 
     void evict_by_name_() {
@@ -245,14 +234,10 @@ protected:
     msrnn::Lane<P, Stamp> lane_;
     std::size_t first_budget_;
     mirror::Lane mirror_;
-    Plan plan_;
-    Random random_;
-    std::size_t query_heads_ = 1, head_dim_ = 1, weight_kind_ = 0;
     std::int64_t position_ = 0;
     std::uint64_t prompt_end_ = 0;        // tokens that will have been seen at the end of the prompt
     bool troubled_ = false;               // the present operation may fail at first
     std::vector<std::uint64_t> in_slot_;  // arrival of the token in each slot
-    std::vector<float> keys_;
 };
 
 }  // namespace differential

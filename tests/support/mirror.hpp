@@ -17,7 +17,21 @@ struct Token {
     float rating = 0;
     bool pinned = false;
     float note = 0;  // what its method keeps of it besides
+    std::vector<float> key = {}, value = {};
+    std::uint64_t id = 0;  // of all that were ever appended
 };
+
+/// What was observed of a query token: of all of them, for methods that remember queries.
+struct Seen {
+    std::int64_t position = 0;
+    std::uint64_t arrival = 0;
+    std::size_t row = 1;                    // since the last choice or the start of a prompt
+    bool chosen = false;                    // a choice was made behind it
+    std::vector<std::vector<float>> heads;  // the query
+    std::vector<float> key;
+    std::uint64_t id = 0;
+};
+struct Lane;
 
 struct Protection {
     std::size_t sinks = 0, recent = 0;
@@ -44,6 +58,9 @@ struct Method {
     virtual void observe_weight(Token&, float /*sum*/, float /*mean*/) const {}
     virtual void observe_key(Token&, const std::vector<float>& /*key*/) const {}
     virtual void rate(Token&, const Choice&) const {}
+    /// Rates all tokens. Returns how far the ratings of the same arithmetic in float may be off: 0 for not at all,
+    /// infinity where rounding decides.
+    virtual double rate_all(Lane&) const;
 };
 
 inline constexpr std::size_t half = static_cast<std::size_t>(-1);  // of the budget, rounded down
@@ -86,9 +103,12 @@ struct Lane {
     std::vector<Token> tokens = {};
     std::uint64_t seen = 0, evictions = 0;
     std::vector<std::uint64_t> rejected = {};  // arrivals, since the last append
+    std::vector<Seen> shown = {};              // every query, where the method asks for queries
+    std::uint64_t ids = 0;
+    std::size_t queries = 0;  // observed since the last choice or the start of a prompt
 
     void append(std::int64_t position) {
-        tokens.push_back({position, seen++, 0, false, 0});
+        tokens.push_back({.position = position, .arrival = seen++, .id = ids++});
         rejected.clear();
     }
 
@@ -113,10 +133,22 @@ struct Lane {
         return !token.pinned && token.arrival >= p.sinks && newer >= p.recent;
     }
 
+    /// Of the newest token: its heads, one after the other.
+    void observe_query(const std::vector<float>& query, std::size_t head_dim) {
+        shown.push_back(
+            {tokens.back().position, tokens.back().arrival, ++queries, false, {}, tokens.back().key, tokens.back().id});
+        for (std::size_t first = 0; first < query.size(); first += head_dim)
+            shown.back().heads.emplace_back(query.begin() + static_cast<std::ptrdiff_t>(first),
+                                            query.begin() + static_cast<std::ptrdiff_t>(first + head_dim));
+    }
+
     std::vector<Token> evict() {
+        if (tokens.size() > budget) settings.method->rate_all(*this);
+        return evict_rated();
+    }
+    std::vector<Token> evict_rated() {
         std::vector<Token> victims;
         if (tokens.size() <= budget) return victims;
-        for (Token& token : tokens) settings.method->rate(token, {settings.layer, settings.kv_head, seen});
         while (tokens.size() > budget) {
             std::size_t weakest = tokens.size();
             for (std::size_t t = 0; t < tokens.size(); ++t)
@@ -125,6 +157,8 @@ struct Lane {
             if (weakest == tokens.size()) break;
             victims.push_back(drop(weakest));
         }
+        if (queries > 0 && !shown.empty()) shown.back().chosen = true;
+        queries = 0;
         return victims;
     }
 
@@ -161,5 +195,10 @@ struct Lane {
         return token;
     }
 };
+
+inline double Method::rate_all(Lane& lane) const {
+    for (Token& token : lane.tokens) rate(token, {lane.settings.layer, lane.settings.kv_head, lane.seen});
+    return 0;
+}
 
 }  // namespace mirror

@@ -189,7 +189,8 @@ private:
         detail::refuse(detail::capacity_problem(limits.rows(), SlotTable<Stamp>::max_capacity));
         return facts_of(policy, Moments::shape_of(limits.shape()), limits.budget);
     }
-    Lane(Facts facts, Limits limits, P policy, LaneId id)
+    // By reference: the policy moves after it was asked.
+    Lane(Facts facts, Limits limits, P&& policy, LaneId id)
         : Moments({limits.rows(), facts}, limits, std::move(policy), id, facts) {}
 };
 

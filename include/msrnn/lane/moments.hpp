@@ -111,7 +111,7 @@ public:
         MSRNN_ASSERT(observed_.newest || !facts_.observes || !observes(),
                      "msrnn: evict() before observe(): the policy was not shown what it rates by");
         MSRNN_ASSERT(!observed_.rated, "msrnn: rate() is called once per choice");
-        if (facts_.rates)
+        if (facts_.rates && table_.size() > 0)
             detail::run_hook(table_, facts_.rate_may_throw, [&] {
                 table_.clear_ratings();
                 rate_by(policy_, swept, view(observed_.rows));
@@ -207,6 +207,10 @@ private:
                      "msrnn: weights have one column per slot of [0, extent())");
         MSRNN_ASSERT(!all.shown() || all.rows > 0, "msrnn: weights have at least one row");
         MSRNN_ASSERT(!all.shown() || all.rows == 1 || all.stride >= all.slots, "msrnn: rows of weights overlap");
+        [[maybe_unused]] const Query& query = seen.template get<Query>();
+        MSRNN_ASSERT(!query.shown() || shape_.query_heads == 0 || shape_.head_dim == 0 ||
+                         (query.query_heads == shape_.query_heads && query.head_dim == shape_.head_dim),
+                     "msrnn: a query has the heads and the width that Limits says");
         MSRNN_ASSERT((facts_.needs.at_observe & ~(seen.shown() | Heads::bit)) == 0,
                      "msrnn: observe() was not shown what the policy observes");
         MSRNN_ASSERT((facts_.needs.at_observe & Heads::bit) == 0 || seen.template get<Heads>().shown(),

@@ -85,7 +85,7 @@ struct SlotColumns {
 
     /// What undo keeps: the ratings, where they last, and own columns of [0, extent), then the lane's floats.
     std::size_t memory_floats(std::size_t extent) const {
-        return (ratings_last + own_memory.columns) * extent + floats.size();
+        return (ratings_last + own_memory.columns) * extent + own_memory.floats;
     }
     void copy_memory(std::size_t extent, float* to) const {
         if (ratings_last) to = std::copy_n(ratings.data(), extent, to);
@@ -116,6 +116,7 @@ struct SlotColumns {
             for (std::size_t c = 0; c < own_memory.columns; ++c) record.columns.push_back(own_column(c, slot));
         }
         record.floats = floats;
+        record.floats.resize(own_memory.floats);
     }
     void read(const LaneRecord& record) {
         for (std::size_t slot = 0; slot < record.extent(); ++slot) {
@@ -140,7 +141,8 @@ private:
     }
     void copy_own(std::size_t extent, float* to) const {
         for (std::size_t c = 0; c < own_memory.columns; ++c) to = std::copy_n(own.data() + c * room(), extent, to);
-        std::copy_n(floats.data(), floats.size(), to);
+        to = std::copy_n(floats.data(), floats.size(), to);
+        std::fill_n(to, own_memory.floats - floats.size(), 0.0f);  // a lane that was moved from has none until it grows
     }
     void put_own(std::size_t extent, const float* from) {
         for (std::size_t c = 0; c < own_memory.columns; ++c) from = put(from, extent, own.data() + c * room());

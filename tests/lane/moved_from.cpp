@@ -1,0 +1,44 @@
+#include <msrnn/decide.hpp>
+#include <utility>
+
+#include "support/catch.hpp"
+
+using namespace msrnn;
+
+namespace {
+/// Counts the choices of its lane.
+struct CountsChoices {
+    Memory memory(Shape) const { return {.columns = 0, .floats = 3}; }
+    void rate(Ratings rating) const { ++rating.floats[2]; }
+};
+}  // namespace
+
+TEST_CASE("a lane that was moved from has the floats of its policy again, and its first step can be undone") {
+    Lane<CountsChoices> lane(2);
+    Lane<CountsChoices> taken = std::move(lane);
+    const LaneCheckpoint empty = lane.checkpoint();
+    lane.append(0);
+    lane.rate();
+    lane.evict_rated();
+    CHECK(lane.floats()[2] == 1);
+    lane.restore(empty);
+    CHECK(lane.size() == 0);
+    CHECK(taken.floats()[2] == 0);
+    CHECK(lane.floats()[2] == 0);
+}
+
+TEST_CASE("the record of a lane that was moved from is one that a lane can go on from") {
+    Lane<CountsChoices> lane(2), fresh(2);
+    const Lane<CountsChoices> taken = std::move(lane);
+    const LaneRecord record = lane.record();
+    CHECK(fresh.problem(record, fresh.capacity()).empty());
+    CHECK_NOTHROW(fresh.restore(record));
+}
+
+TEST_CASE("a choice among no tokens asks no policy") {
+    Lane<CountsChoices> lane(2);
+    const Lane<CountsChoices> taken = std::move(lane);
+    lane.rate();
+    CHECK(lane.evict_rated().empty());
+    CHECK(lane.size() == 0);
+}
