@@ -19,160 +19,195 @@ namespace msrnn::inline MSRNN_ABI {
 
 namespace detail {
 
-/// What Islands and IslandsByWeights share. The columns of a lane: the slow sum, the newest weight, 1 + the place of the
-/// token (0: it has none yet), and the length of the value.
+/// What Islands and IslandsByWeights share. A lane has four columns: the slow sum, the newest weight, the token's place
+/// and the length of its value.
 ///
-/// Places are in the order of arrival, and at least one is left out where a token is missing. A token that arrives
-/// later has the place behind all others: places are given again only when twice as many as tokens are used up. So the
-/// order costs a sort once in as many steps as there are slots, and a choice is three loops without a branch.
+/// Places are in the order of arrival, from 1 on, and where a token is missing at least one is left out. 0 is no place.
+/// A new token gets a place behind all others, so that nothing is sorted before places are twice as many as tokens.
+/// Then what tokens lend is written into a row of places, each place looks back, and the slots fetch what it saw.
 struct IslandLane {
     static constexpr std::size_t farthest = 64;  // reach
-    static constexpr float hole = -std::numeric_limits<float>::infinity();
+    static constexpr std::size_t floats = 4;
 
     Ratings rating;
     std::span<float> slow = rating.column(0), now = rating.column(1), place = rating.column(2);
 
-    static constexpr std::size_t slots_per_reach = 64, usual_reach = 16;
     static std::string problem(std::size_t reach) {
         if (reach <= farthest) return {};
-        return "reach is " + text(reach) + "; it is at most " + text(farthest) + ", or 0 for min(16, slots / 64)";
+        return "reach is " + text(reach) + "; it must be at most " + text(farthest) + ", or 0 for min(16, slots / 64)";
     }
-    float share() const { return 1 / static_cast<float>(rating.tokens); }
 
     void observe(const Attention& seen) const noexcept {
         seen.mean_into(now, 0);
-        float *const sum = slow.data(), *const newest = now.data();
+        float* const sum = slow.data();
+        const float* const newest = now.data();
         each_float(rating.size(), [=, keep = 1 - share()](auto at) {
             at.set(sum, at.all(keep) * at(sum) + at(newest));
         });
     }
 
-    /// admit(slot) for each new token; scale(slots) are the lengths of values, or null.
+    /// Rates. admit(slot) once for each token, at its first choice; `length` are the lengths of values, or null.
     template <class Admit>
     void rate(std::size_t reach, const float* length, Admit admit) const {
-        if (rating.size() == 0) return;
-        const auto take = [&](std::size_t slot) {
+        if (rating.tokens == 0) return;
+        const std::size_t steps = reach != 0 ? reach : (std::min)(std::size_t{16}, rating.tokens / 64);
+        const auto welcome = [&](std::size_t slot) {
             if (!rating.live(slot) || place[slot] != 0) return;
             admit(slot);
-            if (!give_place(slot)) give_places();
+            place[slot] = new_place(slot);
         };
-        take(rating.newest);
-        const std::size_t steps = reach != 0 ? reach : (std::min)(usual_reach, rating.tokens / slots_per_reach);
-        if (!lend(steps, length)) {
-            rating.each(take);
-            lend(steps, length);
-        }
+        welcome(rating.newest);
+        if (lend(steps, length)) return;
+        rating.each(welcome);
+        if (lend(steps, length)) return;
+        give_places();
+        lend(steps, length);
     }
 
 private:
-    // The lane's numbers: tokens that arrived at `from` or later have the places `next` and behind. Three floats hold
-    // an arrival, 21 bits each.
-    static constexpr unsigned digit = 21;
-    Arrival from() const {
-        Arrival whole = 0;
-        for (std::size_t i = 3; i-- > 0;) whole = (whole << digit) + static_cast<Arrival>(rating.floats[i]);
-        return whole;
-    }
-    std::size_t next() const { return static_cast<std::size_t>(rating.floats[3]); }
-    void set(Arrival from, std::size_t next) const {
-        for (std::size_t i = 0; i < 3; ++i, from >>= digit)
-            rating.floats[i] = static_cast<float>(from & ((Arrival{1} << digit) - 1));
-        rating.floats[3] = static_cast<float>(next);
-    }
+    static constexpr float hole = -std::numeric_limits<float>::infinity();
+    static constexpr std::size_t row = 2048;  // places at once
 
-    /// False where there is none left for it.
-    bool give_place(std::size_t slot) const {
-        const Arrival arrival = rating.arrival[slot], first = from();
-        if (arrival < first || arrival - first > 2 * rating.tokens + farthest) return false;
-        place[slot] = static_cast<float>(next() + 1 + static_cast<std::size_t>(arrival - first));
-        return true;
+    float share() const { return 1 / static_cast<float>(rating.tokens); }
+
+    // The lane's floats: a token that arrives at `from` has the place `next`, later ones those behind it. Three floats
+    // of 21 bits each hold an arrival. A record may hold anything: numbers are clamped before they become integers.
+    static constexpr unsigned digit = 21;
+    static float clamped(float x, float most) { return x > 0 ? x < most ? x : most : 0; }
+    Arrival from() const {
+        Arrival all = 0;
+        for (std::size_t i = 3; i-- > 0;)
+            all = (all << digit) + static_cast<Arrival>(clamped(rating.floats[i], (1 << digit) - 1));
+        return all;
     }
-    /// To all tokens, by their order.
+    std::size_t next() const { return static_cast<std::size_t>(clamped(rating.floats[3], 1 << 24)); }
+
+    float new_place(std::size_t slot) const {
+        const Arrival arrival = rating.arrival[slot], first = from();
+        return arrival < first ? 0 : static_cast<float>(next() + 1 + static_cast<std::size_t>(arrival - first));
+    }
     void give_places() const {
         std::size_t last = 0;
         Arrival before = 0;
+        // The first place is that of the first token of all, or nobody's.
         for (const Slot slot : rating.in_order()) {
-            const Arrival arrival = rating.arrival[slot];
-            // The place 0 is that of the first token alone.
-            last += static_cast<std::size_t>((std::min)(arrival - before, Arrival{2}));
+            last += static_cast<std::size_t>((std::min)(rating.arrival[slot] - before, Arrival{2}));
             place[slot] = static_cast<float>(1 + last);
-            before = arrival;
+            before = rating.arrival[slot];
         }
-        set(rating.seen, last + (before + 1 == rating.seen ? 1 : 2));
+        Arrival rest = rating.seen;
+        for (std::size_t i = 0; i < 3; ++i, rest >>= digit)
+            rating.floats[i] = static_cast<float>(rest & ((Arrival{1} << digit) - 1));
+        rating.floats[3] = static_cast<float>(last + (before + 1 == rating.seen ? 1 : 2));
+    }
+    /// One more than the last place; 0 where places must be given anew.
+    std::size_t places_end() const {
+        if (from() > rating.seen) return 0;
+        const Arrival end = next() + 1 + (rating.seen - from());
+        return end <= 2 * rating.tokens + farthest ? static_cast<std::size_t>(end) : 0;
     }
 
-    /// The ratings. False where a token has no place yet.
+    /// All ratings. False where a token has no place.
     bool lend(std::size_t reach, const float* length) const {
+        const std::size_t end = places_end();
+        if (end == 0) return false;
+        return end <= row && rating.tokens == rating.size() ? lend_at_once(end, reach, length)
+                                                            : lend_by_rows(end, reach, length);
+    }
+    bool lend_at_once(std::size_t end, std::size_t reach, const float* length) const {
         const std::size_t slots = rating.size();
-        {
-            float* const own = rating.rating.data();
-            const float *const sum = slow.data(), *const newest = now.data();
-            each_float(slots, [=, share = share()](auto at) {
-                auto a = at(sum) * at.all(share), b = at(newest);
-                if (length != nullptr) {
-                    const auto l = at(length);
-                    a = a * l, b = b * l;
-                }
-                at.set(own, a > b ? a : b);
-            });
+        alignas(64) float numbers[row], shown[farthest + row];
+        std::uint32_t at[row];
+        float *const number = numbers, *const own = rating.rating.data();
+        const float* const places = place.data();
+
+        each_float(slots, [=, last = static_cast<float>(end)](auto here) {
+            auto p = here(places);
+            p = p > here.all(0) ? p : here.all(0);
+            here.set(number, p < here.all(last) ? p : here.all(last));
+        });
+        std::uint32_t least = 1, most = 0;
+        for (std::size_t slot = 0; slot < slots; ++slot) {
+            at[slot] = static_cast<std::uint32_t>(static_cast<std::int32_t>(numbers[slot]));
+            least = (std::min)(least, at[slot]);
+            most = (std::max)(most, at[slot]);
         }
-        constexpr std::size_t block = 2048;
-        alignas(64) float shown[farthest + block + 16];
-        const std::size_t end = next() + 1 + static_cast<std::size_t>(rating.seen - from());
-        for (std::size_t first = 0; first < end; first += block) {
-            const std::size_t count = (std::min)(block, end - first);
+        if (least == 0 || most >= end) return false;
+
+        each_worth(length, [=](auto here, auto memory, auto newest) {
+            here.set(own, memory > newest ? memory : newest);
+            memory = memory * here.all(0.5f);
+            here.set(number, memory > newest ? memory : newest);
+        });
+        if (reach == 0) return true;
+        std::fill_n(shown, farthest + end, hole);
+        float* const lent = shown + farthest;
+        for (std::size_t slot = 0; slot < slots; ++slot) lent[at[slot]] = numbers[slot];
+        if (lent[1] > hole) lent[1] = 0;
+        look_back(shown, end, reach);
+        for (std::size_t slot = 0; slot < slots; ++slot) numbers[slot] = shown[at[slot]];
+        each_float(slots, [=](auto here) {
+            const auto a = here(number), b = here(own);
+            here.set(own, a > b ? a : b);
+        });
+        return true;
+    }
+    /// The same beside vacancies, or of more places than a row has.
+    bool lend_by_rows(std::size_t end, std::size_t reach, const float* length) const {
+        bool placed = true;
+        rating.each([&](std::size_t slot) { placed &= place[slot] >= 1 && place[slot] < static_cast<float>(end); });
+        if (!placed) return false;
+        float* const own = rating.rating.data();
+        each_worth(length, [=](auto here, auto memory, auto newest) {
+            here.set(own, memory > newest ? memory : newest);
+        });
+        alignas(64) float shown[farthest + row];
+        for (std::size_t first = 0; first < end && reach > 0; first += row) {
+            const std::size_t count = (std::min)(row, end - first);
             std::fill_n(shown, farthest + count, hole);
-            if (!spread(first, farthest + count, shown, length)) return false;
-            if (reach == 0) continue;
-            if (first == 0 && shown[farthest] > hole) shown[farthest] = 0;  // what the first token lends
-            // The result stands `farthest` before the place: what is written there is not read any more.
-            each_float(count, [=, &shown](auto at) {
-                const float* const here = shown + farthest;
-                auto most = at.all(hole), open = at.all(-hole);
-                for (std::size_t back = 1; back <= reach; ++back) {
-                    const auto lent = at(here - back);
-                    open = lent > hole ? open : lent;
-                    const auto x = lent < open ? lent : open;
-                    most = x > most ? x : most;
-                }
-                at.set(shown, most);
+            rating.each([&](std::size_t slot) {
+                const std::size_t at = static_cast<std::size_t>(place[slot]) + farthest - first;
+                if (at >= farthest + count) return;
+                const float by = length == nullptr ? 1 : length[slot];
+                const float memory = slow[slot] * share() * by * 0.5f, newest = now[slot] * by;
+                shown[at] = rating.arrival[slot] == 0 ? 0 : memory > newest ? memory : newest;
             });
-            for (std::size_t slot = 0; slot < slots; ++slot) {
-                const std::size_t at = static_cast<std::size_t>(static_cast<std::int32_t>(place[slot])) - 1 - first;
-                if (at < count) rating[slot] = (std::max)(rating[slot], shown[at]);
-            }
+            look_back(shown, count, reach);
+            rating.each([&](std::size_t slot) {
+                const std::size_t at = static_cast<std::size_t>(place[slot]) - first;
+                if (at < count && shown[at] > own[slot]) own[slot] = shown[at];
+            });
         }
         return true;
     }
-    bool spread(std::size_t first, std::size_t room, float* shown, const float* length) const {
-        constexpr std::size_t chunk = 256;
-        alignas(64) float lent[chunk];
-        const std::size_t slots = rating.size();
-        const bool all_live = rating.tokens == slots;
-        for (std::size_t begin = 0; begin < slots; begin += chunk) {
-            const std::size_t count = (std::min)(chunk, slots - begin);
-            const float *const sum = slow.data() + begin, *const newest = now.data() + begin;
-            const float* const lengths = length == nullptr ? nullptr : length + begin;
-            each_float(count, [=, &lent, share = share() / 2](auto at) {
-                auto a = at(sum) * at.all(share), b = at(newest);
-                if (lengths != nullptr) {
-                    const auto l = at(lengths);
-                    a = a * l, b = b * l;
-                }
-                at.set(lent, a > b ? a : b);
+
+    /// use(at, memory, newest) for all slots: what a token is worth to the queries before, and to the newest one.
+    template <class Use>
+    void each_worth(const float* length, Use use) const {
+        const float *const sum = slow.data(), *const newest = now.data();
+        if (length == nullptr)
+            return each_float(rating.size(), [=, share = share()](auto at) {
+                use(at, at(sum) * at.all(share), at(newest));
             });
-            float* const places = place.data() + begin;
-            for (std::size_t i = 0; i < count; ++i) {
-                if (!all_live && !rating.live(begin + i)) {
-                    places[i] = 0;
-                    continue;
-                }
-                if (places[i] == 0) return false;
-                const std::size_t at = static_cast<std::size_t>(static_cast<std::int32_t>(places[i])) - 1 - first + farthest;
-                if (at < room) shown[at] = lent[i];
+        each_float(rating.size(), [=, share = share()](auto at) {
+            const auto by = at(length);
+            use(at, at(sum) * at.all(share) * by, at(newest) * by);
+        });
+    }
+    /// shown[i] <- the largest of shown[farthest + i - 1], shown[farthest + i - 2] and so on, `reach` of them, up to
+    /// the first hole. What is written is not read again: it lies `farthest` before.
+    static void look_back(float* shown, std::size_t count, std::size_t reach) {
+        each_float(count, [=](auto at) {
+            const float* before = shown + farthest;
+            auto most = at.all(hole), open = at.all(-hole);
+            for (const float* const last = before - reach; before != last;) {
+                const auto lent = at(--before);
+                open = lent > at.all(hole) ? open : at.all(hole);
+                const auto let = lent < open ? lent : open;
+                most = let > most ? let : most;
             }
-        }
-        return true;
+            at.set(shown, most);
+        });
     }
 };
 
