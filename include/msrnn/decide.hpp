@@ -42,6 +42,7 @@
 #include "policy/facts.hpp"
 #include "policy/h2o.hpp"
 #include "policy/hooks.hpp"
+#include "policy/islands.hpp"
 #include "policy/key_diff.hpp"
 #include "policy/key_norm.hpp"
 #include "policy/lag_kv.hpp"
