@@ -122,6 +122,8 @@ public:
     /// Drops a token by name. The newest tokens, where they are dropped so before the next append, count as never
     /// appended.
     void reject(Slot slot) {
+        rejected_.reserve(counts_.rejected + 1);  // nothing below throws
+        rejected_.resize(counts_.rejected);
         rejected_.push_back(arrival(slot));
         forget_victims();
         drop(slot);
@@ -130,6 +132,7 @@ public:
             --counts_.evictions;
         }
         std::erase_if(rejected_, [this](Arrival gone) { return gone >= counts_.seen; });
+        counts_.rejected = rejected_.size();
         counts_.youngest_gone = (std::min)(counts_.youngest_gone, counts_.seen);
         for (std::size_t at = 0; at < counts_.extent; ++at)
             if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);
@@ -221,14 +224,13 @@ public:
         forget_victims();
         give_back_records();
         vacant_.clear();
-        rejected_.clear();
         std::fill(slots_.floats.begin(), slots_.floats.end(), 0.0f);
         counts_.reset();
     }
 
     void write(LaneRecord& record) const {
         record.seen = counts_.seen;
-        record.rejected = rejected_;
+        record.rejected.assign(rejected_.begin(), rejected_.begin() + static_cast<std::ptrdiff_t>(counts_.rejected));
         slots_.write(record, counts_.extent);
         for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
         const std::span<const Slot> holes = vacant_.slots();
@@ -242,6 +244,7 @@ public:
         rejected_.reserve(record.rejected.size());
         reset();
         rejected_ = record.rejected;
+        counts_.rejected = rejected_.size();
         counts_.extent = record.extent();
         counts_.seen = record.seen;
         counts_.evictions = record.seen - record.size();
@@ -280,7 +283,7 @@ protected:
         slots_.arrivals[slot] = counts_.seen++;
         slots_.positions[slot] = position;
         counts_.newest = slot;
-        rejected_.clear();
+        counts_.rejected = 0;
         return slot;
     }
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
@@ -297,7 +300,7 @@ protected:
     std::size_t capacity_;
     SlotColumns<Stamp> slots_;
     SlotList vacant_;              // a stack
-    OwnVector<Arrival> rejected_;  // of tokens that were evicted by name since the last append
+    OwnVector<Arrival> rejected_;  // the first `counts_.rejected`; what is behind comes back if the last step is undone
     SlotList victims_;
     Counts counts_;
 };
