@@ -52,6 +52,7 @@
 #include "policy/protect.hpp"
 #include "policy/r_kv.hpp"
 #include "policy/random_eviction.hpp"
+#include "policy/recommended.hpp"
 #include "policy/rope.hpp"
 #include "policy/sink_window.hpp"
 #include "policy/snap_kv.hpp"

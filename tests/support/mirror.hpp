@@ -19,7 +19,7 @@ struct Token {
     float note = 0;  // what its method keeps of it besides
     std::vector<float> key = {}, value = {};
     double slow = 0, newest = 0;  // of its weights
-    std::uint64_t id = 0;  // of all that were ever appended
+    std::uint64_t id = 0;         // of all that were ever appended
 };
 
 /// What was observed of a query token: of all of them, for methods that remember queries.
