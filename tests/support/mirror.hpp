@@ -18,7 +18,8 @@ struct Token {
     bool pinned = false;
     float note = 0;  // what its method keeps of it besides
     std::vector<float> key = {}, value = {};
-    std::uint64_t id = 0;  // of all that were ever appended
+    double slow = 0, newest = 0;  // of its weights
+    std::uint64_t id = 0;         // of all that were ever appended
 };
 
 /// What was observed of a query token: of all of them, for methods that remember queries.
@@ -56,6 +57,8 @@ struct Method {
     virtual Protection protection(std::size_t budget) const = 0;
     /// The sum and the mean over heads of the weights that one query gives to this token.
     virtual void observe_weight(Token&, float /*sum*/, float /*mean*/) const {}
+    /// The same of the mean, where it matters how many tokens there are.
+    virtual void observe_among(Token&, float /*mean*/, std::size_t /*tokens*/) const {}
     virtual void observe_key(Token&, const std::vector<float>& /*key*/) const {}
     virtual void rate(Token&, const Choice&) const {}
     /// Rates all tokens. Returns how far the ratings of the same arithmetic in float may be off: 0 for not at all,
@@ -117,7 +120,9 @@ struct Lane {
         for (std::size_t t = 0; t < tokens.size(); ++t) {
             float sum = 0;
             for (const auto& row : rows) sum += row[t];
-            settings.method->observe_weight(tokens[t], sum, sum / static_cast<float>(rows.size()));
+            const float mean = sum / static_cast<float>(rows.size());
+            settings.method->observe_weight(tokens[t], sum, mean);
+            settings.method->observe_among(tokens[t], mean, tokens.size());
         }
     }
 

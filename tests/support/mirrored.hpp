@@ -9,6 +9,7 @@
 #include "policy/decayed_attention.mirror.hpp"
 #include "policy/expected_attention.mirror.hpp"
 #include "policy/h2o.mirror.hpp"
+#include "policy/islands.mirror.hpp"
 #include "policy/key_diff.mirror.hpp"
 #include "policy/key_norm.mirror.hpp"
 #include "policy/lag_kv.mirror.hpp"
@@ -44,7 +45,9 @@ using PoliciesOfRows = std::tuple<
     msrnn::ExpectedAttention,
     msrnn::TriAttention,
     msrnn::RKV,
-    msrnn::NonCausalAttention>;
+    msrnn::NonCausalAttention,
+    msrnn::Islands,
+    msrnn::IslandsByWeights>;
 // clang-format on
 
 /// use(sample) for every sample of each of them.

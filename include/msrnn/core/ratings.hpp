@@ -38,6 +38,7 @@ struct Ratings {
     std::size_t column_stride = 0;       ///< floats from one column to the next
     Slot* order = nullptr;               ///< room for in_order()
     Slot newest;                         ///< slot of the newest token, unless it was evicted
+    std::size_t tokens = 0;              ///< live slots
     Arrival seen = 0;                    ///< tokens appended to the lane so far, the newest included
     Arrival prompt = 0;                  ///< the last prompt ends before this arrival
     std::size_t budget = 0;              ///< of the lane

@@ -189,6 +189,7 @@ public:
                 .column_stride = slots_.room(),
                 .order = vacant_.rest().data(),
                 .newest = counts_.newest,
+                .tokens = size(),
                 .seen = counts_.seen,
                 .shape = {},
                 .lane = {}};
