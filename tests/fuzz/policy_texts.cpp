@@ -45,7 +45,7 @@ bool take(std::string_view text) {
     const std::string said = policies().problem(text);
     if (!said.empty()) {
         for (const char c : said)
-            if (c < ' ' || c == 127) throw fuzz::Found("a refusal is not one line");
+            if (static_cast<unsigned char>(c) < ' ' || c == 127) throw fuzz::Found("a refusal is not one line");
         if (!said.starts_with("msrnn: ") || said.ends_with('.') || said.size() > 4000)
             throw fuzz::Found("a refusal is no sentence: " + said);
         return false;

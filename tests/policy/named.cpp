@@ -162,6 +162,8 @@ TEST_CASE("a policy of one's own is added to a list of one's own") {
     policies.add(Ours{.few = 9});
     CHECK(policies.named("ours").get<Ours>()->few == 9);
     CHECK(policies.each().size() == AnyPolicy::known().size() + 3);
+    policies.add(Ours{}, "f\u00FCnf");
+    CHECK(policies.problem("f\u00FCnf:few=x") == "msrnn: few of ours is 'x'; it takes a whole number from 0 to 255");
     policies.add(Ours{.few = 10}, "ten");
     CHECK(policies.named("ten:shift=3").get<Ours>()->few == 10);
 
@@ -171,7 +173,7 @@ TEST_CASE("a policy of one's own is added to a list of one's own") {
         CAPTURE(name);
         CHECK(thrown_by([&] { policies.add(Ours{}, name); }).starts_with("msrnn: a policy cannot be called '"));
     }
-    CHECK(policies.each().size() == AnyPolicy::known().size() + 4);
+    CHECK(policies.each().size() == AnyPolicy::known().size() + 5);
 }
 
 TEST_CASE("selectors have a list of their own") {

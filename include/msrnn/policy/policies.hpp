@@ -94,7 +94,8 @@ private:
     static std::string problem_of_name(std::string_view name) {
         if (name.empty())
             return "msrnn: a policy without a name cannot be added; give it a `name`, or give one to add()";
-        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c != 127; });
+        const bool plain =
+            std::all_of(name.begin(), name.end(), [](char c) { return c != ' ' && !detail::is_control(c); });
         if (plain && name.find_first_of(":(),=") == name.npos && name != wrapper) return {};
         return "msrnn: a policy cannot be called " + detail::quoted(name) +
                (name == wrapper ? "; that is the name of a wrapper"

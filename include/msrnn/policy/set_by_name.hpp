@@ -18,11 +18,13 @@
 /// Sets what settings() tells: one list of settings serves both directions.
 namespace msrnn::inline MSRNN_ABI::detail {
 
+constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }
+
 /// As it stands in a sentence: of one line, and not for ever.
 inline std::string quoted(std::string_view text) {
     constexpr std::size_t longest = 60;
     std::string result = "'";
-    for (const char c : text.substr(0, longest)) result += c >= ' ' && c != 127 ? c : '?';
+    for (const char c : text.substr(0, longest)) result += is_control(c) ? '?' : c;
     return result + (text.size() > longest ? "...'" : "'");
 }
 
