@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Door 1, for engines that own their K/V memory: policies and the lane they decide in. Standard library only. Rules
 /// over several lanes and the meter of lost attention are included one by one: msrnn/budget/*.hpp,
-/// msrnn/trace/metered.hpp.
+/// msrnn/trace/metered.hpp; so are two large policies: msrnn/policy/tri_attention.hpp, msrnn/policy/
+/// non_causal_attention.hpp.
 #pragma once
 
 #include "base/own_vector.hpp"
@@ -56,7 +57,6 @@
 #include "policy/lag_kv.hpp"
 #include "policy/mix.hpp"
 #include "policy/morph_kv.hpp"
-#include "policy/non_causal_attention.hpp"
 #include "policy/normalised_h2o.hpp"
 #include "policy/observed_attention.hpp"
 #include "policy/once.hpp"
@@ -71,7 +71,6 @@
 #include "policy/sink_window.hpp"
 #include "policy/snap_kv.hpp"
 #include "policy/tova.hpp"
-#include "policy/tri_attention.hpp"
 #include "policy/value_norm.hpp"
 #include "policy/vatp.hpp"
 #include "policy/window.hpp"

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdint>
 #include <msrnn/decide.hpp>
+#include <msrnn/policy/non_causal_attention.hpp>
 #include <vector>
 
 #include "support/catch.hpp"

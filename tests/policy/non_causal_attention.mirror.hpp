@@ -1,5 +1,7 @@
 #pragma once
 
+#include <msrnn/policy/non_causal_attention.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <msrnn/policy/tri_attention.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

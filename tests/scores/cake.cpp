@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cake_budgets.hpp"
 #include "sequence.hpp"
 
 using namespace msrnn;
@@ -85,6 +86,7 @@ void cake_layer(const json& file, std::size_t layer, OtherCode::Compared& compar
 const OtherCode cake("cake", [](const json& file, OtherCode::Compared& compared) {
     for (std::size_t layer = 0; layer < file.at("layers").get<std::size_t>(); ++layer)
         cake_layer(file, layer, compared);
+    cake_budgets(file, compared);
 });
 
 }  // namespace

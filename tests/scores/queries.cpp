@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <map>
 #include <msrnn/decide.hpp>
+#include <msrnn/policy/non_causal_attention.hpp>
+#include <msrnn/policy/tri_attention.hpp>
 #include <string>
 #include <vector>
 

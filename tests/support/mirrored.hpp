@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <msrnn/decide.hpp>
+#include <msrnn/policy/non_causal_attention.hpp>
+#include <msrnn/policy/tri_attention.hpp>
 #include <msrnn/trace/metered.hpp>
 #include <tuple>
 

@@ -9,6 +9,7 @@
 #include "../core/protection.hpp"
 #include "../core/selection.hpp"
 #include "../core/slot.hpp"
+#include "record.hpp"
 #include "step.hpp"
 #include "token_table.hpp"
 
@@ -18,7 +19,7 @@ namespace msrnn::inline MSRNN_ABI {
 template <class Stamp>
 class SlotTable : public TokenTable<Stamp> {
     using Tokens = TokenTable<Stamp>;
-    using Tokens::slots_, Tokens::counts_, Tokens::vacant_, Tokens::victims_, Tokens::no_stamp;
+    using Tokens::slots_, Tokens::counts_, Tokens::victims_, Tokens::vacant_, Tokens::rejected_, Tokens::no_stamp;
 
 public:
     using Tokens::Tokens;
@@ -97,6 +98,41 @@ public:
         for (std::size_t slot = 0; slot < counts_.extent; ++slot)
             if (slots_.ratings[slot] != slots_.ratings[slot] && contains(within, slot)) return true;
         return false;
+    }
+
+    // to be kept elsewhere ///////////////////////////////////////////////////////////////////////////////////////////
+
+    void write(LaneRecord& record) const {
+        record.seen = counts_.seen;
+        record.rejected.assign(rejected_.begin(), rejected_.begin() + static_cast<std::ptrdiff_t>(counts_.rejected));
+        slots_.write(record, counts_.extent);
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(this->pinned(Slot(slot)));
+        const std::span<const Slot> holes = vacant_.slots();
+        for (std::size_t i = 0; i < holes.size(); ++i)
+            record.arrivals[holes[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(holes.size());
+    }
+    /// The record fits, see Lane::problem().
+    void read(const LaneRecord& record) {
+        const std::size_t vacancies = record.extent() - record.size();
+        this->reserve(record.extent());
+        rejected_.reserve(record.rejected.size());
+        this->reset();
+        rejected_ = record.rejected;
+        counts_.rejected = rejected_.size();
+        counts_.extent = record.extent();
+        counts_.seen = record.seen;
+        counts_.evictions = record.seen - record.size();
+        if (counts_.evictions > 0) counts_.youngest_gone = record.seen;
+        slots_.read(record);
+        for (std::size_t hole = 0; hole < vacancies; ++hole) vacant_.add(Slot());
+        for (std::size_t slot = 0; slot < counts_.extent; ++slot) {
+            const Arrival arrival = slots_.arrivals[slot];
+            slots_.stamps[slot] =
+                arrival >= no_arrival || record.pinned[slot] != 0 ? no_stamp : Tokens::stamp_of(arrival);
+            if (record.arrivals[slot] < 0)
+                vacant_.slots()[vacancies - static_cast<std::size_t>(-record.arrivals[slot])] = Slot(slot);
+            if (arrival + 1 == counts_.seen) counts_.newest = Slot(slot);
+        }
     }
 
 private:

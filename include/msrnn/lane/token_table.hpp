@@ -15,7 +15,6 @@
 #include "../policy/facts.hpp"
 #include "counts.hpp"
 #include "limits.hpp"
-#include "record.hpp"
 #include "slot_columns.hpp"
 #include "slot_list.hpp"
 #include "step.hpp"
@@ -226,38 +225,6 @@ public:
         vacant_.clear();
         std::fill(slots_.floats.begin(), slots_.floats.end(), 0.0f);
         counts_.reset();
-    }
-
-    void write(LaneRecord& record) const {
-        record.seen = counts_.seen;
-        record.rejected.assign(rejected_.begin(), rejected_.begin() + static_cast<std::ptrdiff_t>(counts_.rejected));
-        slots_.write(record, counts_.extent);
-        for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
-        const std::span<const Slot> holes = vacant_.slots();
-        for (std::size_t i = 0; i < holes.size(); ++i)
-            record.arrivals[holes[i]] = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(holes.size());
-    }
-    /// The record fits, see Lane::problem().
-    void read(const LaneRecord& record) {
-        const std::size_t vacancies = record.extent() - record.size();
-        reserve(record.extent());
-        rejected_.reserve(record.rejected.size());
-        reset();
-        rejected_ = record.rejected;
-        counts_.rejected = rejected_.size();
-        counts_.extent = record.extent();
-        counts_.seen = record.seen;
-        counts_.evictions = record.seen - record.size();
-        if (counts_.evictions > 0) counts_.youngest_gone = record.seen;
-        slots_.read(record);
-        for (std::size_t hole = 0; hole < vacancies; ++hole) vacant_.add(Slot());
-        for (std::size_t slot = 0; slot < counts_.extent; ++slot) {
-            const Arrival arrival = slots_.arrivals[slot];
-            slots_.stamps[slot] = arrival >= no_arrival || record.pinned[slot] != 0 ? no_stamp : stamp_of(arrival);
-            if (record.arrivals[slot] < 0)
-                vacant_.slots()[vacancies - static_cast<std::size_t>(-record.arrivals[slot])] = Slot(slot);
-            if (arrival + 1 == counts_.seen) counts_.newest = Slot(slot);
-        }
     }
 
     std::size_t bytes() const {

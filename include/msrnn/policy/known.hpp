@@ -2,22 +2,32 @@
 #pragma once
 
 #include "../config.hpp"
+#include "cake.hpp"
+#include "caote.hpp"
 #include "cur.hpp"
 #include "decayed_attention.hpp"
 #include "expected_attention.hpp"
 #include "facts.hpp"
 #include "h2o.hpp"
+#include "islands.hpp"
 #include "key_diff.hpp"
 #include "key_norm.hpp"
+#include "keyformer.hpp"
 #include "lag_kv.hpp"
+#include "morph_kv.hpp"
 #include "non_causal_attention.hpp"
+#include "normalised_h2o.hpp"
+#include "observed_attention.hpp"
 #include "r_kv.hpp"
 #include "random_eviction.hpp"
+#include "recommended.hpp"
+#include "scissorhands.hpp"
 #include "sink_window.hpp"
 #include "snap_kv.hpp"
 #include "tova.hpp"
 #include "tri_attention.hpp"
 #include "value_norm.hpp"
+#include "vatp.hpp"
 #include "window.hpp"
 
 /// What has a name: a header above and a line below for each.
@@ -41,6 +51,18 @@ void each_known_policy(Add add) {
     add(ExpectedAttention{});
     add(TriAttention{});
     add(RKV{});
+    add(Scissorhands{});
+    add(ObservedAttention{});
+    add(NormalisedH2O{});
+    add(Vatp{});
+    add(MorphKV{});
+    add(Keyformer{});
+    add(Cake{});
+    add(Caote<>{});
+    add(Caote<void, true>{});
+    add(Islands{});
+    add(IslandsByWeights{});
+    add(RecommendedKeys{});
     add(RandomEviction{});
 }
 
