@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <msrnn/any_policy.hpp>
 #include <msrnn/decide.hpp>
+#include <type_traits>
 #include <vector>
 
 #include "policy/keep_prompt.mirror.hpp"
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
+#include "support/random.hpp"
 
 using namespace msrnn;
 using Positions = std::vector<std::int64_t>;
@@ -79,6 +82,32 @@ TEST_CASE("the ratings of a policy that adds to them start from 0 inside a wrapp
         for (const auto& token : lane.tokens()) CHECK(token.rating == static_cast<float>(token.slot));
         lane.evict_rated();
     }
+}
+
+TEST_CASE("a policy chosen at run time decides inside a wrapper as it does alone") {
+    const auto alike = [](const auto& policy) {
+        using P = std::remove_cvref_t<decltype(policy)>;
+        Lane<KeepPrompt<P>> alone(10, {.policy = policy});
+        Lane<KeepPrompt<AnyPolicy>> any(10, {.policy = policy});
+        Random random{7};
+        const auto both = [&](auto use) { use(alone), use(any); };
+        std::vector<float> rows(22), weights;
+        for (std::int64_t t = 0; t < 200; ++t) {
+            if (t % 40 == 0) both([](auto& lane) { lane.prompt(3); });
+            both([&](auto& lane) { lane.append(t); });
+            for (float& x : rows) x = random.unit();
+            weights.assign(any.extent(), 0);
+            for (float& x : weights) x = random.unit();
+            both([&](auto& lane) {
+                lane.observe(Attention{weights.data(), 1, weights.size(), weights.size()});
+                lane.evict(Keys(rows.data(), 2, 2));
+            });
+            REQUIRE(by_arrival::kept(alone) == by_arrival::kept(any));
+        }
+    };
+    alike(H2O{});
+    alike(Adds{});
+    alike(KeyNorm{.recent = 1});
 }
 
 TEST_CASE("KeepPrompt says what is wrong with its settings, and with those of its policy") {
