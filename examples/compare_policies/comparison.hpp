@@ -33,7 +33,7 @@ inline std::size_t runs(const std::vector<Cell>& cells) {
 }
 
 struct Choice {
-    std::vector<std::string> policies = {};  // empty: all
+    std::vector<std::string> policies = {};  // empty: the usual ones, or with `shown` all
     std::vector<std::size_t> budgets = {};   // empty: fractions of the window
     std::vector<std::string> shown = {};     // policies that need more are left out; empty: none are
 };
@@ -63,8 +63,11 @@ inline void group_by_needs(std::vector<std::string>& texts, const msrnn::Policie
 /// `full` first, then budget by budget, in groups of the same needs. A pair that cannot be is an error where the user
 /// wrote both of its names.
 inline std::vector<Cell> plan(Choice choice, std::size_t window, const msrnn::Policies& policies = {}) {
-    const bool both_named = !choice.policies.empty() && !choice.budgets.empty();
-    if (choice.policies.empty()) choice.policies = known_policies(policies);
+    const bool both_named =
+        !choice.policies.empty() && choice.policies.front() != every_policy && !choice.budgets.empty();
+    if (choice.policies == std::vector<std::string>{every_policy} || (choice.policies.empty() && !choice.shown.empty()))
+        choice.policies = known_policies(policies);
+    if (choice.policies.empty()) choice.policies = usual_policies(policies);
     std::erase_if(choice.policies,
                   [&](const std::string& text) { return !served_by(choice.shown, policy_named(policies, text)); });
     if (choice.policies.empty())
@@ -82,7 +85,8 @@ inline std::vector<Cell> plan(Choice choice, std::size_t window, const msrnn::Po
                                         std::to_string(window) + " tokens: nothing would ever be evicted.");
         for (const std::string& policy : choice.policies) {
             const msrnn::AnyPolicy memory = policy_named(policies, policy);
-            const std::string why = msrnn::problem(memory, msrnn::Limits{.budget = budget});
+            const std::string why =
+                msrnn::problem(memory, msrnn::Limits{.budget = budget, .query_heads = 1, .head_dim = 64});
             if (both_named && !why.empty()) throw cannot_take(policy, budget, why);
             cells.push_back({.policy = policy,
                              .budget = budget,

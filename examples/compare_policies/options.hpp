@@ -40,15 +40,16 @@ inline void add_options(CLI::App& app, Options& options) {
            [&](const std::vector<std::string>& lists) {
                for (const std::string& list : lists)
                    for (const std::string& text : policies_in(list)) {
-                       const std::string wrong = problem(options.policies, text);
+                       const std::string wrong = text == every_policy ? "" : problem(options.policies, text);
                        if (!wrong.empty()) throw CLI::ValidationError("--policies", wrong);
                        options.choice.policies.push_back(text);
                    }
            },
-           "comma-separated, each with settings of its own (default: all)")
+           "comma-separated, each with settings of its own; or all (default: eight)")
         ->type_name("LIST");
-    app.add_option("--needs", options.choice.shown,
-                   "only policies that need no more than LIST: of nothing, keys, values, queries, weights, heads")
+    app.add_option(
+           "--needs", options.choice.shown,
+           "only policies that need no more than LIST: of nothing, keys, values, queries, outputs, weights, heads")
         ->delimiter(',')
         ->check(an_evidence)
         ->type_name("LIST");

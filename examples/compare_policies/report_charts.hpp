@@ -56,7 +56,7 @@ inline std::string style_of(const std::string& policy) {
 
 /// A known policy looks the same in every report: its place in the list of names. The others follow.
 inline std::size_t look_of(const std::string& policy, const std::vector<std::string>& all) {
-    const auto known = known_policies();
+    const auto known = usual_policies();
     if (const auto at = std::find(known.begin() + 1, known.end(), policy); at != known.end())
         return static_cast<std::size_t>(at - known.begin()) - 1;
     std::size_t look = known.size() - 1;

@@ -22,6 +22,16 @@ inline std::vector<std::string> known_policies(const msrnn::Policies& policies =
     return names;
 }
 
+/// Compared unless others are named: policies that any engine can show what they need, and the user's own.
+inline std::vector<std::string> usual_policies(const msrnn::Policies& policies = {}) {
+    std::vector<std::string> names{no_bound, "window",  "sink-window", "tova",  "tova-head",
+                                   "h2o",    "decayed", "key-norm",    "random"};
+    for (const std::string& name : policies.names())
+        if (msrnn::AnyPolicy::find(name) == nullptr) names.push_back(name);
+    return names;
+}
+inline constexpr const char* every_policy = "all";
+
 /// The same policies; the random one has this seed, unless a text gives it one.
 inline msrnn::Policies seeded(msrnn::Policies policies, std::uint64_t seed) {
     if (const msrnn::AnyPolicy* random = policies.find("random"); random && random->get<msrnn::RandomEviction>())
@@ -72,6 +82,7 @@ inline constexpr std::array evidence{Evidence{"nothing", 0},
                                      Evidence{"keys", msrnn::Keys::bit},
                                      Evidence{"values", msrnn::Values::bit},
                                      Evidence{"queries", msrnn::Query::bit},
+                                     Evidence{"outputs", msrnn::Outputs::bit},
                                      Evidence{"weights", msrnn::Attention::bit},
                                      Evidence{"heads", msrnn::Heads::bit | msrnn::Attention::bit}};
 

@@ -4,6 +4,7 @@
 #include "adapt/fed.hpp"
 #include "support/assert_throws.hpp"
 #include "support/catch.hpp"
+#include "support/simple_policies.hpp"
 
 using namespace msrnn;
 
@@ -30,7 +31,7 @@ std::vector<CellRange> plain_ranges(const Numbers& numbers) {
 TEST_CASE(
     "ranges of positions remove from an engine what the lane evicted, and touch neither each other nor the rest") {
     std::size_t merged = 0, many = 0;
-    for (const AnyPolicy& policy : AnyPolicy::known())
+    for (const AnyPolicy& policy : simple_policies())
         for (const std::size_t slack : {0u, 9u}) {
             CAPTURE(policy.name(), slack);
             Fed one = fed(policy, 12, slack);
@@ -83,7 +84,7 @@ TEST_CASE("positions that an engine would take for others are caught") {
 TEST_CASE("heads evict different tokens in an engine that drops one cell for all of them") {
     constexpr std::size_t budget = 12, heads = 3;
     std::size_t apart = 0, carried = 0;
-    for (const AnyPolicy& policy : AnyPolicy::known())
+    for (const AnyPolicy& policy : simple_policies())
         for (const std::size_t together : {1u, 4u}) {
             CAPTURE(policy.name(), together);
             std::vector<Fed> own, shared;

@@ -29,8 +29,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 
 }  // namespace
 
-TEST_CASE("the known policies are those of the issue, in its order") {
-    REQUIRE(llama::known_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
+TEST_CASE("the usual policies are those of the README's tables, and a user's own") {
+    REQUIRE(llama::usual_policies() == std::vector<std::string>{"full", "window", "sink-window", "tova", "tova-head",
                                                                 "h2o", "decayed", "key-norm", "random"});
 }
 
@@ -43,7 +43,13 @@ TEST_CASE("default budgets are fractions of the window, those below 2 and duplic
     REQUIRE(compare::default_budgets(3).empty());
 }
 
-TEST_CASE("by default every policy runs with every budget, and full runs once") {
+TEST_CASE("all policies of the library are compared where the user asks for all") {
+    const auto cells = compare::plan({.policies = {"all"}, .budgets = {128}}, 256);
+    REQUIRE(cells.size() == 1 + msrnn::AnyPolicy::known().size());
+    REQUIRE(compare::runs(cells) == cells.size());
+}
+
+TEST_CASE("by default the usual policies run with every budget, and full runs once") {
     const auto cells = compare::plan({}, 256);
     REQUIRE(cells.size() == 1 + 8 * 5);
     REQUIRE(cells.front().policy == "full");
@@ -80,9 +86,15 @@ TEST_CASE("policies that need more than can be shown are left out") {
     };
     using Names = std::vector<std::string>;
     REQUIRE(named({"nothing"}) == Names{"full 0", "window 8", "sink-window 8", "random 8"});
-    REQUIRE(named({"keys"}) == Names{"full 0", "window 8", "sink-window 8", "random 8", "key-norm 8"});
-    REQUIRE(named({"heads"}).size() == 1 + 7);
-    REQUIRE(named({"weights", "keys"}).size() == 1 + 8);
+    REQUIRE(named({"keys"}) ==
+            Names{"full 0", "window 8", "sink-window 8", "random 8", "key-norm 8", "key-diff 8", "recommended-keys 8"});
+    const auto needing = [](unsigned shown) {
+        return 1 + std::ranges::count_if(msrnn::AnyPolicy::known(), [=](const msrnn::AnyPolicy& policy) {
+                   return (llama::needs_of(policy) & ~shown) == 0;
+               });
+    };
+    REQUIRE(std::ssize(named({"heads"})) == needing(msrnn::Heads::bit | msrnn::Attention::bit));
+    REQUIRE(std::ssize(named({"weights", "keys"})) == needing(msrnn::Attention::bit | msrnn::Keys::bit));
     REQUIRE(thrown_by([] { compare::plan({.policies = {"tova"}, .shown = {"keys"}}, 32); }) ==
             "Each of the --policies needs more than --needs says; leave out --needs.");
 }

@@ -9,6 +9,7 @@
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 #include "support/close.hpp"
+#include "support/simple_policies.hpp"
 
 namespace {
 
@@ -85,7 +86,7 @@ std::vector<Told> told_to(const llama::Model& model, const std::vector<Memory>& 
 
 std::vector<Memory> every_policy(std::size_t budget) {
     std::vector<Memory> memories{{msrnn::Window{}, msrnn::unbounded}};
-    for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) memories.push_back({policy, budget});
+    for (const msrnn::AnyPolicy& policy : simple_policies()) memories.push_back({policy, budget});
     return memories;
 }
 
@@ -93,7 +94,7 @@ std::vector<Memory> every_policy(std::size_t budget) {
 std::vector<Memory> among(const Memory& memory, std::size_t place, std::size_t count) {
     std::vector<Memory> memories;
     for (std::size_t i = 0; i < count; ++i) {
-        const auto known = msrnn::AnyPolicy::known();
+        const auto known = simple_policies();
         memories.push_back(i == place ? memory : Memory{known[(i + 3) % known.size()], 5 + i % 3});
     }
     return memories;

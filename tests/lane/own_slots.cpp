@@ -35,9 +35,8 @@ struct Fed {
         return by_arrival::positions(lane, lane.evict(Keys(read), Values(read)));
     }
 };
-Fed fed(const AnyPolicy& policy) {
-    return {Lane<AnyPolicy>({.budget = 12, .capacity = 64, .query_heads = 1, .head_dim = 4}, policy)};
-}
+constexpr Limits small{.budget = 12, .capacity = 64, .query_heads = 1, .head_dim = 4};
+Fed fed(const AnyPolicy& policy) { return {Lane<AnyPolicy>(small, policy)}; }
 /// Any slot that holds no token, beyond the extent too.
 Slot some_vacancy(const Lane<AnyPolicy>& lane, Random& random) {
     for (;;)
@@ -48,6 +47,7 @@ Slot some_vacancy(const Lane<AnyPolicy>& lane, Random& random) {
 
 TEST_CASE("a lane decides alike whichever slots an engine assigns, and undoes such a step whole") {
     for (const AnyPolicy& policy : AnyPolicy::known()) {
+        if (!problem(policy, small).empty()) continue;  // its window is longer than the budget
         CAPTURE(policy.name());
         Fed own = fed(policy), assigned = fed(policy);
         Random random{11};
@@ -75,7 +75,7 @@ TEST_CASE("a lane decides alike whichever slots an engine assigns, and undoes su
         CHECK(undone > 100);
         CHECK(beyond > 0);
         CHECK(own.lane.evictions() == 388);
-        Lane<AnyPolicy> other({.budget = 12, .capacity = 64, .query_heads = 1, .head_dim = 4}, policy);
+        Lane<AnyPolicy> other(small, policy);
         other.restore(assigned.lane.record());
         CHECK(other.next() == assigned.lane.next());
         assigned.lane.compact([&](Move move) { assigned.keys[move.to] = assigned.keys[move.from]; });

@@ -9,6 +9,7 @@
 
 #include "plain/check.hpp"
 #include "support/same_record.hpp"
+#include "support/simple_policies.hpp"
 #include "support/tokens.hpp"
 
 using namespace msrnn;
@@ -129,7 +130,7 @@ void selectors_are_asked_for_first() {
 }
 
 void what_cannot_be_taken_back_is_refused_by_value() {
-    for (const AnyPolicy& policy : AnyPolicy::known()) {
+    for (const AnyPolicy& policy : simple_policies()) {
         AnyState state = after_steps(20, policy, Rollback{4});
         const AnyState before = state;
         check(!state.rollback(5) && unchanged(state, before), "more than is kept is refused, and nothing changes");

@@ -6,6 +6,7 @@
 int main() {
     int wrong = 0;
     for (const msrnn::AnyPolicy& policy : msrnn::AnyPolicy::known()) {
+        if (policy.facts({}, 8).needs != msrnn::Needs{.at_observe = msrnn::Attention::bit}) continue;
         msrnn::Lane<msrnn::AnyPolicy> lane({.budget = 8}, policy);
         std::vector<float> weights(16, 0.25f);
         lane.append(0);
@@ -35,9 +36,11 @@ int main() {
     msrnn::Blocks(4).evict_equally(lanes, [](const auto&, std::span<const std::size_t>) {});
     wrong += msrnn::Ring(8).read(20, 1).count != 2;
     const auto alone = [](float*, std::size_t) {};
-    msrnn::RankVictims().evict(lane, [](msrnn::Slot) { return true; }, {}, alone);
+    msrnn::RankVictims().evict(
+        lane, [](msrnn::Slot) { return true; }, {}, alone);
     const std::vector<float> one(1, 1.0f);
     wrong += msrnn::RankSoftmax().scales(one, one, {}, alone).size() != 1;
-    wrong += msrnn::RankWeights().sum({.weights = one.data(), .query_heads = 1, .slots = 1, .stride = 1}, alone).rows != 1;
+    wrong +=
+        msrnn::RankWeights().sum({.weights = one.data(), .query_heads = 1, .slots = 1, .stride = 1}, alone).rows != 1;
     return wrong;
 }

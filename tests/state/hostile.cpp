@@ -19,6 +19,7 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 #include "support/plain_attention.hpp"
+#include "support/simple_policies.hpp"
 #include "support/thrown_by.hpp"
 #include "support/tokens.hpp"
 
@@ -44,7 +45,7 @@ const float not_a_number = std::numeric_limits<float>::quiet_NaN();
 /// The policies that have a name, with fewer sinks than usual.
 std::vector<Any> policies() {
     std::vector<Any> all;
-    for (const AnyPolicy& policy : AnyPolicy::known())
+    for (const AnyPolicy& policy : simple_policies())
         all.push_back(policy.name() == "sink-window" ? Any(SinkWindow{.sinks = 2}) : Any(policy));
     return all;
 }
@@ -234,7 +235,7 @@ TEST_CASE("a NaN query makes its own output and the present ratings NaN; these t
 }
 
 TEST_CASE("a budget of one serves every policy, or the constructor says the sentence of problem()") {
-    for (const AnyPolicy& policy : AnyPolicy::known()) {
+    for (const AnyPolicy& policy : simple_policies()) {
         CAPTURE(policy.name());
         const std::string wrong = problem(small, {.budget = 1}, Any(policy));
         CHECK(wrong.empty() == (policy.name() != "sink-window"));
