@@ -105,11 +105,11 @@ TEST_CASE("tokens appended again after a take_back are evicted in the order of a
     lane.unpin(first);
     lane.unpin(second);
 
-    std::vector<msrnn::LaneCheckpoint> steps;
+    std::vector<msrnn::LaneCheckpoint> before;
     const auto two_steps = [&] {
         std::vector<msrnn::Slot> victims;
         for (const int position : {300, 301}) {
-            steps.push_back(lane.checkpoint());
+            before.push_back(lane.checkpoint());
             lane.append(position);
             victims.push_back(lane.evict().front());
         }
@@ -117,7 +117,7 @@ TEST_CASE("tokens appended again after a take_back are evicted in the order of a
     };
     const std::vector<msrnn::Slot> victims{first, second};
     CHECK(two_steps() == victims);
-    for (const std::size_t step : {1u, 0u}) lane.restore(steps[step]);
+    for (const std::size_t step : {1u, 0u}) lane.restore(before[step]);
     CHECK(two_steps() == victims);
 }
 
