@@ -159,7 +159,7 @@ plant() {
         if ask "$file" "$work/$here/include" >/dev/null 2>&1; then verdict=SURVIVED; else verdict=caught; fi
     elif ! raw_test_of "$1" | compile "$here/include" "$file" "$here/tests"; then
         verdict='does not build'
-    elif timeout 300 "$here/tests" "$test" >/dev/null 2>&1; then
+    elif timeout 300 "$here/tests" --abort "$test" >/dev/null 2>&1; then
         verdict=SURVIVED
     else
         verdict=caught
