@@ -1,7 +1,7 @@
 #!/bin/sh
-# run.sh [--jobs N] [NAME...]: plants the bugs of this folder, each in a copy of the headers. The first line of a patch is
-# the promise it breaks, the second the test that must fail; of its file only that test is built. A test may be a script:
-# then it has the name that CMake gives it. Where one test fails without a bug, the others can still catch one.
+# run.sh [--jobs N] [NAME...]: plants the bugs of this folder, each in a copy of the headers. The first line of a patch
+# is the promise it breaks, the second the test that must fail; of its file only that test is built. A test may be a
+# script: then it has the name that CMake gives it. Where one test fails without a bug, the others can still catch one.
 # Exit status 0: the named tests pass without a bug, and every bug is caught.
 # With CXX=clang++ it takes half the time: nearly all of it is compiling.
 # shellcheck disable=SC2086 # lists and compiler flags are meant to split
