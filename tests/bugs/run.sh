@@ -62,10 +62,10 @@ raw_tests_of() { sed -n "s|^Caught by: $1: \"\(.*\)\"\$|\1|p" $patches; }
 # decide_tests.
 compile() {
     beside=$(dirname "$2")/failing.cpp
-    level=-O1  # for what takes long
-    [ -f "$beside" ] || beside= level=-O0
+    first=unparsed.hpp level=-O1 # for what takes long
+    [ -f "$beside" ] || beside='' first=first.hpp level=-O0
     cut_to "$2" >"$3.cpp"
-    $cxx -std=c++20 $level -include first.hpp -I "$1" -I tests -I "$(dirname "$2")" $eigen "$3.cpp" $beside $main \
+    $cxx -std=c++20 $level -include $first -I "$1" -I tests -I "$(dirname "$2")" $eigen "$3.cpp" $beside $main \
         -o "$3" >"$3.log" 2>&1
 }
 
@@ -112,6 +112,7 @@ prepare() {
 #include <Eigen/Core>
 #include <nlohmann/json.hpp>
 END
+    cp first.hpp unparsed.hpp
     $cxx -std=c++20 -O0 -I tests $eigen -x c++-header first.hpp -o first.hpp.gch
     main='-lCatch2Main -lCatch2'
     if ! echo '#include <catch2/catch_test_macros.hpp>' | $cxx -E -x c++ - >/dev/null 2>&1; then
