@@ -163,7 +163,7 @@ TEST_CASE("RoPE that makes no sense, or another, is refused") {
 
 TEST_CASE("another kind of model is refused by the key that says so") {
     REQUIRE(verdict(tiny().set("general.architecture", "qwen2")) ==
-            "key general.architecture is \"qwen2\", only \"llama\" is read.");
+            "key general.architecture is \"qwen2\", only \"llama\" and \"gemma3\" are read.");
     REQUIRE(verdict(tiny().drop("general.architecture")) == "key general.architecture is missing.");
     REQUIRE(verdict(tiny().set("general.architecture", 1u)) ==
             "key general.architecture is of type uint32, expected a string.");
