@@ -3,6 +3,7 @@
 
 #include "examples/gguf_whole_model.hpp"
 #include "examples/gguf_writer.hpp"
+#include "examples/plain_gemma3.hpp"
 #include "formats/gguf/model.hpp"
 #include "target.hpp"
 
@@ -46,6 +47,13 @@ std::string of_types(std::size_t width) {
     return file.bytes();
 }
 
+std::string gemma3() {
+    PlainGemma3 plain;
+    plain.dim = plain.kv_heads = plain.window = 1;
+    plain.hidden = plain.layers = plain.heads = plain.head_dim = plain.vocabulary = 2;
+    return plain.fill(1).file().set("gemma3.rope.freq_base_swa", 1e3f).bytes();
+}
+
 std::string with_everything() {
     GgufWriter file = gguf_of(smallest());
     file.version = 2;
@@ -73,7 +81,7 @@ std::string keys_only() {
 }
 
 std::vector<std::string> seeds() {
-    return {gguf_of(smallest()).bytes(), with_everything(), of_types(32), of_types(256), keys_only()};
+    return {gguf_of(smallest()).bytes(), with_everything(), of_types(32), of_types(256), gemma3(), keys_only()};
 }
 
 /// Every key as every type: each answers or refuses, and no array has more elements than the file has bytes.
@@ -106,9 +114,10 @@ void check_tensors(const gguf::File& file, std::size_t bytes) {
 
 void read(const std::string& path, std::string_view bytes) {
     const gguf::File file(path);
-    for (const char* key : {"general.architecture", "general.alignment", "tokenizer.ggml.tokens",
-                            "tokenizer.ggml.scores", "tokenizer.ggml.token_type", "tokenizer.ggml.add_bos_token",
-                            "llama.attention.head_count_kv", "llama.rope.freq_base", "llama.rope.scaling.factor"})
+    for (const char* key :
+         {"general.architecture", "general.alignment", "tokenizer.ggml.tokens", "tokenizer.ggml.scores",
+          "tokenizer.ggml.token_type", "tokenizer.ggml.add_bos_token", "llama.attention.head_count_kv",
+          "llama.rope.freq_base", "llama.rope.scaling.factor", "gemma3.attention.sliding_window"})
         ask_for(file, key, bytes.size());
     check_tensors(file, bytes.size());
     if (const std::string fault = fault_of(gguf::read_model(file)); !fault.empty()) throw fuzz::Found(fault);
