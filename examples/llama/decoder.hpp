@@ -97,7 +97,7 @@ public:
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
 
 private:
-    static constexpr float gelu_slope = 0.7978845608f, gelu_bend = 0.044715f;  // sqrt(2 / pi), and Hendrycks' number
+    static constexpr float gelu_slope = 0.7978845608f, gelu_bend = 0.044715f;  // sqrt(2 / pi), arXiv 1606.08415
 
     /// Full groups of four: then Eigen's product takes the same way for every column, whatever is beside it. (From a
     /// width of 16 on, and where the hidden size fills whole packets; else the last bits may differ.)
