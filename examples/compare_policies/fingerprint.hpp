@@ -47,10 +47,13 @@ inline std::string fingerprint(const Model& model) {
         for (const auto* matrix :
              {&layer.query, &layer.key, &layer.value, &layer.attention_out, &layer.gate, &layer.down, &layer.up})
             add(*matrix);
+        for (const auto* vector :
+             {&layer.query_norm, &layer.key_norm, &layer.attention_out_norm, &layer.feed_forward_out_norm})
+            add(*vector);
     }
     add(model.final_norm);
     add(model.separate_head);
-    for (const float frequency : model.config.rope) print.add(&frequency, 1);
+    for (const auto* rope : {&model.config.rope, &model.config.local.rope}) print.add(rope->data(), rope->size());
     return print.text();
 }
 

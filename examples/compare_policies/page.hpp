@@ -89,9 +89,8 @@ inline std::string html_table(const Results& results) {
 inline std::string subject(const Results& results) {
     const Config& c = results.config;
     const Windows& w = results.windows;
-    return escaped(valid_utf8(results.model)) +
-           format(": %zu layers, %zu query heads on %zu KV heads, head_dim %zu. ", c.layers, c.query_heads, c.kv_heads,
-                  c.head_dim) +
+    return escaped(valid_utf8(results.model)) + ": " + layers_of(c) +
+           format(", %zu query heads on %zu KV heads, head_dim %zu. ", c.query_heads, c.kv_heads, c.head_dim) +
            escaped(valid_utf8(results.text)) + ": " + grouped(w.tokens) + " tokens, " +
            (results.complete() ? "" : grouped(results.windows_read.size()) + " of ") + grouped(w.count()) +
            " windows of " + grouped(w.window) +

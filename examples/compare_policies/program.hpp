@@ -72,7 +72,7 @@ inline std::string file_name(const std::string& path) { return std::filesystem::
 inline void describe(const Results& results) {
     const Config& c = results.config;
     const Windows& windows = results.windows;
-    std::cout << "Model: " << results.model << ", " << c.layers << " layers, " << c.query_heads << " query heads on "
+    std::cout << "Model: " << results.model << ", " << layers_of(c) << ", " << c.query_heads << " query heads on "
               << c.kv_heads << " KV heads, head_dim " << c.head_dim << ", vocabulary " << grouped(c.vocabulary)
               << ", context " << grouped(c.context) << ".\n"
               << "Text: " << results.text << ", " << grouped(windows.tokens) << " tokens. Windows of "

@@ -1,6 +1,7 @@
 // The results of a run.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,15 @@ struct Results {
         }
     }
 };
+
+/// "18 layers, 15 of them local with a window of 512"; a policy rules the others.
+inline std::string layers_of(const Config& config) {
+    std::size_t local = 0;
+    for (std::size_t layer = 0; layer < config.layers; ++layer) local += config.local.contain(layer) ? 1 : 0;
+    const std::string layers = std::to_string(config.layers) + " layers";
+    if (local == 0) return layers;
+    return layers + ", " + std::to_string(local) + " of them local with a window of " + grouped(config.local.window);
+}
 
 /// "Interrupted: 3 of 19 windows were read."; empty where all were.
 inline std::string interruption(const Results& results) {

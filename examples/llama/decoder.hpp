@@ -1,12 +1,12 @@
-// A Llama decoder of the plainest kind, one token at a time. Its attention is an msrnn::State, which remembers
-// at most `budget` tokens per layer (or per KV head) and lets the policy choose them. Several memories may read the
-// same text side by side: each is a column of what passes through the weights, which are then read once for all of
-// them.
+// A decoder of the plainest kind, one token at a time. Its attention is an msrnn::State, which remembers at most
+// `budget` tokens per layer (or per KV head) and lets the policy choose them; a local layer remembers its window.
+// Several memories may read the same text side by side: each is a column of what passes through the weights, which are
+// then read once for all of them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <msrnn/any_policy.hpp>
 #include <msrnn/msrnn.hpp>
 #include <span>
@@ -14,6 +14,7 @@
 
 #include "model.hpp"
 #include "ranks.hpp"
+#include "rotation.hpp"
 
 namespace llama {
 
@@ -37,46 +38,6 @@ inline void rms_norm(const Columns& x, const Vector& weight, float epsilon, Colu
     }
 }
 
-/// RoPE on pairs of neighbours: pair j of each head turns by position * frequency[j]. The angle is a float, as in the
-/// programs that train such models; far behind every trained context, where a float would say less and less, a double.
-class FloatRotation {
-public:
-    FloatRotation(std::span<const float> frequencies, std::size_t head_dim)
-        : frequencies_(frequencies.begin(), frequencies.end()), turns_(frequencies.size()), head_dim_(head_dim) {}
-
-    void set_position(std::int64_t position) {
-        for (std::size_t j = 0; j < turns_.size(); ++j)
-            turns_[j] = position < far ? turn(static_cast<float>(position) * frequencies_[j])
-                                       : turn(static_cast<double>(position) * static_cast<double>(frequencies_[j]));
-    }
-
-    void operator()(std::span<float> heads) const {
-        for (std::size_t head = 0; head < heads.size(); head += head_dim_) {
-            float* pair = heads.data() + head;
-            for (const Turn turn : turns_) {
-                const float x = pair[0], y = pair[1];
-                *pair++ = x * turn.cos - y * turn.sin;
-                *pair++ = x * turn.sin + y * turn.cos;
-            }
-        }
-    }
-
-private:
-    static constexpr std::int64_t far = 1 << 16;
-
-    struct Turn {
-        float cos = 1, sin = 0;
-    };
-    template <class Angle>
-    static Turn turn(Angle angle) {
-        return {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
-    }
-
-    std::vector<float> frequencies_;
-    std::vector<Turn> turns_;
-    std::size_t head_dim_;
-};
-
 /// The policy, and the budget of each layer or KV head.
 struct Memory {
     msrnn::AnyPolicy policy = {};
@@ -92,13 +53,10 @@ public:
     BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text)
         : model_(model),
           positions_(positions),
-          text_rotation_(model.config.rope, model.config.head_dim),
-          cache_rotation_(std::vector<double>(model.config.rope.begin(), model.config.rope.end())) {
+          global_(model.config.rope, model.config.head_dim),
+          local_(model.config.local.rope, model.config.head_dim) {
         const Config& c = model.config;
-        const msrnn::Shape shape{
-            .layers = c.layers, .query_heads = c.query_heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim};
-        for (const Memory& memory : memories)
-            states_.emplace_back(shape, msrnn::Limits{.budget = memory.budget}, memory.policy);
+        for (const Memory& memory : memories) states_.push_back(state_of(c, memory));
         x_ = Columns::Zero(static_cast<Eigen::Index>(c.dim), columns());
         attended_ = Columns::Zero(static_cast<Eigen::Index>(c.query_dim()), columns());
     }
@@ -108,8 +66,10 @@ public:
 
     /// Reads one token into every memory.
     void read(Token token, msrnn::Position position) {
-        text_rotation_.set_position(position.value());
-        x_.colwise() = model_.embedding.row(static_cast<Eigen::Index>(token)).transpose();
+        global_.text.set_position(position.value());
+        local_.text.set_position(position.value());
+        x_.colwise() =
+            model_.config.embedding_scale * model_.embedding.row(static_cast<Eigen::Index>(token)).transpose();
         for (std::size_t layer = 0; layer < model_.layers.size(); ++layer) {
             attend(layer, position);
             feed_forward(model_.layers[layer]);
@@ -137,11 +97,34 @@ public:
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
 
 private:
+    static constexpr float gelu_slope = 0.7978845608f, gelu_bend = 0.044715f;  // sqrt(2 / pi), arXiv 1606.08415
+
     /// Full groups of four: then Eigen's product takes the same way for every column, whatever is beside it. (From a
     /// width of 16 on, and where the hidden size fills whole packets; else the last bits may differ.)
     Eigen::Index columns() const {
         const std::size_t memories = states_.size();
         return static_cast<Eigen::Index>(memories == 1 ? 1 : (memories + 3) / 4 * 4);
+    }
+
+    /// The policy rules the global layers. What is outside a local layer's window is never seen again, so that this
+    /// layer needs no more than the window: budget and newest token together.
+    static State state_of(const Config& c, const Memory& memory) {
+        msrnn::Shape shape{
+            .layers = c.layers, .query_heads = c.query_heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim};
+        msrnn::AnyPolicy newest = msrnn::Window{};
+        newest.scope = memory.policy.scope;  // a lane for each KV head in all layers, or in none
+        if (c.local.window != 0) shape.each = shape.list();
+        for (std::size_t layer = 0; layer < shape.each.size(); ++layer)
+            if (c.local.contain(layer)) shape.each[layer].window = c.local.window;
+        const auto budget_of = [&](std::size_t layer, std::size_t) {
+            return c.local.contain(layer) ? std::max<std::size_t>(c.local.window - 1, 1) : memory.budget;
+        };
+        return State(shape, budget_of,
+                     [&](std::size_t layer) { return c.local.contain(layer) ? newest : memory.policy; });
+    }
+
+    const Rotations& rotations(std::size_t layer) const {
+        return model_.config.local.contain(layer) ? local_ : global_;
     }
 
     void attend(std::size_t index, msrnn::Position position) {
@@ -150,19 +133,24 @@ private:
         query_.noalias() = layer.query * normed_;
         key_.noalias() = layer.key * normed_;
         value_.noalias() = layer.value * normed_;
+        if (model_.config.more_norms) {
+            norm_heads(query_, layer.query_norm);
+            norm_heads(key_, layer.key_norm);
+        }
         for (std::size_t memory = 0; memory < states_.size(); ++memory) {
             if (positions_ == PositionsIn::text)
                 attend_in_text(memory, index, position);
             else
                 attend_in_cache(memory, index, position);
         }
-        x_.noalias() += layer.attention_out * attended_;
+        add(layer.attention_out, attended_, layer.attention_out_norm);
     }
 
     void attend_in_text(std::size_t memory, std::size_t layer, msrnn::Position position) {
         const std::span<float> query = column_of(query_, memory), key = column_of(key_, memory);
-        text_rotation_(query);
-        text_rotation_(key);
+        const FloatRotation& turn = rotations(layer).text;
+        turn(query);
+        turn(key);
         states_[memory].step(layer, position, query, key, column_of(value_, memory), column_of(attended_, memory));
     }
 
@@ -170,13 +158,14 @@ private:
     void attend_in_cache(std::size_t memory, std::size_t layer, msrnn::Position position) {
         State& state = states_[memory];
         const std::span<float> query = column_of(query_, memory), key = column_of(key_, memory);
+        const auto& turn = rotations(layer).cache;
         const std::size_t dim = state.shape().head_dim, group = state.shape().group();
         for (std::size_t kv_head = 0; kv_head < state.shape().kv_heads; ++kv_head) {
             ranks_.read(state.lane(layer, kv_head));
             for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
-                cache_rotation_(query.subspan(head * dim, dim), ranks_.newest());
-            state.attend(layer, kv_head, query, key, column_of(value_, memory), column_of(attended_, memory),
-                         [&](msrnn::Slot slot, std::span<float> turned) { cache_rotation_(turned, ranks_[slot]); });
+                turn(query.subspan(head * dim, dim), ranks_.newest());
+            state.attend(layer, kv_head, position, query, key, column_of(value_, memory), column_of(attended_, memory),
+                         [&](msrnn::Slot slot, std::span<float> turned) { turn(turned, ranks_[slot]); });
         }
         state.decide(layer, position);
     }
@@ -185,17 +174,40 @@ private:
         rms_norm(x_, layer.feed_forward_norm, model_.config.norm_epsilon, normed_);
         gate_.noalias() = layer.gate * normed_;
         up_.noalias() = layer.up * normed_;
-        gate_.array() *= up_.array() / (1.0f + (-gate_.array()).exp());
-        x_.noalias() += layer.down * gate_;
+        if (model_.config.gate == Gate::silu)
+            gate_.array() *= up_.array() / (1.0f + (-gate_.array()).exp());
+        else
+            gate_.array() *=
+                up_.array() * (0.5f + 0.5f * (gelu_slope * (gate_.array() + gelu_bend * gate_.array().cube())).tanh());
+        add(layer.down, gate_, layer.feed_forward_out_norm);
+    }
+
+    /// Adds a product to what passes through the layers, normed first where there is a norm for it.
+    void add(const Matrix& matrix, const Columns& columns, const Vector& norm) {
+        if (norm.size() == 0) {
+            x_.noalias() += matrix * columns;
+            return;
+        }
+        added_.noalias() = matrix * columns;
+        rms_norm(added_, norm, model_.config.norm_epsilon, normed_);
+        x_ += normed_;
+    }
+
+    void norm_heads(Columns& heads, const Vector& weight) const {
+        for (Eigen::Index column = 0; column < heads.cols(); ++column)
+            for (Eigen::Index first = 0; first < heads.rows(); first += weight.size()) {
+                auto head = heads.col(column).segment(first, weight.size());
+                const float mean_square = head.squaredNorm() / static_cast<float>(weight.size());
+                head = (head.cwiseProduct(weight) / std::sqrt(mean_square + model_.config.norm_epsilon)).eval();
+            }
     }
 
     const Model& model_;
     PositionsIn positions_;
     std::vector<State> states_;
-    FloatRotation text_rotation_;
-    msrnn::Rotation<msrnn::AdjacentPairs> cache_rotation_;
+    Rotations global_, local_;
     Ranks ranks_;
-    Columns x_, normed_, query_, key_, value_, attended_, gate_, up_, logits_;
+    Columns x_, normed_, query_, key_, value_, attended_, gate_, up_, added_, logits_;
 };
 using Decoder = BasicDecoder<>;
 

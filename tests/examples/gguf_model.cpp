@@ -163,7 +163,7 @@ TEST_CASE("RoPE that makes no sense, or another, is refused") {
 
 TEST_CASE("another kind of model is refused by the key that says so") {
     REQUIRE(verdict(tiny().set("general.architecture", "qwen2")) ==
-            "key general.architecture is \"qwen2\", only \"llama\" is read.");
+            "key general.architecture is \"qwen2\", only \"llama\" and \"gemma3\" are read.");
     REQUIRE(verdict(tiny().drop("general.architecture")) == "key general.architecture is missing.");
     REQUIRE(verdict(tiny().set("general.architecture", 1u)) ==
             "key general.architecture is of type uint32, expected a string.");
@@ -253,8 +253,8 @@ TEST_CASE("a tensor that is missing, of another shape or of another type is refu
 
         GgufWriter of_another_type = tiny();
         of_another_type.tensor(tensor.name).type = 24;
-        REQUIRE(verdict(of_another_type) ==
-                title + " is of type I8, only F32, F16, BF16 and Q8_0 are read: convert the model to one of them.");
+        REQUIRE(verdict(of_another_type) == title + " is of type I8, only " + gguf::types_that_are_read() +
+                                                " are read: convert the model to one of them.");
 
         GgufWriter not_finite = tiny();
         not_finite.tensor(tensor.name).data.replace(tensor.data.size() - 4, 4, bytes_of(std::nanf("")));

@@ -16,6 +16,9 @@ inline std::string fault_of(const llama::Model& model) {
     if (c.rope.empty() || 2 * c.rope.size() > c.head_dim) return "RoPE has no pairs, or more than a head";
     for (const float frequency : c.rope)
         if (!std::isfinite(frequency)) return "RoPE turns infinitely fast";
+    if (c.local.window != 0 && c.local.rope.size() != c.rope.size()) return "local layers turn other pairs";
+    for (const float frequency : c.local.rope)
+        if (!std::isfinite(frequency)) return "RoPE turns infinitely fast in local layers";
     if (!(c.norm_epsilon > 0) || !std::isfinite(c.norm_epsilon)) return "the epsilon is not positive";
 
     std::string fault;
@@ -37,6 +40,11 @@ inline std::string fault_of(const llama::Model& model) {
         look_at("gate", layer.gate, c.hidden, c.dim);
         look_at("down", layer.down, c.dim, c.hidden);
         look_at("up", layer.up, c.hidden, c.dim);
+        const std::size_t more = c.more_norms ? 1 : 0;
+        look_at("query norm", layer.query_norm, more, c.head_dim);
+        look_at("key norm", layer.key_norm, more, c.head_dim);
+        look_at("attention out norm", layer.attention_out_norm, more, c.dim);
+        look_at("feed forward out norm", layer.feed_forward_out_norm, more, c.dim);
     }
     return fault;
 }

@@ -3,6 +3,7 @@
 
 #include "examples/gguf_whole_model.hpp"
 #include "examples/gguf_writer.hpp"
+#include "examples/plain_gemma3.hpp"
 #include "formats/gguf/model.hpp"
 #include "target.hpp"
 
@@ -20,23 +21,37 @@ PlainCheckpoint smallest() {
     return plain.fill(1);
 }
 
-/// Rows of 32 in that type, as its blocks want them, with weights of zero; shorter rows and norms in F32.
-std::string of_type(std::uint32_t type, std::size_t bytes_per_32) {
+/// Rows of one block, in every type with such blocks (with 32 the plain ones too) by turns; shorter rows in F16. One
+/// head of two.
+std::string of_types(std::size_t width) {
+    std::vector<gguf::TensorType> types;
+    for (const gguf::TensorType& type : gguf::tensor_types)
+        if (type.decode && (type.block == width || (width == 32 && type.block == 1))) types.push_back(type);
     PlainCheckpoint plain = smallest();
-    plain.dim = 32;
-    plain.heads = 16;
-    plain.kv_heads = 1;
+    plain.dim = width;
+    plain.heads = width / 2;
     GgufWriter file = gguf_of(plain.fill(1));
     file.set("llama.attention.head_count", 1u).set("llama.attention.key_length", 2u);
     file.set("llama.attention.value_length", 2u);
+    std::size_t turn = 0;
     for (GgufWriter::Tensor& tensor : file.tensors) {
-        if (tensor.name == "blk.0.attn_q.weight") tensor.dims = {32, 2}, tensor.data.resize(256);
-        if (tensor.name == "blk.0.attn_output.weight") tensor.dims = {2, 32}, tensor.data.resize(256);
-        if (tensor.dims[0] != 32 || tensor.name.find("norm") != std::string::npos) continue;
-        tensor.data.assign(tensor.data.size() / 128 * bytes_per_32, '\0');
-        tensor.type = type;
+        if (tensor.name == "blk.0.attn_q.weight") tensor.dims = {width, 2};
+        if (tensor.name == "blk.0.attn_output.weight") tensor.dims = {2, width};
+        const gguf::TensorType& type =
+            tensor.dims[0] == width ? types[turn++ % types.size()] : gguf::type_of<gguf::F16>;
+        const std::uint64_t weights = tensor.dims[0] * (tensor.dims.size() > 1 ? tensor.dims[1] : 1);
+        tensor.data.assign(weights / type.block * type.bytes, '\1');
+        tensor.type = type.number;
     }
+    if (turn < types.size()) throw fuzz::Found("a type has no tensor");
     return file.bytes();
+}
+
+std::string gemma3() {
+    PlainGemma3 plain;
+    plain.dim = plain.kv_heads = plain.window = 1;
+    plain.hidden = plain.layers = plain.heads = plain.head_dim = plain.vocabulary = 2;
+    return plain.fill(1).file().set("gemma3.rope.freq_base_swa", 1e3f).bytes();
 }
 
 std::string with_everything() {
@@ -66,8 +81,7 @@ std::string keys_only() {
 }
 
 std::vector<std::string> seeds() {
-    return {
-        gguf_of(smallest()).bytes(), with_everything(), of_type(1, 64), of_type(30, 64), of_type(8, 34), keys_only()};
+    return {gguf_of(smallest()).bytes(), with_everything(), of_types(32), of_types(256), gemma3(), keys_only()};
 }
 
 /// Every key as every type: each answers or refuses, and no array has more elements than the file has bytes.
@@ -100,9 +114,10 @@ void check_tensors(const gguf::File& file, std::size_t bytes) {
 
 void read(const std::string& path, std::string_view bytes) {
     const gguf::File file(path);
-    for (const char* key : {"general.architecture", "general.alignment", "tokenizer.ggml.tokens",
-                            "tokenizer.ggml.scores", "tokenizer.ggml.token_type", "tokenizer.ggml.add_bos_token",
-                            "llama.attention.head_count_kv", "llama.rope.freq_base", "llama.rope.scaling.factor"})
+    for (const char* key :
+         {"general.architecture", "general.alignment", "tokenizer.ggml.tokens", "tokenizer.ggml.scores",
+          "tokenizer.ggml.token_type", "tokenizer.ggml.add_bos_token", "llama.attention.head_count_kv",
+          "llama.rope.freq_base", "llama.rope.scaling.factor", "gemma3.attention.sliding_window"})
         ask_for(file, key, bytes.size());
     check_tensors(file, bytes.size());
     if (const std::string fault = fault_of(gguf::read_model(file)); !fault.empty()) throw fuzz::Found(fault);

@@ -2,7 +2,8 @@
 """gguf_shapes.py SHAPE TYPE FILE: a GGUF file with the keys, names, types and proportions of a known model, but narrow,
 of few layers and with random weights.
 
-SHAPE is TinyLlama-1.1B, SmolLM2-135M or Llama-3.2-1B; TYPE is F32, F16, BF16 or Q8_0. Needs the package gguf.
+SHAPE is TinyLlama-1.1B, SmolLM2-135M or Llama-3.2-1B; TYPE is F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0 or Q5_1.
+Needs the package gguf.
 """
 
 import argparse
@@ -57,7 +58,7 @@ SHAPES = {
     ),
 }  # fmt: skip
 
-FILE_TYPES = {"F32": 0, "F16": 1, "Q8_0": 7, "BF16": 32}
+FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "BF16": 32}
 
 
 def rope_factors(shape):

@@ -1,4 +1,5 @@
-// The sizes of a Llama model as the keys of a GGUF file state them, and a refusal of every other kind of model.
+// The sizes of a Llama or Gemma 3 model as the keys of a GGUF file state them, and a refusal of every other kind of
+// model.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,11 @@ namespace gguf {
 namespace detail {
 
 using llama::Config;
+
+inline bool is_gemma3(const File& file) { return file.text("general.architecture") == "gemma3"; }
+
+/// "llama.block_count", or whatever else the architecture is called.
+inline std::string key_of(const File& file, const char* name) { return file.text("general.architecture") + "." + name; }
 
 /// Every size a model has lies in 1 .. 2^31 - 1, so that two of them multiply without a thought.
 template <class Whole>
@@ -48,29 +54,35 @@ inline float positive(const File& file, const std::string& key, double number) {
     return rounded;
 }
 
+inline void refuse(const File& file, const std::string& key) {
+    if (file.has(key)) throw file.refused("key " + key + " asks for what this decoder does not do");
+}
+
 inline void refuse_other_kinds(const File& file) {
-    if (const std::string& architecture = file.text("general.architecture"); architecture != "llama")
-        throw file.refused("key general.architecture is " + in_quotes(architecture) + ", only \"llama\" is read");
+    if (const std::string& architecture = file.text("general.architecture");
+        architecture != "llama" && architecture != "gemma3")
+        throw file.refused("key general.architecture is " + in_quotes(architecture) +
+                           ", only \"llama\" and \"gemma3\" are read");
     if (const auto parts = file.whole_or("split.count", 1); parts > 1)
         throw file.refused("this is one of " + std::to_string(parts) +
                            " parts of a model (key split.count): merge them into one file");
-    if (const auto layout = file.text_or("llama.tensor_data_layout", "Meta AI original pth");
-        layout != "Meta AI original pth")
-        throw file.refused("key llama.tensor_data_layout is " + in_quotes(layout) +
-                           ", only \"Meta AI original pth\" is read");
-    if (file.whole_or("llama.expert_count", 0) != 0)
-        throw file.refused("key llama.expert_count is " + std::to_string(file.whole("llama.expert_count")) +
+    if (const std::string key = key_of(file, "tensor_data_layout"), original = "Meta AI original pth";
+        file.text_or(key, original) != original)
+        throw file.refused("key " + key + " is " + in_quotes(file.text(key)) + ", only \"" + original + "\" is read");
+    if (const std::string key = key_of(file, "expert_count"); file.whole_or(key, 0) != 0)
+        throw file.refused("key " + key + " is " + std::to_string(file.whole(key)) +
                            ", models with experts are not read");
-    if (file.flag_or("llama.use_parallel_residual", false))
-        throw file.refused("key llama.use_parallel_residual is true, which this decoder does not do");
-    for (const char* key : {"llama.attention.scale", "llama.attention.clamp_kqv", "llama.attention.max_alibi_bias",
-                            "llama.attention.sliding_window", "llama.embedding_scale", "llama.residual_scale",
-                            "llama.logit_scale", "llama.attn_logit_softcapping", "llama.final_logit_softcapping"})
-        if (file.has(key)) throw file.refused("key " + std::string(key) + " asks for what this decoder does not do");
+    if (const std::string key = key_of(file, "use_parallel_residual"); file.flag_or(key, false))
+        throw file.refused("key " + key + " is true, which this decoder does not do");
+    for (const char* name : {"attention.scale", "attention.clamp_kqv", "attention.max_alibi_bias", "embedding_scale",
+                             "residual_scale", "logit_scale", "attn_logit_softcapping", "final_logit_softcapping"})
+        refuse(file, key_of(file, name));
+    if (!is_gemma3(file)) refuse(file, key_of(file, "attention.sliding_window"));
 }
 
 inline std::size_t head_dim_of(const File& file, std::size_t dim, std::size_t query_heads) {
-    const std::string key_length = "llama.attention.key_length", value_length = "llama.attention.value_length";
+    const std::string key_length = key_of(file, "attention.key_length"),
+                      value_length = key_of(file, "attention.value_length");
     if (!file.has(key_length) && dim % query_heads != 0)
         throw file.refused("the " + std::to_string(query_heads) + " query heads do not divide the " +
                            std::to_string(dim) + " dimensions, and there is no key " + key_length);
@@ -86,12 +98,12 @@ inline std::size_t head_dim_of(const File& file, std::size_t dim, std::size_t qu
 
 inline std::size_t vocabulary_of(const File& file) {
     const std::uint64_t rows = file.tensor("token_embd.weight").dims[1];
-    const auto agrees = [&](const char* key, std::uint64_t number, const char* of) {
+    const auto agrees = [&](const std::string& key, std::uint64_t number, const char* of) {
         if (number != rows)
-            throw file.refused("key " + std::string(key) + of + std::to_string(number) +
-                               ", but tensor token_embd.weight has " + std::to_string(rows) + " rows");
+            throw file.refused("key " + key + of + std::to_string(number) + ", but tensor token_embd.weight has " +
+                               std::to_string(rows) + " rows");
     };
-    constexpr const char *tokens = "tokenizer.ggml.tokens", *size = "llama.vocab_size";
+    const std::string tokens = "tokenizer.ggml.tokens", size = key_of(file, "vocab_size");
     if (file.has(tokens)) agrees(tokens, file.texts(tokens).size(), " has a length of ");
     if (file.has(size)) agrees(size, file.whole(size), " is ");
     return static_cast<std::size_t>(rows);
@@ -99,9 +111,10 @@ inline std::size_t vocabulary_of(const File& file) {
 
 /// A layer has nine tensors: no more layers than the file can have.
 inline std::size_t layers_of(const File& file) {
-    const std::size_t layers = size_of(file, "llama.block_count");
+    const std::string key = key_of(file, "block_count");
+    const std::size_t layers = size_of(file, key);
     if (layers > file.tensors().size() / 9)
-        throw file.refused("key llama.block_count is " + std::to_string(layers) +
+        throw file.refused("key " + key + " is " + std::to_string(layers) +
                            ", nine tensors in each, but the file has " + std::to_string(file.tensors().size()) +
                            " tensors");
     return layers;
@@ -111,17 +124,18 @@ inline std::size_t layers_of(const File& file) {
 inline Config config_of(const File& file) {
     Config c;
     c.layers = layers_of(file);
-    c.context = size_of(file, "llama.context_length");
-    c.dim = size_of(file, "llama.embedding_length");
-    c.hidden = size_of_layers(file, "llama.feed_forward_length", c.layers);
-    const std::string query_heads = "llama.attention.head_count", kv_heads = "llama.attention.head_count_kv";
+    c.context = size_of(file, key_of(file, "context_length"));
+    c.dim = size_of(file, key_of(file, "embedding_length"));
+    c.hidden = size_of_layers(file, key_of(file, "feed_forward_length"), c.layers);
+    const std::string query_heads = key_of(file, "attention.head_count"),
+                      kv_heads = key_of(file, "attention.head_count_kv");
     c.query_heads = size_of_layers(file, query_heads, c.layers);
     c.kv_heads = file.has(kv_heads) ? size_of_layers(file, kv_heads, c.layers) : c.query_heads;
     if (c.query_heads % c.kv_heads != 0)
         throw file.refused("the " + std::to_string(c.kv_heads) + " KV heads do not divide the " +
                            std::to_string(c.query_heads) + " query heads");
     c.head_dim = head_dim_of(file, c.dim, c.query_heads);
-    const std::string epsilon = "llama.attention.layer_norm_rms_epsilon";
+    const std::string epsilon = key_of(file, "attention.layer_norm_rms_epsilon");
     c.norm_epsilon = positive(file, epsilon, file.real(epsilon));
     c.vocabulary = vocabulary_of(file);
     c.separate_head = file.find_tensor("output.weight") != nullptr;

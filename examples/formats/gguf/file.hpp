@@ -106,9 +106,9 @@ public:
     void check(const Tensor& tensor, const Dims& dims) const {
         if (tensor.dims != dims)
             throw refused(tensor.title() + " has the shape " + shown(tensor.dims) + ", expected " + shown(dims));
-        if (!tensor.is_read())
-            throw refused(tensor.title() + " is of type " + tensor.type.name +
-                          ", only F32, F16, BF16 and Q8_0 are read: convert the model to one of them");
+        if (!tensor.type.decode)
+            throw refused(tensor.title() + " is of type " + tensor.type.name + ", only " + types_that_are_read() +
+                          " are read: convert the model to one of them");
     }
 
     /// All weights of a tensor that check() accepts, row by row. `into` has room for just that many.
@@ -121,7 +121,7 @@ public:
             const std::span<float> weights = into.subspan(first, std::min(piece, into.size() - first));
             stored.resize(weights.size() / tensor.type.block * tensor.type.bytes);
             if (!file.read(stored.data(), static_cast<std::streamsize>(stored.size()))) throw refused("reading failed");
-            widen(tensor.type, stored.data(), weights);
+            tensor.type.decode(stored.data(), weights);
             for (const float weight : weights)
                 if (!std::isfinite(weight)) throw refused(tensor.title() + " has a weight that is not a finite number");
         }

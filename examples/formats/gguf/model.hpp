@@ -1,5 +1,5 @@
-// A Llama model out of a GGUF file. All that the file says about its sizes is checked before a weight is allocated, and
-// a tensor that the decoder would leave out of its sums is refused.
+// A Llama or Gemma 3 model out of a GGUF file. All that the file says about its sizes is checked before a weight is
+// allocated, and a tensor that the decoder would leave out of its sums is refused.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 
 #include "config.hpp"
 #include "file.hpp"
+#include "gemma3.hpp"
 #include "llama/model.hpp"
 #include "rope.hpp"
 
@@ -44,6 +45,11 @@ inline void add_layer(std::vector<Place>& places, const Config& c, std::size_t l
     add("ffn_gate", c.hidden, c.dim, &Layer::gate);
     add("ffn_up", c.hidden, c.dim, &Layer::up);
     add("ffn_down", c.dim, c.hidden, &Layer::down);
+    if (!c.more_norms) return;
+    add("attn_q_norm", 1, c.head_dim, &Layer::query_norm);
+    add("attn_k_norm", 1, c.head_dim, &Layer::key_norm);
+    add("post_attention_norm", 1, c.dim, &Layer::attention_out_norm);
+    add("post_ffw_norm", 1, c.dim, &Layer::feed_forward_out_norm);
 }
 
 inline std::vector<Place> places_of(const Config& c) {
@@ -74,13 +80,16 @@ inline void check(const File& file, const std::vector<Place>& places) {
 inline llama::Model read_model(const File& file) {
     detail::refuse_other_kinds(file);
     detail::Config config = detail::config_of(file);
+    const std::size_t rotary_dim = detail::rotary_dim_of(file, config.head_dim);
+    if (detail::is_gemma3(file)) detail::add_gemma3(config, file, rotary_dim);
     const std::vector<detail::Place> places = detail::places_of(config);
     detail::check(file, places);
-    config.rope = detail::rope_of(file, detail::rotary_dim_of(file, config.head_dim));
+    config.rope = detail::rope_of(file, rotary_dim);
 
     llama::Model model(config);
     for (const detail::Place& place : places)
         file.read(file.tensor(place.tensor), {place.weights(model), place.rows * place.columns});
+    if (detail::is_gemma3(file)) detail::make_neighbours(model);
     return model;
 }
 
