@@ -87,6 +87,9 @@ public:
                              msrnn::Query{.first = q.data() + head * group_ * layers.dim,
                                           .query_heads = heads * group_,
                                           .head_dim = layers.dim},
+                             msrnn::Outputs{.first = q.data() + head * group_ * layers.dim,  // any numbers will do
+                                            .query_heads = heads * group_,
+                                            .value_dim = layers.dim},
                              keys, values);
                 lane.evict(keys, values);
             } else {
@@ -139,13 +142,14 @@ private:
 template <class P>
 bool drops_the_weakest(msrnn::Lane<P> lane, const float* weights, std::size_t query_heads, std::size_t stride) {
     lane.append(lane.seen());
-    const std::vector<float> row(largest_dim, 1.0f), queries(query_heads * row.size(), 1.0f);
+    const std::vector<float> row(lane.shape().head_dim != 0 ? lane.shape().head_dim : largest_dim, 1.0f), queries(query_heads * row.size(), 1.0f);
     const msrnn::Keys keys(row.data(), 0, row.size());
     const msrnn::Values values(row.data(), 0, row.size());
     lane.observe(
         msrnn::Attention{.weights = weights, .query_heads = query_heads, .slots = lane.extent(), .stride = stride},
         msrnn::Heads{.weights = weights, .query_heads = query_heads, .slots = lane.extent(), .stride = stride},
-        msrnn::Query{.first = queries.data(), .query_heads = query_heads, .head_dim = row.size()}, keys, values);
+        msrnn::Query{.first = queries.data(), .query_heads = query_heads, .head_dim = row.size()},
+        msrnn::Outputs{.first = queries.data(), .query_heads = query_heads, .value_dim = row.size()}, keys, values);
     std::vector<std::pair<std::size_t, msrnn::Arrival>> candidates;
     for (std::size_t s = 0; s < lane.extent(); ++s)
         if (lane.candidate(msrnn::Slot(s))) candidates.emplace_back(s, lane.arrival(msrnn::Slot(s)));

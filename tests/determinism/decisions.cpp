@@ -194,9 +194,9 @@ void step_by_step(Decisions& decisions, const std::string& name, const P& policy
 template <class Scalar>
 void every_policy(Decisions& decisions, const std::string& scalar, Trace& trace, std::size_t threads) {
     // What was recorded: later policies have golden scores and mirrors, and some use functions of the C library.
-    for (const AnyPolicy policy :
-         std::initializer_list<AnyPolicy>{Window{}, SinkWindow{}, Tova{}, Tova{.scope = Scope::kv_head}, H2O{},
-                                          DecayedAttention{}, KeyNorm{}, RandomEviction{}})
+    const AnyPolicy recorded[] = {Window{}, SinkWindow{},       Tova{},    Tova{.scope = Scope::kv_head},
+                                  H2O{},    DecayedAttention{}, KeyNorm{}, RandomEviction{}};
+    for (const AnyPolicy& policy : recorded)
         step_by_step<Scalar>(decisions, scalar + " " + std::string(policy.name()), policy, trace, threads);
     constexpr std::size_t budget = 40;
     State<AnyPolicy, Scalar> state(shape, {.budget = budget}, H2O{});

@@ -38,6 +38,16 @@ TEST_CASE("both programs tell their version") {
     }
 }
 
+namespace {
+/// With one blank for many: columns are as wide as the longest name.
+std::string squeezed(std::string_view text) {
+    std::string one;
+    for (const char c : text)
+        if (c != ' ' || one.empty() || one.back() != ' ') one += c;
+    return one;
+}
+}  // namespace
+
 TEST_CASE("help and --list tell what each policy must be shown, and its settings") {
     std::vector<std::string> lists{run_program("--list").out};
     for (const char* program : {"compare_policies", "generate"}) lists.push_back(run_program("--help", program).out);
@@ -48,7 +58,7 @@ TEST_CASE("help and --list tell what each policy must be shown, and its settings
               "decayed      weights        decay=0.9,recent=half,scope=kv_head",
               "key-norm     keys           recent=half", "random       nothing        seed=0"}) {
             INFO(line);
-            REQUIRE(contains(list, "\n  " + std::string(line) + "\n"));
+            REQUIRE(contains(squeezed(list), "\n " + squeezed(line) + "\n"));
         }
     const std::string keys = run_program("--list --needs keys").out;
     REQUIRE(contains(keys, "\n  key-norm "));

@@ -80,7 +80,10 @@ TEST_CASE("a comparison with a policy of one's own is a program of 25 lines that
     REQUIRE(rows[1].at("settings") == "decay=0.9");
     REQUIRE(rows[1].at("needs") == "weights");
     REQUIRE(rows[0].at("nll") != rows[1].at("nll"));
-    REQUIRE(contains(run_program("--list", "own_comparison").out, "\n  keep-loud    weights        decay=0.5\n"));
+    const std::string list = run_program("--list", "own_comparison").out;
+    const std::size_t at = list.find("\n  keep-loud ");
+    REQUIRE(at != list.npos);
+    REQUIRE(contains(list.substr(at + 1, list.find('\n', at + 1) - at), "decay=0.5\n"));
     const Run wrong = run_program("--policies keep-loud:decay=x", "own_comparison");
     REQUIRE(wrong.status == 2);
     REQUIRE(contains(wrong.err, "decay of keep-loud is 'x'; it takes a number, as 0.5"));

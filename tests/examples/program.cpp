@@ -50,7 +50,7 @@ TEST_CASE("arguments that make no sense are refused in one sentence") {
     require_refused("--policies tova:scope=head", "scope of tova is 'head'; it takes one of layer, kv_head, model");
     require_refused("--needs foo",
                     "'foo' is nothing that a policy is shown; that is nothing, keys, values, queries, "
-                    "weights, heads");
+                    "outputs, weights, heads");
     require_refused("--policies tova --needs keys", "needs more than --needs says; leave out --needs.");
     require_refused("--budgets 0", "--budgets: '0' is not a whole number from 1 on");
     require_refused("--budgets=-5", "'-5' is not a whole number");

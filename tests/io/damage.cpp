@@ -290,6 +290,8 @@ TEST_CASE("a snapshot after two thousand million tokens, or 2^53, goes on as one
     constexpr std::int64_t ancient = 4;  // of the first arrivals, sinks among them: they stay what they are
     std::size_t sinks = 0;
     for (const AnyPolicy& policy : simple_policies()) {
+        if (policy.name() == "observed-attention" || policy.name() == "normalised-h2o")
+            continue;  // they divide by ages
         INFO("policy " << policy.name());
         State<AnyPolicy> early(small, {.budget = 9}, policy);
         steps(early, 0, 9);

@@ -31,7 +31,7 @@ struct Fed {
             weights[token.slot] = Random{static_cast<std::uint64_t>(100 * newest + token.position.value())}.unit();
         const auto read = [this](Slot slot) { return std::span<const float>(keys[slot]); };
         lane.observe(Attention{.weights = weights.data(), .query_heads = 1, .slots = weights.size(), .stride = 0},
-                     Query{query.data(), 1, 4}, Keys(read), Values(read));
+                     Query{query.data(), 1, 4}, Outputs{query.data(), 1, 4}, Keys(read), Values(read));
         return by_arrival::positions(lane, lane.evict(Keys(read), Values(read)));
     }
 };

@@ -49,7 +49,7 @@ TEST_CASE("what is wrong with a text is one sentence with the setting, its value
         {"protect(tovva)", "no policy is called 'tovva'" + known},
         {"h2o,recent=3",
          "no policy is called 'h2o,recent=3'" + known + "; settings stand behind a ':', as in decayed:decay=0.5"},
-        {"decayed:half_life=1", "decayed has no setting 'half_life'; it has decay, recent, scope"},
+        {"decayed:halflife=1", "decayed has no setting 'halflife'; it has decay, recent, scope, half_life"},
         {"window:x=1", "window has no setting 'x'; it has none"},
         {"silent:setting=1", "silent has no setting 'setting': it does not tell them; give it settings()"},
         {"decayed:sinks=4",
