@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A policy chosen at run time. Standard library only; apart from decide.hpp because <variant> is dear to parse.
+/// A policy chosen at run time. Standard library only; not in decide.hpp because it is slower to compile.
 #pragma once
 
 #include "policy/any_policy.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// A door for engines that keep their own keys and values and have no fast kernel: attention over their rows, with the
-/// weights that a policy wants to see. Needs the C++ library only, and g++ or clang.
+/// weights that a policy observes. Needs the C++ library only, and g++ or clang.
 ///
 ///     msrnn::attend(keys, values, n, settings, queries, weights, stride, out);           // a step: one token
 ///     msrnn::attend(keys, values, first, tokens, settings, queries, weights, out);       // a prompt's tokens,

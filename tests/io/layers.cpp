@@ -58,6 +58,16 @@ std::vector<float> go_on(State<Columns, Scalar>& state, std::int64_t from, std::
 }
 std::string version_of(const Bytes& bytes) { return FileParts(bytes).header["__metadata__"]["version"]; }
 
+/// Weighs generated tokens by how long ago the prompt ended.
+struct SincePrompt {
+    static constexpr const char* name = "since-prompt";
+    Protection protection(std::size_t) const { return {.sinks = 0, .recent = 4}; }
+    void observe(const Attention& seen, Ratings rating) const {
+        const auto factor = static_cast<float>(1 + rating.generated());
+        seen.sum([&](std::size_t slot, float weight) { rating[slot] += factor * weight; });
+    }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("a state of layers that differ goes on from its snapshot, bit for bit", "", float, Eigen::half,
@@ -124,6 +134,38 @@ TEST_CASE("of a model whose layers are alike, a snapshot has the version that ol
     REQUIRE(save(other, bytes) == "");
     CHECK(version_of(bytes) == "3");
     CHECK(load(other, std::span<const std::byte>(bytes)) == "");
+}
+
+TEST_CASE("where a prompt ended, and which drafts were rejected, goes on from a snapshot") {
+    const Shape one{.layers = 1, .query_heads = 2, .kv_heads = 1, .head_dim = 4};
+    State<SincePrompt> state(one, {.budget = 9}), loaded = state;
+    const auto step = [&](State<SincePrompt>& of, std::int64_t t) {
+        Numbers given(one.layer(0), 1, static_cast<std::uint64_t>(t) + 1);
+        of.step(0, t, given.q, given.k, given.v, given.out);
+    };
+    Numbers prompt(one.layer(0), 12, 77);
+    std::vector<Position> positions;
+    for (std::int64_t t = 0; t < 12; ++t) positions.emplace_back(t);
+    state.prefill(0, positions, prompt.q, prompt.k, prompt.v, prompt.out);
+    for (std::int64_t t = 12; t < 15; ++t) step(state, t);
+    const auto at = [&](const State<SincePrompt>& of, Arrival arrival) {
+        for (const LaneToken token : of.lane(0, 0).tokens())
+            if (token.arrival == arrival) return token.slot;
+        return Slot(of.lane(0, 0).capacity());
+    };
+    state.evict(0, 0, at(state, 13));  // the newest is 14, which is rejected after it
+    Bytes bytes;
+    REQUIRE(save(state, bytes) == "");
+    CHECK(version_of(bytes) == "3");
+    REQUIRE(load(loaded, std::span<const std::byte>(bytes)) == "");
+    CHECK(same_record(state.lane(0, 0).record(), loaded.lane(0, 0).record()));
+    CHECK(loaded.lane(0, 0).record().rejected.size() == 1);
+    for (State<SincePrompt>* each : {&state, &loaded}) {
+        each->evict(0, 0, at(*each, 14));
+        CHECK(each->lane(0, 0).seen() == 13);
+        for (std::int64_t t = 13; t < 30; ++t) step(*each, t);
+    }
+    CHECK(same_record(state.lane(0, 0).record(), loaded.lane(0, 0).record()));
 }
 
 TEST_CASE("a snapshot of layers that differ is refused where one is another") {

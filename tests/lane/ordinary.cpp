@@ -134,6 +134,24 @@ TEST_CASE("drafts that are rejected, in any order, count as never appended") {
     }
 }
 
+TEST_CASE("a step between two rejected drafts that is undone changes nothing about them") {
+    Lane<Window> lane({.budget = 4, .capacity = 12});
+    for (int t = 0; t < 3; ++t) lane.append(t);
+    lane.evict(by_arrival::slot_at(lane, 1));
+    const LaneCheckpoint before = lane.checkpoint();
+    const LaneRecord record = lane.record();
+    REQUIRE(record.rejected.size() == 1);
+    lane.append(3);
+    lane.evict();
+    CHECK(lane.record().rejected.empty());
+    lane.restore(before);
+    CHECK(lane.record().rejected == record.rejected);
+    lane.evict(by_arrival::slot_at(lane, 2));
+    CHECK(lane.seen() == 1);
+    CHECK(lane.append(9) == Slot(2));
+    CHECK(lane.arrival(Slot(2)) == 1);
+}
+
 TEST_CASE("a record between two rejected drafts goes on as the lane does") {
     Lane<H2O> lane({.budget = 8, .capacity = 16});
     Random random{4};
@@ -149,9 +167,9 @@ TEST_CASE("a record between two rejected drafts goes on as the lane does") {
     }
     LaneRecord damaged = lane.record();
     damaged.rejected.push_back(seen);
-    CHECK(lane.problem(damaged, 16).find("which is live or has not come") != std::string::npos);
+    CHECK(lane.problem(damaged, 16).find("which is live or was never appended") != std::string::npos);
     damaged.rejected.back() = lane.arrival(by_arrival::slots(lane)[0]);
-    CHECK(lane.problem(damaged, 16).find("which is live or has not come") != std::string::npos);
+    CHECK(lane.problem(damaged, 16).find("which is live or was never appended") != std::string::npos);
 }
 
 TEST_CASE("a token that is evicted by name does not shrink the recent window") {

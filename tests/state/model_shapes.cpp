@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/plain_model.hpp"
+#include "support/sanitized.hpp"
 #include "support/thrown_by.hpp"
 
 using namespace msrnn;
@@ -59,8 +60,8 @@ const std::vector<std::pair<std::string, Shape>>& shapes() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("steps and prompts of every shape are the attention of the model, rows kept or evicted", "", float,
-                   Eigen::bfloat16, Eigen::half, std::int8_t) {
+TEMPLATE_TEST_CASE("steps and prompts of every shape are the attention of the model, rows kept or evicted", "",
+                   MSRNN_EVERY_SCALAR) {
     for (const auto& [name, shape] : shapes())
         for (const std::size_t budget : {std::size_t{12}, unbounded})
             for (const Scope scope : {Scope::kv_head, Scope::layer}) {

@@ -761,7 +761,7 @@ TEMPLATE_TEST_CASE("a depth costs so many copies of the ratings and of one token
         const State<AnyPolicy, TestType> without = with(0);
         const std::size_t one = bytes_of_one_entry(without);
         CAPTURE(name);
-        const std::size_t bookkeeping = 160 * without.lanes().size();
+        const std::size_t bookkeeping = (sizeof(LaneCheckpoint) + 32) * without.lanes().size();
         const std::size_t seven = with(9).bytes() - with(2).bytes();
         CHECK(seven > 7 * one);
         CHECK(seven <= 7 * (one + bookkeeping));

@@ -102,7 +102,6 @@ private:
             lane_.restore(step.of_lane);
             same(same_record(lane_.record(), step.record), "a lane is again what it was before a token came");
             mirror_ = step.mirror;
-            mirror_.rejected.clear();
             in_slot_ = step.in_slot;
             keys_ = step.keys;
             take_over_ratings_();

@@ -10,6 +10,6 @@ bool same_bits(const Numbers& a, const Numbers& b) {
 
 inline bool same_record(const msrnn::LaneRecord& a, const msrnn::LaneRecord& b) {
     return a.budget == b.budget && a.seen == b.seen && a.observed == b.observed && a.prompt_end == b.prompt_end &&
-           a.positions == b.positions && a.arrivals == b.arrivals && a.pinned == b.pinned &&
+           a.rejected == b.rejected && a.positions == b.positions && a.arrivals == b.arrivals && a.pinned == b.pinned &&
            same_bits(a.ratings, b.ratings) && same_bits(a.columns, b.columns) && same_bits(a.floats, b.floats);
 }

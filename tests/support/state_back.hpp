@@ -119,7 +119,6 @@ protected:
     void forget() {
         for (Twin& twin : twins_) {
             twin.forget();
-            twin.lane.rejected.clear();
         }
     }
     /// A state made anew, or used by another text, goes on here.

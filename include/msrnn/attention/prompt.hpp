@@ -225,7 +225,7 @@ private:
             multiply_tile<R, share_stride, 1>(share, slab_ + column * slab + (piece.begin - r) * panel, piece.rows,
                                               true, sums_ + i * value_width_ + column, value_width_);
     }
-    /// The same for values of which some are not finite: only those who see them may meet them.
+    /// The same where some values are not finite: only tokens that see them may read them.
     void add_carefully(std::size_t r, std::size_t rows) {
         for (std::size_t i = 0; i < count_; ++i)
             for (std::size_t k = 0; k < rows; ++k)
@@ -252,7 +252,7 @@ private:
     std::size_t heads_, width_, value_width_;
     std::size_t stored_, first_, all_;              // rows: stored, of the prompt before these tokens, altogether
     std::size_t rows_;                              // of queries
-    std::size_t together_, begin_ = 0, count_ = 0;  // of which this group has [begin, begin + count)
+    std::size_t together_, begin_ = 0, count_ = 0;  // this group has [begin, begin + count) of them
     Scratch memory_;
     float* transposed_;  // [tiles][width][rows of a tile]: queries
     float* sums_;        // [together][value_width]

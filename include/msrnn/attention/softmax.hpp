@@ -26,8 +26,8 @@ inline Quad highest_quad(Pack high) {
     return fold_to_quad(high, [](auto a, auto b) { return larger(a, b); });
 }
 
-/// The logits of `count` rows, of which token `token` sees those with seen_by[r] > token: capped, minus infinity where
-/// a row is not seen. `room` as in each_pack(). Returns the highest, element by element.
+/// The logits of `count` rows; token `token` sees the rows with seen_by[r] > token. They are capped, minus infinity
+/// where a row is not seen. `room` as in each_pack(). Returns the highest, element by element.
 inline Pack adjust(float* logits, std::size_t count, std::size_t room, const AttentionSettings& settings,
                    const std::uint32_t* seen_by, std::size_t token) {
     const float cap = settings.soft_cap;

@@ -60,8 +60,8 @@ struct Layout {
         }
     }
 
-    /// Files of the first version have no lanes.rows.
-    Tensors of_lanes(bool with_rows = true) const {
+    /// Files of the first version have no lanes.rows, those of the second neither prompts nor rejected tokens.
+    Tensors of_lanes(int version) const {
         const Sizes sizes = alike(lanes) ? Sizes{lanes.size(), lanes.front()} : Sizes{columns.size()};
         Sizes three = sizes;
         three.push_back(3);
@@ -69,7 +69,9 @@ struct Layout {
                     {"lanes.extent", "I64", sizes},
                     {"lanes.seen", "I64", sizes},
                     {"lanes.shown", "BOOL", three}};
-        if (with_rows) all.push_back({"lanes.rows", "I64", sizes});
+        if (version >= 2) all.push_back({"lanes.rows", "I64", sizes});
+        if (version >= 3) all.push_back({"lanes.prompt", "I64", sizes});
+        if (version >= 3) all.push_back({"lanes.rejections", "I64", sizes});
         return all;
     }
     Tensors of_slots(bool with_columns = true) const {
@@ -83,6 +85,12 @@ struct Layout {
             all.push_back({"slots.columns", "F32", sizes(lanes, of_lane, columns.size(), columns)});
         if (all_floats() > 0) all.push_back({"lanes.floats", "F32", {all_floats()}});
         return all;
+    }
+    /// The arrivals of rejected tokens, so many of each lane.
+    static Tensors of_rejections(std::span<const std::int64_t> rejections) {
+        std::uint64_t sum = 0;
+        for (const std::int64_t count : rejections) sum += static_cast<std::uint64_t>(count);
+        return sum == 0 ? Tensors{} : Tensors{{"lanes.rejected", "I64", {sum}}};
     }
     Tensors of_rows() const {
         const auto of_head = [this](std::size_t head) { return lane_of_head[head]; };
@@ -134,7 +142,7 @@ private:
 /// What stands in the tensors. `Heads` are the rows of all KV heads.
 template <class Heads>
 struct Content {
-    std::vector<std::int64_t> budgets, extents, seen, observed;
+    std::vector<std::int64_t> budgets, extents, seen, observed, prompts, rejections;
     std::vector<std::uint8_t> shown;  // of each lane three times whether the newest token was observed
     std::vector<LaneRecord> records;
     Heads heads;
@@ -143,13 +151,21 @@ struct Content {
     explicit Content(Heads of_state) : heads(std::move(of_state)) {}
     /// To be read into.
     explicit Content(std::size_t lane_count)
-        : budgets(lane_count), extents(lane_count), seen(lane_count), observed(lane_count), shown(3 * lane_count) {}
+        : budgets(lane_count),
+          extents(lane_count),
+          seen(lane_count),
+          observed(lane_count),
+          prompts(lane_count),
+          rejections(lane_count),
+          shown(3 * lane_count) {}
 
     void add(LaneRecord record) {
         budgets.push_back(static_cast<std::int64_t>(record.budget));
         extents.push_back(static_cast<std::int64_t>(record.extent()));
         seen.push_back(static_cast<std::int64_t>(record.seen));
         observed.push_back(static_cast<std::int64_t>(record.rows));
+        prompts.push_back(static_cast<std::int64_t>(record.prompt_end));
+        rejections.push_back(static_cast<std::int64_t>(record.rejected.size()));
         shown.insert(shown.end(), 3, record.observed);
         records.push_back(std::move(record));
     }
@@ -162,6 +178,8 @@ struct Content {
         record.budget = static_cast<std::size_t>(budgets[lane]);
         record.seen = static_cast<Arrival>(seen[lane]);
         record.rows = static_cast<std::size_t>(observed[lane]);
+        record.prompt_end = static_cast<Arrival>(prompts[lane]);
+        record.rejected.resize(static_cast<std::size_t>(rejections[lane]));
         record.observed = (was_shown[0] | was_shown[1] | was_shown[2]) != 0;
         record.positions.resize(extent);
         record.arrivals.resize(extent);
@@ -185,6 +203,9 @@ struct Content {
         if (tensor == "lanes.extent") use(std::span(extents));
         if (tensor == "lanes.seen") use(std::span(seen));
         if (tensor == "lanes.rows") use(std::span(observed));
+        if (tensor == "lanes.prompt") use(std::span(prompts));
+        if (tensor == "lanes.rejections") use(std::span(rejections));
+        if (tensor == "lanes.rejected") of_slots(&LaneRecord::rejected);
         if (tensor == "lanes.shown") use(std::span(shown));
         if (tensor == "slots.position") of_slots(&LaneRecord::positions);
         if (tensor == "slots.arrival") of_slots(&LaneRecord::arrivals);

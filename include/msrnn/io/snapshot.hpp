@@ -24,10 +24,9 @@ namespace msrnn::inline MSRNN_ABI {
 namespace detail {
 
 inline constexpr const char* snapshot_format = "msrnn state";
-inline constexpr const char* first_version = "1";  // without lanes.rows
-inline constexpr const char* second_version =
-    "2";  // layers do not differ, softmax attention alone, no floats of a lane
-inline constexpr const char* snapshot_version = "3";
+/// Versions are written no higher than a state needs. The first has no lanes.rows. The second is for layers that do not
+/// differ, softmax attention alone, no floats of a lane, no prompt and no rejected tokens.
+inline constexpr int snapshot_version = 3;
 
 template <class P, StoredScalar Scalar>
 nlohmann::json settings_of(const State<P, Scalar>& state) {
@@ -59,16 +58,20 @@ std::string write(const State<P, Scalar>& state, Put put) {
 
     const Layout layout(state, content.extents);
     content.lane_of_head = layout.lane_of_head;
-    Layout::Tensors tensors = layout.of_lanes();
-    for (const Layout::Tensors& more : {layout.of_slots(), layout.of_rows()})
+    const nlohmann::json settings = settings_of(state);
+    const auto any = [](const std::vector<std::int64_t>& numbers) {
+        return std::ranges::any_of(numbers, [](std::int64_t number) { return number != 0; });
+    };
+    const bool second =
+        fits_second_version(settings) && layout.all_floats() == 0 && !any(content.prompts) && !any(content.rejections);
+    const int version = second ? 2 : snapshot_version;
+    Layout::Tensors tensors = layout.of_lanes(version);
+    for (const Layout::Tensors& more : {layout.of_slots(), layout.of_rows(), Layout::of_rejections(content.rejections)})
         tensors.insert(tensors.end(), more.begin(), more.end());
     // Those of long numbers first, so that each lies at a multiple of its numbers' length.
     std::ranges::stable_sort(tensors, std::greater(), &safetensors::Tensor::number_bytes);
-    const nlohmann::json settings = settings_of(state);
-    const bool second = fits_second_version(settings) && layout.all_floats() == 0;
-    const char* const version = second ? second_version : snapshot_version;
     const std::string header = safetensors::header_of(
-        tensors, {{"format", snapshot_format}, {"version", version}, {"settings", settings.dump()}});
+        tensors, {{"format", snapshot_format}, {"version", std::to_string(version)}, {"settings", settings.dump()}});
     put(std::as_bytes(std::span(header)));
     for (const safetensors::Tensor& tensor : tensors)
         content.pieces(tensor.name, [&](auto numbers) { put(std::as_bytes(numbers)); });
@@ -85,14 +88,16 @@ inline std::string header_problem(const safetensors::Header& header, const nlohm
     };
     if (said("format") != snapshot_format) return "it is no snapshot of a state";
     const std::string version = said("version");
-    if (version != snapshot_version && version != second_version && version != first_version)
-        return "its format has version '" + version + "' and this program reads versions " + first_version + " to " +
-               snapshot_version + "; read it with the msrnn that wrote it, or a newer one";
+    if (version != "1" && version != "2" && version != "3")
+        return "its format has version '" + version + "' and this program reads versions 1 to " +
+               std::to_string(snapshot_version) + "; read it with the msrnn that wrote it, or a newer one";
     constexpr int deepest_settings = 16;
     const nlohmann::json saved = safetensors::parsed(said("settings"), deepest_settings);
     if (!saved.is_object()) return "its settings are no JSON object";
     if (std::string wrong = settings_problem(saved, own); !wrong.empty()) return wrong;
-    if ((version == snapshot_version) == (fits_second_version(own) && !has_floats))
+    const bool needs_third =
+        !fits_second_version(own) || has_floats || header.find("lanes.prompt") || header.find("lanes.rejections");
+    if ((version == "3") != needs_third)
         return "its format has version '" + version + "', which does not fit its settings; it is damaged";
     return {};
 }
@@ -111,9 +116,8 @@ public:
 
         const std::size_t lane_count = state.lanes().size();
         Content<std::vector<HeadRows<Scalar>>> content(lane_count);
-        if (std::string wrong = read(Layout(state, {}).of_lanes(header_.metadata["version"] != first_version), content);
-            !wrong.empty())
-            return wrong;
+        const int version = header_.metadata["version"][0] - '0';
+        if (std::string wrong = read(Layout(state, {}).of_lanes(version), content); !wrong.empty()) return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) {
             const auto extent = static_cast<std::uint64_t>(content.extents[i]);
             const Lane<P>& lane = state.lanes()[i];
@@ -121,6 +125,8 @@ public:
                 return "a lane has " + std::to_string(content.extents[i]) + " slots, and the lane here " +
                        std::to_string(lane.capacity()) +
                        " rows; make the state with at least the budget of the snapshot";
+            if (static_cast<std::uint64_t>(content.rejections[i]) > source_.size())
+                return "a lane has " + std::to_string(content.rejections[i]) + " rejected tokens; it is damaged";
         }
 
         const Layout layout(state, content.extents);
@@ -129,8 +135,11 @@ public:
         const bool has_columns = !layout.columns_of_rows || header_.find("slots.columns") != nullptr;
         if (std::string wrong = place_problem(layout.of_slots(has_columns)); !wrong.empty()) return wrong;
         if (std::string wrong = place_problem(layout.of_rows()); !wrong.empty()) return wrong;
+        const Layout::Tensors rejections = Layout::of_rejections(content.rejections);
+        if (std::string wrong = place_problem(rejections); !wrong.empty()) return wrong;
         for (std::size_t i = 0; i < lane_count; ++i) content.add(layout.columns[i], layout.floats[i]);
         if (std::string wrong = read(layout.of_slots(has_columns), content); !wrong.empty()) return wrong;
+        if (std::string wrong = read(rejections, content); !wrong.empty()) return wrong;
         if (std::string wrong = state.problem(content.records); !wrong.empty()) return wrong;
 
         content.heads = state.room_for(content.records);
@@ -200,8 +209,8 @@ inline std::string about(const std::filesystem::path& name, std::string what) {
 /// The file is a safetensors file, to be opened by Python's `safetensors` as it is; Layout and Content say what is in
 /// it. Its `__metadata__` has "format", "version" and, as one JSON string, "settings". Its size depends on the rows in
 /// use and not on how many tokens were appended: a row of keys and one of values for each KV head and slot, 21 bytes
-/// and 4 for each of the policy's columns for each lane and slot, 35 for each lane, and a header of 1 to 2 KB. It takes
-/// its name after fsync: if the process is killed before that, the old file remains.
+/// and 4 for each of the policy's columns for each lane and slot, 35 to 51 for each lane, and a header of 1 to 2 KB. It
+/// is renamed to `path` after fsync: if the process is killed before that, the old file remains.
 ///
 /// Running out of memory throws std::bad_alloc, or ends the program while JSON is at work; files are whole all the
 /// same.

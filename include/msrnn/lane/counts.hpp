@@ -22,6 +22,7 @@ struct Counts {
     Arrival youngest_gone = 0;  ///< no token that arrived at this time or later was evicted
     Protection protection = {};
     Slot newest = {};
+    std::size_t rejected = 0;  ///< tokens evicted by name since the last append
     TokenStep step = {};
 
     Counts() = default;

@@ -73,8 +73,8 @@ public:
         return made;
     }
     std::size_t memory_floats() const { return table_.memory_room(); }
-    /// Undoes the step since the checkpoint: as if its token had never come. Precondition: one token was appended at
-    /// most, and evict() is all that happened to the lane since. The owner puts the row of its slot back. A second
+    /// Undoes the step since the checkpoint: as if its token was never appended. Precondition: one token was appended
+    /// at most, and evict() is all that happened to the lane since. The owner puts the row of its slot back. A second
     /// call, with the checkpoint before, undoes the step before.
     void restore(const LaneCheckpoint& before) {
         MSRNN_ASSERT(table_.seen() - before.counts.seen <= 1,

@@ -37,6 +37,14 @@ public:
         observed_.newest = observed_.rated = false;
         return slot;
     }
+    /// The same in a slot that the engine assigns: vacant, or never given out. Slots before it that were never given
+    /// out are vacancies then: attend with the mask live(slot).
+    Slot append(Position position, Slot slot) {
+        MSRNN_ASSERT(slot < table_.capacity(), "msrnn: append() to a slot beyond the capacity; ask for more capacity");
+        MSRNN_ASSERT(!table_.live(slot), "msrnn: append() to a slot that holds a token; evict it first");
+        observed_.newest = observed_.rated = false;
+        return table_.append(position, slot);
+    }
     /// The next `tokens` tokens are a prompt, or a part of one, with a choice at its end at the earliest: the policy
     /// observes the last of them, as many as its observation window has.
     void prompt(std::size_t tokens) {
@@ -121,9 +129,9 @@ public:
         observed_.rows = 0;
         return table_.victims();
     }
-    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append() have
-    /// never come: drafts that are rejected take no place among the sinks or in the recent window. (What their queries
-    /// added to ratings stays; restore() undoes that too.)
+    /// Evicts this token, whatever protects it. The newest tokens that are evicted so before the next append()
+    /// count as never appended: drafts that are rejected take no place among the sinks or in the recent window. (What
+    /// their queries added to ratings stays; restore() undoes that too.)
     void evict(Slot slot) {
         MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slot) of a slot that holds no token");
         const Arrival seen = table_.seen();

@@ -48,7 +48,8 @@ struct LaneRecord {
 
 namespace detail {
 
-/// Why no lane can have left this record, in one sentence; empty where one can. A template: who restores compiles it.
+/// Why no lane can have left this record, in one sentence; empty where one can. A template: compiled only where
+/// restore() is used.
 template <class Record>
 std::string record_problem(const Record& record, Memory memory) {
     const std::size_t extent = record.extent();
@@ -61,6 +62,9 @@ std::string record_problem(const Record& record, Memory memory) {
                text(memory.floats) + "; it is the record of another policy";
     if (record.seen >> 62 != 0)
         return "msrnn: a lane's record has seen " + text(record.seen) + " tokens, more than ever come; it is damaged";
+    if (record.prompt_end >> 62 != 0)
+        return "msrnn: a lane's record has a prompt that ends at arrival " + text(record.prompt_end) +
+               ", more than ever come; it is damaged";
 
     // Sorted: the vacancies, -v to -1, then the tokens, each once.
     OwnVector<std::int64_t> sorted = record.arrivals;
@@ -77,7 +81,7 @@ std::string record_problem(const Record& record, Memory memory) {
         if (arrival >= record.seen ||
             std::binary_search(sorted.begin(), sorted.end(), static_cast<std::int64_t>(arrival)))
             return "msrnn: a lane's record has rejected arrival " + text(arrival) +
-                   ", which is live or has not come; it is damaged";
+                   ", which is live or was never appended; it is damaged";
     for (std::size_t slot = 0; slot < extent; ++slot)
         if (record.pinned[slot] > (record.arrivals[slot] >= 0))
             return "msrnn: slot " + text(slot) + " of a lane's record has " + text(int{record.pinned[slot]}) +

@@ -31,6 +31,20 @@ public:
     Slot last() const { return slots_[count_ - 1]; }
     void add(Slot slot) { slots_[count_++] = slot; }
     void remove_last() { --count_; }
+    /// The slot at this place leaves the list, or enters it there.
+    void remove(std::size_t place) {
+        std::copy(slots_.begin() + static_cast<std::ptrdiff_t>(place) + 1,
+                  slots_.begin() + static_cast<std::ptrdiff_t>(count_),
+                  slots_.begin() + static_cast<std::ptrdiff_t>(place));
+        --count_;
+    }
+    void insert(std::size_t place, Slot slot) {
+        std::copy_backward(slots_.begin() + static_cast<std::ptrdiff_t>(place),
+                           slots_.begin() + static_cast<std::ptrdiff_t>(count_),
+                           slots_.begin() + static_cast<std::ptrdiff_t>(count_) + 1);
+        slots_[place] = slot;
+        ++count_;
+    }
     void clear() { count_ = 0; }
     /// Lists what was listed before clear(), but for the first; false where there is no room for it any more.
     bool put_back(std::size_t count, Slot first) {

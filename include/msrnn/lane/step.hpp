@@ -18,7 +18,7 @@ struct Move {
 /// What the newest token changed in a table, beside its counts and the policy's numbers.
 struct TokenStep {
     Slot slot = {};           ///< the token's
-    bool fresh = false;       ///< true if the slot was never used
+    std::size_t place = 0;    ///< where the slot was among the vacancies, if it was
     Position position = {};   ///< of the slot before
     Arrival arrival = 0;      ///< of the slot before, as the table has it
     std::size_t dropped = 0;  ///< tokens evicted since

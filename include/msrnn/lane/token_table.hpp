@@ -102,26 +102,11 @@ public:
     /// The slot the next append() gives out.
     Slot next() const { return vacant_.size() > 0 ? vacant_.last() : Slot(counts_.extent); }
 
-    Slot append(Position position) {
-        const Slot slot = next();
-        reserve(slot + std::size_t{1});
-        give_back_records();
-        counts_.step = {.slot = slot,
-                        .fresh = vacant_.size() == 0,
-                        .position = slots_.positions[slot],
-                        .arrival = slots_.arrivals[slot]};
-        if (vacant_.size() > 0)
-            vacant_.remove_last();
-        else
-            ++counts_.extent;
-        slots_.ratings[slot] = 0;
-        for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
-        slots_.stamps[slot] = stamp_of(counts_.seen);
-        slots_.arrivals[slot] = counts_.seen++;
-        slots_.positions[slot] = position;
-        counts_.newest = slot;
-        rejected_.clear();
-        return slot;
+    Slot append(Position position) { return give_out(next(), vacant_.size() - 1, position); }
+    /// The same in this slot, which is vacant or was never given out; those before it that were not are vacancies then.
+    Slot append(Position position, Slot slot) {
+        const std::span<const Slot> holes = vacant_.slots();
+        return give_out(slot, static_cast<std::size_t>(std::ranges::find(holes, slot) - holes.begin()), position);
     }
 
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
@@ -134,8 +119,11 @@ public:
         victims_.add(slot);
         ++counts_.evictions;
     }
-    /// Drops a token by name. The newest ones that were dropped so, since the last append, have never come.
+    /// Drops a token by name. The newest tokens, where they are dropped so before the next append, count as never
+    /// appended.
     void reject(Slot slot) {
+        rejected_.reserve(counts_.rejected + 1);  // nothing below throws
+        rejected_.resize(counts_.rejected);
         rejected_.push_back(arrival(slot));
         forget_victims();
         drop(slot);
@@ -144,6 +132,7 @@ public:
             --counts_.evictions;
         }
         std::erase_if(rejected_, [this](Arrival gone) { return gone >= counts_.seen; });
+        counts_.rejected = rejected_.size();
         counts_.youngest_gone = (std::min)(counts_.youngest_gone, counts_.seen);
         for (std::size_t at = 0; at < counts_.extent; ++at)
             if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);
@@ -164,11 +153,14 @@ public:
             slots_.arrivals[step.slot] = step.arrival;
             slots_.stamps[step.slot] = no_stamp;
             slots_.positions[step.slot] = step.position;
-            if (!step.fresh) vacant_.add(step.slot);
+            if (step.slot < before.extent)
+                vacant_.insert(step.place, step.slot);
+            else
+                for (std::size_t slot = before.extent; slot < step.slot; ++slot) vacant_.remove_last();
         }
         counts_ = before;
     }
-    /// The victims of the choice before, of which single evictions since have overwritten the first alone. Where what
+    /// The victims of the choice before; single evictions since have overwritten only the first of them. Where what
     /// was kept of them was given back, none.
     void put_back_victims(std::size_t count, Slot first) {
         if (count == 0 || !victims_.put_back(count, first)) return;
@@ -231,14 +223,13 @@ public:
         forget_victims();
         give_back_records();
         vacant_.clear();
-        rejected_.clear();
         std::fill(slots_.floats.begin(), slots_.floats.end(), 0.0f);
         counts_.reset();
     }
 
     void write(LaneRecord& record) const {
         record.seen = counts_.seen;
-        record.rejected = rejected_;
+        record.rejected.assign(rejected_.begin(), rejected_.begin() + static_cast<std::ptrdiff_t>(counts_.rejected));
         slots_.write(record, counts_.extent);
         for (std::size_t slot = 0; slot < counts_.extent; ++slot) record.pinned.push_back(pinned(Slot(slot)));
         const std::span<const Slot> holes = vacant_.slots();
@@ -252,6 +243,7 @@ public:
         rejected_.reserve(record.rejected.size());
         reset();
         rejected_ = record.rejected;
+        counts_.rejected = rejected_.size();
         counts_.extent = record.extent();
         counts_.seen = record.seen;
         counts_.evictions = record.seen - record.size();
@@ -272,6 +264,27 @@ public:
     }
 
 protected:
+    Slot give_out(Slot slot, std::size_t place, Position position) {
+        reserve(slot + std::size_t{1});
+        give_back_records();
+        counts_.step = {
+            .slot = slot, .place = place, .position = slots_.positions[slot], .arrival = slots_.arrivals[slot]};
+        if (slot < counts_.extent) vacant_.remove(place);
+        for (; counts_.extent < slot; ++counts_.extent) {
+            slots_.arrivals[counts_.extent] |= no_arrival;
+            slots_.stamps[counts_.extent] = no_stamp;
+            vacant_.add(Slot(counts_.extent));
+        }
+        counts_.extent = (std::max)(counts_.extent, slot + std::size_t{1});
+        slots_.ratings[slot] = 0;
+        for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
+        slots_.stamps[slot] = stamp_of(counts_.seen);
+        slots_.arrivals[slot] = counts_.seen++;
+        slots_.positions[slot] = position;
+        counts_.newest = slot;
+        counts_.rejected = 0;
+        return slot;
+    }
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
 
     /// What was kept of many victims, one step after their list ended: that step may still be undone.
@@ -286,7 +299,7 @@ protected:
     std::size_t capacity_;
     SlotColumns<Stamp> slots_;
     SlotList vacant_;              // a stack
-    OwnVector<Arrival> rejected_;  // of tokens that were evicted by name since the last append
+    OwnVector<Arrival> rejected_;  // the first `counts_.rejected`; what is behind comes back if the last step is undone
     SlotList victims_;
     Counts counts_;
 };

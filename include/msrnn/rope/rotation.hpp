@@ -37,8 +37,8 @@ inline OwnVector<double> rope_frequencies(std::size_t rotary_dim, double theta) 
 /// Rotates the pairs of a row by a difference of positions:
 ///     (x, y) <- (x cos a - y sin a, x sin a + y cos a),      a = positions * frequency[pair]
 /// The angle and its functions are double, so that a position of 10^9 is as exact as one of 10. Numbers behind the last
-/// pair stay (partial rotary). Rotate from the stored row each time: a row rotated step by step gathers rounding.
-/// Cost: one sine and cosine per pair. Rotations compose: by a and then by b is by a + b, up to rounding.
+/// pair stay (partial rotary). Rotate from the stored row each time: a row rotated step by step accumulates rounding
+/// errors. Cost: one sine and cosine per pair. Rotations compose: by a and then by b is by a + b, up to rounding.
 template <class Pairing>
 class Rotation {
 public:

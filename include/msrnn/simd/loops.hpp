@@ -41,7 +41,7 @@ template <class Use>
     if (at < count) use(count - floats_per_pack, 1);
 }
 
-/// The smallest value(rating, stamp) over all slots, of which there are at least floats_per_pack.
+/// The smallest value(rating, stamp) over all slots; there are at least floats_per_pack.
 ///
 /// Written with vectors because loops that compilers vectorise when they stand alone stay scalar once they are inlined
 /// here and there. Measured, g++ 12 and AVX-512, 4096 slots: a decision of Window takes 760 ns so, 6,000 as two loops

@@ -58,7 +58,7 @@ public:
     void put_back(std::size_t head, HeadRows<Scalar>& rows, Slot slot) const {
         rows.copy(rows_[head], Slot(now_), slot);
     }
-    /// Undoes the last step, of which there is one.
+    /// Undoes the last step. Precondition: there is one.
     void take_back(Lane<P>& lane, std::span<HeadRows<Scalar>> heads) {
         now_ = (now_ + steps_.size() - 1) % steps_.size();
         --kept_;

@@ -29,6 +29,7 @@ public:
     template <class LimitsOf>
     LayerRows(LayerShape shape, const P& policy, Rollback rollback, std::size_t layer, LimitsOf limits_of)
         : shape_(accepted(std::move(shape), policy)), attended_(shape_.kv_heads), read_(shape_.kv_heads) {
+        if (scope_of(policy) == Scope::model) layer = 0;  // all layers decide alike
         const std::size_t lanes = lanes_of(shape_, policy);
         lanes_.reserve(lanes);
         heads_.reserve(shape_.kv_heads);
@@ -157,7 +158,7 @@ protected:
             for (HeadRows<Scalar>& head : heads_of(i)) head.copy(head, move.from, move.to);
         });
     }
-    /// What came before cannot be taken back: rows may move, and a history knows of steps alone.
+    /// Earlier steps cannot be undone any more: rows may move, and a history holds steps only.
     void forget(std::size_t i) {
         if (histories_.empty()) return;
         prompt_.reset();

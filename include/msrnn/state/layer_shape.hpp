@@ -80,10 +80,11 @@ inline std::string problem(const LayerShape& shape) {
     return {};
 }
 
-/// Lanes of a layer: one for all its heads, or one for each KV head.
+/// Lanes of a layer: one for all its heads, or one for each KV head. Where all layers decide as one, each has a lane,
+/// and all lanes hold the same tokens in the same slots.
 template <class P>
 std::size_t lanes_of(const LayerShape& shape, const P& policy) {
-    return scope_of(policy) == Scope::layer ? 1 : shape.kv_heads;
+    return scope_of(policy) == Scope::kv_head ? shape.kv_heads : 1;
 }
 /// Limits of a lane of this layer. Where there is no bound it begins with 64 rows and grows.
 template <class P>
@@ -98,13 +99,10 @@ Limits lane_limits(const LayerShape& shape, Limits limits, const P& policy) {
 template <class P>
 std::string problem(const LayerShape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
-    if (scope_of(policy) == Scope::model)
-        return "msrnn: scope is model, and a state decides for each layer or KV head; set Scope::layer or "
-               "Scope::kv_head";
     const Shape lane{.query_heads = shape.query_heads, .head_dim = shape.head_dim};
     const Needs needs = facts_of(policy, lane, 1).needs;
     const bool reads_rows = ((needs.at_observe | needs.at_choice) & (Keys::bit | Values::bit)) != 0;
-    if (reads_rows && scope_of(policy) == Scope::layer && shape.kv_heads > 1)
+    if (reads_rows && scope_of(policy) != Scope::kv_head && shape.kv_heads > 1)
         return "msrnn: this policy reads keys or values, and a layer has a row of them for each of its " +
                detail::text(shape.kv_heads) + " KV heads; set its scope to Scope::kv_head";
     return {};

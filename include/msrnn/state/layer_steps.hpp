@@ -62,7 +62,7 @@ public:
     void decide(Position position, Rule rule, Workspace& work) {
         std::vector<Lane<P>> before = lanes_;
         detail::Undoing undoing([&]() noexcept { lanes_.swap(before); });
-        begin_choice(work);
+        begin_choice(work, false);
         for (std::size_t i = 0; i < lanes_.size(); ++i) append_and_observe(i, position, attention_of(i, work), work);
         if (std::ranges::any_of(lanes_, &Lane<P>::due)) {
             for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].rate(keys_of(i, work), values_of(i, work));
@@ -74,39 +74,72 @@ public:
         for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, lanes_[i].next() + std::size_t{1});
         Workspace::Room room = work.room_for(this->rows_with_room());
         undoing.not_needed();
-        end_choice(room, work);
+        work.use(room);
+        end_choice();
         for (std::size_t i = 0; i < lanes_.size(); ++i)
             if (lanes_[i].extent() > lanes_[i].size() + 1 && !masks()) this->close_gaps(i);
     }
 
-private:
-    template <class SeenBy>
-    void decide_by(Position position, Workspace& work, SeenBy seen_by) {
+    // A decision in parts, for layers that take one together; see Scope::model.
+
+    /// Memory for the token that attends, and the next one. Whatever else may throw is undone by take_back().
+    void make_room_for_next() {
         for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, rows_after_step(lanes_[i]));
-        Workspace::Room room = work.room_for(this->rows_with_room());
-        begin_choice(work);
+    }
+    bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
+    /// Keeps what take_back() needs, where it may be called, from the checkpoint `first` of the workspace on.
+    void begin_choice(Workspace& work, bool may_be_taken_back, std::size_t first = 0) {
+        for (std::size_t h = 0; h < heads_.size(); ++h)
+            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
+        for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].begin(lanes_[i]);
+        if (!histories_.empty() || !may_be_taken_back) return;
+        while (work.before.size() < first + lanes_.size()) work.before.emplace_back();
+        for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].checkpoint(work.before[first + i]);
+    }
+    /// Every lane appends, observes what seen_by(lane) says, and evicts; or none does, where a hook throws.
+    template <class SeenBy>
+    void choose(Position position, Workspace& work, SeenBy seen_by, std::size_t first = 0) {
         std::size_t appended = 0;
-        detail::Undoing undoing([&]() noexcept { take_back(appended, work); });
+        detail::Undoing undoing([&]() noexcept { take_back(appended, work, first); });
         while (appended < lanes_.size()) {
             const std::size_t i = appended;
             append_and_observe(i, position, seen_by(i), work, appended);
             lanes_[i].evict(keys_of(i, work), values_of(i, work));
         }
         undoing.not_needed();
-        end_choice(room, work);
     }
-    void begin_choice(Workspace& work) {
-        for (std::size_t h = 0; h < heads_.size(); ++h)
-            MSRNN_ASSERT(attended_[h], "msrnn: decide() before attend() of every KV head");
-        keep_memory(work);
+    /// Undoes the append of the token to the first lanes.
+    void take_back(std::size_t appended, const Workspace& work, std::size_t first = 0) noexcept {
+        if (histories_.empty() && work.before.size() < first + appended) return;
+        for (std::size_t i = 0; i < appended; ++i)
+            lanes_[i].restore(histories_.empty() ? work.before[first + i] : histories_[i].checkpoint());
     }
-    void end_choice(Workspace::Room& room, Workspace& work) {
+    void end_choice() noexcept {
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
         if (!prompt_.empty() && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
-        work.use(room);
         std::ranges::fill(attended_, std::uint8_t{0});
         waits_for_ = no_layer;
         ++tokens_;
+    }
+    /// The weights of the token that attends, over the rows of a lane.
+    Attention attention_of(std::size_t i, Workspace& work) const {
+        if (waits_for_ != no_layer) return parts_[i].whole();
+        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
+        return {.weights = work.weights(i * query_heads),
+                .query_heads = query_heads,
+                .slots = rows_walked(i * this->heads_per_lane()),
+                .stride = work.stride()};
+    }
+
+private:
+    template <class SeenBy>
+    void decide_by(Position position, Workspace& work, SeenBy seen_by) {
+        make_room_for_next();
+        Workspace::Room room = work.room_for(this->rows_with_room());
+        begin_choice(work, hooks_may_throw());
+        choose(position, work, seen_by);
+        work.use(room);
+        end_choice();
     }
 
 public:
@@ -123,6 +156,13 @@ public:
         }
         waits_for_ = reader;
     }
+    /// Weights of another layer, where one decision is taken for both; and what undoes it.
+    void join(const Attention& seen) {
+        parts_before_ = parts_;
+        parts_.front().add(seen);
+    }
+    void unjoin() noexcept { parts_.swap(parts_before_); }
+    void wait_as_well(std::size_t next) { waits_for_ = next; }
     /// The query heads of the layer that reads next, which belong to this KV head.
     template <class... Turn>
     void read(const LayerShape& reader, std::size_t kv_head, Position position, Floats<const float> q,
@@ -196,32 +236,8 @@ private:
         }
         lanes_[i].observe(seen, query, keys_of(i, work), values_of(i, work));
     }
-    /// The weights of the token that attends, over the rows of a lane.
-    Attention attention_of(std::size_t i, Workspace& work) const {
-        if (waits_for_ != no_layer) return parts_[i].whole();
-        const std::size_t query_heads = this->heads_per_lane() * shape_.group();
-        return {.weights = work.weights(i * query_heads),
-                .query_heads = query_heads,
-                .slots = rows_walked(i * this->heads_per_lane()),
-                .stride = work.stride()};
-    }
     Keys keys_of(std::size_t i, Workspace& work) const { return this->keys(i * this->heads_per_lane(), work); }
     Values values_of(std::size_t i, Workspace& work) const { return this->values(i * this->heads_per_lane(), work); }
-
-    bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
-    /// A checkpoint of each lane, where a step may be taken back or a hook may throw.
-    void keep_memory(Workspace& work) {
-        for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].begin(lanes_[i]);
-        if (!histories_.empty() || !hooks_may_throw()) return;
-        while (work.before.size() < lanes_.size()) work.before.emplace_back();
-        for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].checkpoint(work.before[i]);
-    }
-    /// The token that was appended to the first lanes has not come.
-    void take_back(std::size_t appended, const Workspace& work) noexcept {
-        if (histories_.empty() && !hooks_may_throw()) return;
-        for (std::size_t i = 0; i < appended; ++i)
-            lanes_[i].restore(histories_.empty() ? work.before[i] : histories_[i].checkpoint());
-    }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -42,7 +42,7 @@ public:
           stored_(lane.size()),
           one_by_one_(shape_.window != 0 && !prompt.consecutive(first, count)) {}
 
-    /// Attends, and shows the lane (and the chooser) every token that its policy wants to see.
+    /// Attends, and shows the lane (and the chooser) every token that its policy observes.
     template <class Selector>
     void watch(Lane<Selector>* chooser) {
         copy_rows();

@@ -79,10 +79,28 @@ inline std::string problem(const Shape& shape) {
     return {};
 }
 
+namespace detail {
+/// Why a policy cannot decide for all layers of this shape as one; empty where it can, or does not.
+template <class P>
+std::string model_problem(const Shape& shape, const P& policy) {
+    if (scope_of(policy) != Scope::model) return {};
+    const Needs needs = facts_of(policy, Shape{.query_heads = 1, .head_dim = 1}, 1).needs;
+    if (needs.at_choice != 0 || (needs.at_observe & ~Attention::bit) != 0)
+        return "msrnn: scope is model, and this policy reads keys, values, queries or single heads, which each layer "
+               "has of its own; set Scope::layer or Scope::kv_head";
+    for (std::size_t i = 0; i < shape.each.size(); ++i)
+        if (shape.each[i].reads != no_layer)
+            return "msrnn: scope is model, and layer " + text(i) + " reads the rows of layer " +
+                   text(shape.each[i].reads) + "; set Scope::layer or Scope::kv_head";
+    return {};
+}
+}  // namespace detail
+
 /// The same for a policy on this shape.
 template <class P>
 std::string problem(const Shape& shape, const P& policy) {
     if (std::string wrong = problem(shape); !wrong.empty()) return wrong;
+    if (std::string wrong = detail::model_problem(shape, policy); !wrong.empty()) return wrong;
     for (std::size_t i = 0; i < (shape.each.empty() ? 1 : shape.layers); ++i)
         if (std::string wrong = problem(shape.layer(i), policy); !wrong.empty()) return wrong;
     return {};

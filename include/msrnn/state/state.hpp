@@ -33,6 +33,9 @@ namespace msrnn::inline MSRNN_ABI {
 /// over the caller's memory. Other sizes are refused (std::invalid_argument). Keys come rotated by their true position
 /// and are stored as they are.
 ///
+/// A lane decides for a KV head, for a layer, or with Scope::model for all layers: these then take a token in order,
+/// and the last one decides.
+///
 /// A step attends over at most budget + 1 rows, the newest included, and evicts afterwards. Until the budget is reached
 /// every output is bit-identical to that of an unbounded state. With `unbounded` as budget nothing is ever evicted.
 /// Memory grows by doubling while rows are used for the first time, so that a large budget costs nothing before; then a
@@ -127,10 +130,10 @@ public:
 
     // back ////////////////////////////////////////
 
-    /// Undoes the last `tokens` tokens in every layer, with their evictions, bit for bit: as if they had never come. A
-    /// pending attend() without decide() is discarded. For speculative decoding: a draft's tokens come by step(), or in
-    /// one prefill(), and those that are not accepted are undone. False, and nothing changed, where tokens exceeds
-    /// reversible().
+    /// Undoes the last `tokens` tokens in every layer, with their evictions, bit for bit: as if they were never
+    /// appended. A pending attend() without decide() is discarded. For speculative decoding: a draft's tokens come by
+    /// step(), or in one prefill(), and those that are not accepted are undone. False, and nothing changed, where
+    /// tokens exceeds reversible().
     ///
     /// Steps: what a step keeps for it says History; undoing allocates nothing and never throws. A prompt in chunks, of
     /// no more tokens than Rollback has: each layer is copied before it, and the copy is kept, with the prompt's q, k
@@ -167,7 +170,8 @@ public:
     /// its memory is given back (positions and arrivals of the victims stay readable until the layer's next step).
     /// Throws std::invalid_argument and changes nothing where the budget does not fit protection or pins.
     void set_budget(std::size_t layer, std::size_t kv_head, std::size_t budget) {
-        at(layer).set_budget(kv_head, budget, work_);
+        change(
+            layer, [&](LayerCache<P, Scalar>& one, std::size_t head) { one.set_budget(head, budget, work_); }, kv_head);
         work_.shrink(rows_with_room());
     }
     using Layers::problem;
@@ -177,10 +181,19 @@ public:
     }
     /// Evicts the token in this slot of the lane that decides for this KV head; another token may take the slot. See
     /// Lane::evict(slot).
-    void evict(std::size_t layer, std::size_t kv_head, Slot slot) { at(layer).evict(kv_head, slot); }
+    void evict(std::size_t layer, std::size_t kv_head, Slot slot) {
+        change(
+            layer, [=](LayerCache<P, Scalar>& one, std::size_t head) { one.evict(head, slot); }, kv_head);
+    }
     /// See Lane::pin().
-    [[nodiscard]] bool pin(std::size_t layer, std::size_t kv_head, Slot slot) { return at(layer).pin(kv_head, slot); }
-    void unpin(std::size_t layer, std::size_t kv_head, Slot slot) { at(layer).unpin(kv_head, slot); }
+    [[nodiscard]] bool pin(std::size_t layer, std::size_t kv_head, Slot slot) {
+        if (!this->decides_as_one()) return at(layer).pin(kv_head, slot);
+        return std::ranges::all_of(layers_, [=](LayerCache<P, Scalar>& one) { return one.pin(0, slot); });
+    }
+    void unpin(std::size_t layer, std::size_t kv_head, Slot slot) {
+        if (!this->decides_as_one()) return at(layer).unpin(kv_head, slot);
+        for (LayerCache<P, Scalar>& one : layers_) one.unpin(0, slot);
+    }
 
     /// A new sequence. Budgets and memory stay.
     void reset() {
@@ -210,6 +223,11 @@ private:
             work_.fit(shape_.layer(i), rows_with_room(), std::same_as<Scalar, float>, shape_.layer(i).window != 0);
         for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].fit(work_);
         for (std::size_t i = 0; i < shape_.layers; ++i)
+            detail::refuse(detail::model_problem(shape_, this->lane(i, 0).policy()));
+        for (const LayerCache<P, Scalar>& layer : layers_)
+            if ((scope_of(layer.lane(0).policy()) == Scope::model) != this->decides_as_one())
+                detail::refuse("msrnn: scope is model in some layers only; set it in all, or in none");
+        for (std::size_t i = 0; i < shape_.layers; ++i)
             if (this->shares_rows(i) && (this->lane(i, 0).facts().needs.at_observe & (Heads::bit | Query::bit)) != 0)
                 detail::refuse("msrnn: layer " + detail::text(i) +
                                " shares rows with another, and its policy observes queries or single heads; give it a "
@@ -220,10 +238,22 @@ private:
         return shape;
     }
     void refuse_shared(std::size_t layer) const {
+        if (this->decides_as_one())
+            detail::refuse(
+                "msrnn: all layers decide as one, and that needs the weights of all; give a prompt token by "
+                "token, to step()");
         if (this->shares_rows(layer))
             detail::refuse("msrnn: layer " + detail::text(layer) +
                            " shares its rows with another, and a decision needs the weights of both; give a prompt "
                            "token by token, to step()");
+    }
+    /// Changes a layer; where all decide as one, all of them, or none if that throws.
+    template <class Change>
+    void change(std::size_t layer, Change change, std::size_t kv_head) {
+        if (!this->decides_as_one()) return change(at(layer), kv_head);
+        std::vector<LayerCache<P, Scalar>> changed = layers_;
+        for (LayerCache<P, Scalar>& one : changed) change(one, std::size_t{0});
+        layers_.swap(changed);
     }
     /// In every layer so many tokens as tokens_of(layer) says, in all or in none.
     template <class TokensOf>

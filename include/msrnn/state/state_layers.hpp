@@ -99,7 +99,7 @@ public:
         return rows;
     }
     /// Goes on where another state of this shape and policy was: from what its lanes' record() said, in the order of
-    /// lanes(), and its rows in room_for() them, of which [0, extent()) count. Throws std::invalid_argument and changes
+    /// lanes(), and its rows in room_for() them, where [0, extent()) count. Throws std::invalid_argument and changes
     /// nothing where problem() says why. Budgets are those of the records; what could be undone before cannot any more.
     void restore(std::span<const LaneRecord> records, std::vector<HeadRows<Scalar>> rows) {
         detail::refuse(problem(records));
@@ -124,7 +124,10 @@ public:
         }
     }
     /// Why this state cannot go on from these records, in one sentence; empty where it can.
-    std::string problem(std::span<const LaneRecord> records) const { return detail::records_problem(records, lanes()); }
+    std::string problem(std::span<const LaneRecord> records) const {
+        std::string wrong = detail::records_problem(records, lanes());
+        return wrong.empty() && decides_as_one() ? detail::unlike_problem(records) : wrong;
+    }
 
 protected:
     explicit StateLayers(Shape shape) : shape_(std::move(shape)) {}
@@ -137,6 +140,7 @@ protected:
         MSRNN_ASSERT(layer < places_.size(), "msrnn: no such layer");
         return layers_[places_[layer].cache];
     }
+    bool decides_as_one() const { return scope_of(layers_.front().lanes().front().policy()) == Scope::model; }
     bool reads_another(std::size_t layer) const { return !shape_.each.empty() && shape_.each[layer].reads != no_layer; }
     /// Where each layer's rows are. Not before the shape was accepted.
     void place_layers() {

@@ -37,4 +37,17 @@ std::string records_problem(std::span<const LaneRecord> records, const Lanes& al
     return {};
 }
 
+/// Why these are not the records of layers that decide as one: they hold the same tokens in the same slots.
+inline std::string unlike_problem(std::span<const LaneRecord> records) {
+    const LaneRecord& first = records.front();
+    for (std::size_t i = 1; i < records.size(); ++i) {
+        const LaneRecord& other = records[i];
+        if (other.seen != first.seen || other.budget != first.budget || other.arrivals != first.arrivals ||
+            other.positions != first.positions || other.pinned != first.pinned)
+            return "msrnn: all layers decide as one, and the record of layer " + text(i) +
+                   " holds other tokens than that of layer 0; give the records of one state";
+    }
+    return {};
+}
+
 }  // namespace msrnn::inline MSRNN_ABI::detail

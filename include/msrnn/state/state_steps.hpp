@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -23,12 +24,16 @@ namespace msrnn::inline MSRNN_ABI {
 /// earlier layer's decision waits until the last such layer has attended: then its policy observes the sum of all their
 /// weights, once. Layers that read the same rows take the token in order. A pass that was cancelled meanwhile is put
 /// right by rollback(0) or realign().
+///
+/// With Scope::model all layers take the token in order, and the last one decides for all: the policy observes the sum
+/// of all their weights, and the same tokens leave every layer.
 template <class P, StoredScalar Scalar>
 class StateSteps : public StateLayers<P, Scalar> {
     using Layers = StateLayers<P, Scalar>;
 
 protected:
-    using Layers::Layers, Layers::shape_, Layers::work_, Layers::at, Layers::places_, Layers::reads_another;
+    using Layers::Layers, Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::places_,
+        Layers::reads_another;
 
 public:
     // one token ////////////////////////////////////////
@@ -36,8 +41,8 @@ public:
     /// Appends the token's key and value, attends, and lets the policy evict one.
     void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
               Floats<float> out) {
-        if (shares_rows(layer))
-            step_shared(layer, position, q, k, v, out);
+        if (waits(layer))
+            step_in_order(layer, position, q, k, v, out);
         else
             at(layer).step(position, q, k, v, out, work_);
     }
@@ -49,8 +54,8 @@ public:
     template <KeyTurn Turn>
     void step(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k, Floats<const float> v,
               Floats<float> out, Turn turn) {
-        if (shares_rows(layer))
-            step_shared(layer, position, q, k, v, out, turn);
+        if (waits(layer))
+            step_in_order(layer, position, q, k, v, out, turn);
         else
             at(layer).step(position, q, k, v, out, work_, turn);
     }
@@ -82,6 +87,7 @@ public:
     /// Second half, once after every KV head of the layer has attended: the token is appended at the same `position`,
     /// the policy sees what attention saw, and each lane evicts down to its budget.
     void decide(std::size_t layer, Position position) {
+        if (this->decides_as_one()) return decide_as_one(layer, position);
         const std::size_t next = places_[layer].next_reader;
         if (reads_another(layer))
             at(layer).end_read(shape_.each[layer], next, position, work_);
@@ -108,12 +114,41 @@ public:
 
 protected:
     bool shares_rows(std::size_t layer) const { return places_[layer].next_reader != no_layer || reads_another(layer); }
+    /// Whether other layers have a part in the decision of this one.
+    bool waits(std::size_t layer) const { return shares_rows(layer) || this->decides_as_one(); }
 
 private:
-    /// A layer that reads the rows of another, or whose rows others read.
+    void decide_as_one(std::size_t layer, Position position) {
+        LayerCache<P, Scalar>& first = layers_.front();
+        const std::size_t next = layer + 1;
+        if (layer == 0 && next != layers_.size()) return first.wait_for(next, work_);
+        if (layer == 0) return choose_for_all(position, first.attention_of(0, work_));
+        first.join(at(layer).attention_of(0, work_));
+        if (next != layers_.size()) return at(layer).wait_as_well(next);
+        detail::Undoing undoing([&]() noexcept { first.unjoin(); });
+        choose_for_all(position, first.attention_of(0, work_));
+        undoing.not_needed();
+    }
+    void choose_for_all(Position position, const Attention& seen) {
+        for (LayerCache<P, Scalar>& layer : layers_) layer.make_room_for_next();
+        Workspace::Room room = work_.room_for(this->rows_with_room());
+        const bool may_throw = std::ranges::any_of(layers_, [](const auto& layer) { return layer.hooks_may_throw(); });
+        for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].begin_choice(work_, may_throw, i);
+        std::size_t chosen = 0;
+        detail::Undoing undoing([&]() noexcept {
+            for (std::size_t i = 0; i < chosen; ++i) layers_[i].take_back(1, work_, i);
+        });
+        for (; chosen < layers_.size(); ++chosen)
+            layers_[chosen].choose(
+                position, work_, [&](std::size_t) { return seen; }, chosen);
+        undoing.not_needed();
+        work_.use(room);
+        for (LayerCache<P, Scalar>& layer : layers_) layer.end_choice();
+    }
+    /// A layer that has to wait for others, or others for it.
     template <class... Turn>
-    void step_shared(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k,
-                     Floats<const float> v, Floats<float> out, Turn&... turn) {
+    void step_in_order(std::size_t layer, Position position, Floats<const float> q, Floats<const float> k,
+                       Floats<const float> v, Floats<float> out, Turn&... turn) {
         refuse_order(layer);
         detail::Undoing undoing([this, layer]() noexcept {
             if (reads_another(layer))
@@ -129,7 +164,7 @@ private:
     void attend_one(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q,
                     Floats<const float> k, Floats<const float> v, Floats<float> out, Turn&... turn) {
         LayerCache<P, Scalar>& cache = at(layer);
-        if (shares_rows(layer)) refuse_order(layer);
+        if (waits(layer)) refuse_order(layer);
         if (!reads_another(layer)) return cache.attend(kv_head, position, q, k, v, out, work_, turn...);
         const LayerShape& reader = shape_.each[layer];
         if (q.size() != reader.query_numbers() || out.size() != reader.out_numbers() || !k.empty() || !v.empty()) {
@@ -140,8 +175,17 @@ private:
         }
         cache.read(reader, kv_head, position, q, out, work_, turn...);
     }
-    /// Layers that share rows take a token in order.
+    /// Layers that share rows take a token in order, and so do all layers where they decide as one.
     void refuse_order(std::size_t layer) const {
+        if (this->decides_as_one()) {
+            std::size_t next = 0;
+            while (next < layers_.size() && layers_[next].waits_for() != no_layer) ++next;
+            if (layer != next)
+                detail::refuse("msrnn: all layers decide as one, and layer " + detail::text(layer) +
+                               " is given the token before layer " + detail::text(next) +
+                               "; step the layers in order, or give the token up with rollback(0)");
+            return;
+        }
         const std::size_t next = at(layer).waits_for();
         if (next == (reads_another(layer) ? layer : no_layer)) return;
         std::string name = "msrnn: layer " + detail::text(layer);
@@ -154,6 +198,10 @@ private:
                        "; step the layers in order");
     }
     void refuse_sharing(std::size_t layer) const {
+        if (this->decides_as_one())
+            detail::refuse(
+                "msrnn: all layers decide as one; that decision takes neither weights from outside nor a "
+                "rule");
         if (shares_rows(layer))
             detail::refuse("msrnn: layer " + detail::text(layer) +
                            " shares rows with another; its decision takes neither weights from outside nor a rule");

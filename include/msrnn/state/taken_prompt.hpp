@@ -22,7 +22,7 @@ template <class P, StoredScalar Scalar>
 class LayerPrompt;
 
 /// A prompt that a layer took in chunks and that can be undone token by token: the layer before it, and the prompt
-/// itself, of which the first tokens are taken again. It never changes, so copies of a layer share it.
+/// itself; its first tokens are taken again. It never changes, so copies of a layer share it.
 template <class P, StoredScalar Scalar>
 class TakenPrompt : public detail::SharedPart {
 public:

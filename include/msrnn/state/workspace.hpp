@@ -100,7 +100,7 @@ private:
     OwnVector<std::uint32_t> seen_by_;
 
 public:
-    Buffer queries;                      // of the token that attends, where a policy wants to see them
+    Buffer queries;                      // of the token that attends, where a policy observes queries
     Buffer row;                          // what a policy is shown of rows that are not float: one at a time
     std::vector<Buffer> turned;          // [kv_heads], each [rows][head_dim]; empty until a step turns keys
     std::vector<LaneCheckpoint> before;  // of a layer's lanes, for the case that a hook throws
