@@ -142,7 +142,8 @@ private:
 template <class P>
 bool drops_the_weakest(msrnn::Lane<P> lane, const float* weights, std::size_t query_heads, std::size_t stride) {
     lane.append(lane.seen());
-    const std::vector<float> row(lane.shape().head_dim != 0 ? lane.shape().head_dim : largest_dim, 1.0f), queries(query_heads * row.size(), 1.0f);
+    const std::vector<float> row(lane.shape().head_dim != 0 ? lane.shape().head_dim : largest_dim, 1.0f),
+        queries(query_heads * row.size(), 1.0f);
     const msrnn::Keys keys(row.data(), 0, row.size());
     const msrnn::Values values(row.data(), 0, row.size());
     lane.observe(

@@ -23,7 +23,8 @@ template <class P>
 void policy_share(benchmark::State& run, const P& policy, const std::string& name, std::size_t slack) {
     const auto group = static_cast<std::size_t>(run.range(0)), dim = static_cast<std::size_t>(run.range(1)),
                n = static_cast<std::size_t>(run.range(2));
-    if (const std::string why = problem(policy, {.budget = n, .slack = slack, .query_heads = group, .head_dim = dim}); !why.empty())
+    if (const std::string why = problem(policy, {.budget = n, .slack = slack, .query_heads = group, .head_dim = dim});
+        !why.empty())
         return run.SkipWithError(why.c_str());
     Engine<P> engine(group, dim, n, policy, slack);
     for (std::size_t layer = 0; layer < engine.layers.count; ++layer) engine.steps(slack + 1);

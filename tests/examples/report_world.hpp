@@ -86,7 +86,7 @@ inline Results results_of(std::size_t layers, const std::vector<std::size_t>& bu
     Random random{3};
     const auto loss = [&](std::size_t budget) { return 2 + 20.0 / static_cast<double>(budget) * (1 + random.unit()); };
     for (const std::size_t budget : budgets)
-        for (const std::string& policy : llama::known_policies())
+        for (const std::string& policy : llama::usual_policies())
             if (policy != llama::no_bound)
                 results.cells.push_back(measured(policy, budget, {loss(budget), loss(budget), loss(budget)}));
     results.survival.assign(results.cells.size(), random_survival(layers, 2, results.mapped_tokens.size(), 7));
