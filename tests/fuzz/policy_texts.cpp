@@ -56,7 +56,7 @@ bool take(std::string_view text) {
     const AnyPolicy again = policies().named(full);
     if (again.text() != full || numbers_of(again) != numbers_of(policy))
         throw fuzz::Found(full + " is read as " + again.text());
-    for (const std::size_t budget : {0, 1, 9}) {
+    for (const std::size_t budget : {0u, 1u, 9u}) {
         const Facts one = policy.facts(Shape{}, budget), other = again.facts(Shape{}, budget);
         if (one.scope != other.scope || one.protection.sinks != other.protection.sinks ||
             one.protection.recent != other.protection.recent || one.observation_window != other.observation_window)

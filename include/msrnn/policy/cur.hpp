@@ -39,11 +39,11 @@ struct Cur {
         tell("local", local);
         tell("leverage", leverage);
     }
-    friend constexpr const char* name_of(Leverage leverage) {
-        return leverage == Leverage::key       ? "key"
-               : leverage == Leverage::value   ? "value"
-               : leverage == Leverage::average ? "average"
-                                               : "product";
+    friend constexpr const char* name_of(Leverage by) {
+        return by == Leverage::key       ? "key"
+               : by == Leverage::value   ? "value"
+               : by == Leverage::average ? "average"
+                                         : "product";
     }
     constexpr Protection protection(std::size_t) const { return {.sinks = sinks, .recent = 0}; }
     constexpr Memory memory(const Shape&) const { return {.columns = 2, .floats = 0}; }

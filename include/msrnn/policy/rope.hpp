@@ -25,7 +25,7 @@ struct Rope {
         adjacent  ///< (0, 1), (2, 3), ... as in GPT-J and llama2.c
     };
 
-    friend constexpr const char* name_of(Pairs pairs) { return pairs == Pairs::halves ? "halves" : "adjacent"; }
+    friend constexpr const char* name_of(Pairs by) { return by == Pairs::halves ? "halves" : "adjacent"; }
 
     double theta = 10000;        ///< frequency[i] = theta^(-2i / rotary_dim)
     std::size_t rotary_dim = 0;  ///< twice the number of pairs; 0 for head_dim
