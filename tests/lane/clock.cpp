@@ -29,7 +29,7 @@ struct LongRun {
 
 }  // namespace
 
-TEST_CASE("more tokens than a stamp counts change no decision", "[long]") {
+TEST_CASE("more tokens than a stamp counts change no decision", MSRNN_LONG_TEST) {
     LongRun run;
     run.compare(msrnn::Protect<msrnn::Tova>{.policy = {}, .extra = {.sinks = 2, .recent = 0}});
     run.compare(msrnn::H2O{});

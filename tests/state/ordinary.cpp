@@ -9,6 +9,7 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 #include "support/random.hpp"
+#include "support/sanitized.hpp"
 #include "support/thrown_by.hpp"
 
 using namespace msrnn;
@@ -208,7 +209,7 @@ TEST_CASE("a pass that was cancelled is seen, not saved over, and taken back") {
     CHECK(state.between_steps());
 }
 
-TEST_CASE("a smaller budget gives memory back, in copies too, and two steps later all of it", "[long]") {
+TEST_CASE("a smaller budget gives memory back, in copies too, and two steps later all of it", MSRNN_LONG_TEST) {
     for (const std::size_t depth : {0u, 2u}) {
         State<H2O> state(small, {.budget = unbounded}, {}, {.tokens = depth});
         State<H2O> bounded(small, {.budget = 256}, {}, {.tokens = depth});
