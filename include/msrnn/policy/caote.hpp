@@ -60,7 +60,7 @@ struct OutputsKept {
 ///
 ///     Caote<>                         // alpha = weight[head][slot] of the newest query
 ///     Caote<H2O>{.policy = {8}}       // alpha = the rating of another policy, divided by the sum of all; none below 0
-///     FastCaote<>, FastCaote<H2O>     // the mean of all values in place of out[head]: outputs need not be shown
+///     FastCaote<>, FastCaote<H2O>     // out[head] is taken as the mean of all values: outputs need not be shown
 ///
 /// Protects what the other policy protects, alone the newest `recent` tokens. One lane for a KV head. Needs values at
 /// a choice; outputs, unless fast; weights by head, or what the other policy needs. Memory: query_heads * value_dim

@@ -24,7 +24,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// weights, `window` rows of them; by head with `group` maximum. Cost: query_heads * slots additions a row; once for
 /// the choice a sort by arrival and slots * kernel additions.
 ///
-/// With `queries`, so many of the prompt's last queries count in place of `window`, `unbounded` for all: with kernel 1
+/// With `queries`, so many of the prompt's last queries count and not `window`, `unbounded` for all: with kernel 1
 /// H2O for a prompt. With `normalised`, each query counts times the tokens before it, because the more it sees, the
 /// smaller its weights: Finch, with kernel 1 and the question of the prompt as window.
 ///

@@ -113,8 +113,8 @@ inline std::string tri_problem(std::size_t farthest, const Rope& rope) {
 /// query head, head_dim / 2 sines and cosines while it calibrates; a choice (query_heads + 1) * 1.5 * head_dim
 /// multiply-adds and head_dim / 2 square roots a slot. Give the lane slack: the code chooses every 128 tokens.
 /// Source: arXiv 2604.04921 and triattention_common.py of domvox/triattention-ggml. Deviations: calibrated by the first
-/// `queries` queries that the lane itself is shown, in place of a file, see CalibratedTriAttention; a head whose scores
-/// are all equal counts as 0; numbers that do not rotate count as they are.
+/// `queries` queries that the lane itself is shown; for numbers of a file see CalibratedTriAttention; a head whose
+/// scores are all equal counts as 0; numbers that do not rotate count as they are.
 struct TriAttention {
     static constexpr const char* name = "tri-attention";
     static constexpr Scope scope = Scope::kv_head;
