@@ -36,7 +36,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// Same ratings, same answer: the lowest rating is evicted, ties go to the earliest arrival; -0 equals +0. A NaN rating
 /// is a broken precondition, caught where MSRNN_ASSERT is on; elsewhere it counts as the lowest (unless the host
 /// compiles with -ffinite-math-only). Weights are taken as numbers: they need not sum to one, and may be negative or
-/// infinite. No policy here decides by positions. Different lanes may be used from different threads without locks.
+/// infinite. Few policies read positions, see their headers. Different lanes may be used from different threads without
+/// locks.
 ///
 /// Cost of a step: the policy's fold over the weights and one scan over the slots; once the budget is reached no
 /// allocation. Until then memory grows by doubling, see reserve(). A call that throws, for want of memory or out of a

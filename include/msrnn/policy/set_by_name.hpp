@@ -87,7 +87,7 @@ bool lies_in(const P& policy, const Value& value) {
     return at >= begin && at + sizeof(Value) <= begin + sizeof(P);
 }
 
-/// A scope that is a member may be told by its name, as text.
+/// A policy whose scope is a member: settings() may show it by name, as text.
 template <class P>
 concept HasOwnScope = HasScope<P> && std::is_member_object_pointer_v<decltype(&P::scope)> && requires(P& policy) {
     policy.scope = Scope::layer;
