@@ -9,8 +9,11 @@ foreach(component decide state io)
     install(TARGETS msrnn_${component} EXPORT msrnn-${component} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(EXPORT msrnn-${component} NAMESPACE msrnn:: DESTINATION ${package_dir})
 endforeach()
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/msrnn-config-version.cmake COMPATIBILITY SameMajorVersion
-                                 ARCH_INDEPENDENT)
+set(same SameMajorVersion)
+if(PROJECT_VERSION VERSION_LESS 1.0)  # a minor version may change the interface
+    set(same SameMinorVersion)
+endif()
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/msrnn-config-version.cmake COMPATIBILITY ${same} ARCH_INDEPENDENT)
 install(FILES .cmake/msrnn-config.cmake ${PROJECT_BINARY_DIR}/msrnn-config-version.cmake DESTINATION ${package_dir})
 
 # The .pc files know their prefix by where they lie: `cmake --install --prefix` may still change it.
@@ -24,4 +27,13 @@ foreach(name msrnn msrnn-state msrnn-io)
 endforeach()
 
 install(DIRECTORY include/msrnn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
+install(FILES .packaging/gdb/msrnn.py DESTINATION ${CMAKE_INSTALL_DATADIR}/msrnn/gdb)
+if(MSRNN_SINGLE_HEADER)
+    foreach(door decide all)
+        set(single ${PROJECT_BINARY_DIR}/msrnn_${door}.hpp)
+        install(CODE "execute_process(COMMAND sh \"${PROJECT_SOURCE_DIR}/.packaging/single_header\" ${door}
+                                      OUTPUT_FILE \"${single}\" COMMAND_ERROR_IS_FATAL ANY)")
+        install(FILES ${single} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    endforeach()
+endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/msrnn)

@@ -141,15 +141,26 @@ case $case in
         configure -DBY=package -DCOMPONENTS=decide -DOPTIONAL=attention -DDOORS=decide
         ;;
     versions)
-        # The version is read from the header: this one says 7.2.1.
+        # The version is read from the header. From 1.0 on a major version is one interface, before it a minor version is.
         copy=$WORK/$case/source
         mkdir "$copy"
-        cp -R "$SOURCE/CMakeLists.txt" "$SOURCE/LICENSE" "$SOURCE/.cmake" "$SOURCE/include" "$copy"
-        sed -e '/VERSION_MAJOR/s/[0-9]*$/7/' -e '/VERSION_MINOR/s/[0-9]*$/2/' -e '/VERSION_PATCH/s/[0-9]*$/1/' \
-            "$SOURCE/include/msrnn/config.hpp" >"$copy/include/msrnn/config.hpp"
+        cp -R "$SOURCE/CMakeLists.txt" "$SOURCE/LICENSE" "$SOURCE/.cmake" "$SOURCE/.packaging" "$SOURCE/include" "$copy"
         prefix=$WORK/$case/prefix
-        install_from "$copy" "$prefix"
-        for asked in 6 6.9 7.2.2 7.3 8; do
+        # version MAJOR MINOR PATCH: installs a header that says so.
+        version() {
+            sed -e "/VERSION_MAJOR/s/[0-9]*$/$1/" -e "/VERSION_MINOR/s/[0-9]*$/$2/" -e "/VERSION_PATCH/s/[0-9]*$/$3/" \
+                "$SOURCE/include/msrnn/config.hpp" >"$copy/include/msrnn/config.hpp"
+            install_from "$copy" "$prefix"
+        }
+        version 0 7 2
+        for asked in 0.6 0.7.3 0.8 1; do
+            refused "compatible with requested version \"$asked\"" -DVERSION=$asked -DCOMPONENTS=decide
+        done
+        for asked in 0.7 0.7.2; do
+            configure -DBY=package -DVERSION=$asked -DCOMPONENTS=decide -DDOORS=decide
+        done
+        version 7 2 1
+        for asked in 6.9 7.2.2 7.3 8; do
             refused "compatible with requested version \"$asked\"" -DVERSION=$asked -DCOMPONENTS=decide
         done
         for asked in 7 7.1.5 7.2.1; do
@@ -227,6 +238,17 @@ END
         quietly "$CMAKE" --build "$build"
         install_to "$WORK/$case/prefix"
         diff -r "$prefix/include" "$WORK/$case/prefix/include"
+        ;;
+    single)
+        quietly "$CMAKE" -S "$SOURCE" -B "$build" -DMSRNN_SINGLE_HEADER=ON -DMSRNN_BUILD_TESTS=OFF \
+            -DMSRNN_BUILD_EXAMPLES=OFF -DMSRNN_BUILD_BENCH=OFF
+        install_to "$WORK/$case/prefix"
+        cmp "$build/msrnn_all.hpp" "$WORK/$case/prefix/include/msrnn_all.hpp"
+        mkdir "$WORK/$case/alone"
+        mv "$WORK/$case/prefix/include/msrnn_decide.hpp" "$WORK/$case/alone"
+        sed 's|<msrnn/decide.hpp>|"msrnn_decide.hpp"|' "$here/project/decide.cpp" >"$WORK/$case/alone/decide.cpp"
+        quietly "$CXX" -std=c++20 "$WORK/$case/alone/decide.cpp" -o "$WORK/$case/decide"
+        "$WORK/$case/decide"
         ;;
     port)
         port=$SOURCE/.packaging/vcpkg/vcpkg.json

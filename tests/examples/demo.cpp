@@ -48,16 +48,17 @@ TEST_CASE("the workflow presets that README names are there, and programs brings
     const auto presets = nlohmann::json::parse(read_bytes(root + "/CMakePresets.json"));
     std::set<std::string> workflows;
     for (const auto& preset : presets.at("workflowPresets")) workflows.insert(preset.at("name"));
-    const std::string readme = read_bytes(root + "/README.md"), command = "cmake --workflow --preset ";
+    const std::string readme = read_bytes(root + "/README.md") + read_bytes(root + "/examples/README.md");
+    const std::string command = "cmake --workflow --preset ";
     std::size_t named = 0;
     for (std::size_t at = 0; (at = readme.find(command, at)) != readme.npos; ++at, ++named) {
         const std::size_t begin = at + command.size();
-        REQUIRE(workflows.count(readme.substr(begin, readme.find_first_of(" \n", begin) - begin)) == 1);
+        REQUIRE(workflows.count(readme.substr(begin, readme.find_first_of(" \n`", begin) - begin)) == 1);
     }
-    REQUIRE(named >= 1);
+    REQUIRE(named >= 2);
     for (const auto& preset : presets.at("buildPresets"))
         if (preset.at("name") == "programs")
-            REQUIRE(preset.at("targets") == nlohmann::json{"compare_policies", "generate", "engine"});
+            REQUIRE(preset.at("targets") == nlohmann::json{"compare_policies", "generate", "engine", "to_llama2c"});
     for (const auto& preset : presets.at("configurePresets"))
         if (preset.at("name") == "demo")
             for (const char* part : {"MSRNN_BUILD_TESTS", "MSRNN_BUILD_BENCH"})

@@ -1,4 +1,6 @@
 // The engine in one file against the program whose decoder is built on State: two doors, one text.
+#include <cstring>
+
 #include "program.hpp"
 #include "support/catch.hpp"
 #include "world.hpp"
@@ -68,6 +70,41 @@ TEST_CASE("engine: on the reference model too") {
     REQUIRE(question.engine("300") == full);
     REQUIRE(question.engine("32") == question.generate("tova --budget 32"));
     REQUIRE(question.engine("32") != full);
+}
+
+TEST_CASE("engine: on our own model, as to_llama2c writes it, with the text that generate writes of the GGUF file") {
+    const std::string gguf = MSRNN_MODEL_DIR "/english-prose.gguf", prompt = "It was the custom of the house";
+    const TemporaryFolder folder;
+    const std::string model = folder.path("model.bin"), tokenizer = folder.path("tokenizer.bin");
+    REQUIRE(run_program(gguf + " " + model + " " + tokenizer, "to_llama2c").status == 0);
+    const Question question{model, tokenizer, prompt, 60};
+    for (const std::string budget : {"", "24"}) {
+        const std::string policy = budget.empty() ? "full" : "tova --budget " + budget;
+        const Run written =
+            run_program("--temperature 0 --prompt '" + prompt + "' --tokens 60 --policy " + policy, "generate");
+        REQUIRE(written.status == 0);
+        REQUIRE(written.out.size() > 150);
+        REQUIRE(question.engine(budget) == written.out);
+    }
+}
+
+TEST_CASE("to_llama2c: a model that llama2.c's format cannot hold is refused in one sentence") {
+    std::string bytes = read_bytes(MSRNN_MODEL_DIR "/english-prose.gguf");
+    const TemporaryFolder folder;
+    const std::string out = " " + folder.path("model.bin") + " " + folder.path("tokenizer.bin");
+    const auto refused = [&](const std::string& arguments, const std::string& why) {
+        const Run run = run_program(arguments, "to_llama2c");
+        INFO(run.err);
+        REQUIRE(run.status == 2);
+        REQUIRE(run.err.find(why) != std::string::npos);
+        REQUIRE(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+    };
+    refused("", "usage: to_llama2c MODEL.gguf CHECKPOINT TOKENIZER");
+    refused(folder.path("absent") + out, "absent: ");
+    const std::string key = "llama.rope.freq_base";
+    const float base = 500000;
+    std::memcpy(&bytes[bytes.find(key) + key.size() + 4], &base, sizeof base);  // behind the type
+    refused(folder.write("other.gguf", bytes) + out, "llama2.c turns by a RoPE base of 10000");
 }
 
 TEST_CASE("engine: a prompt is encoded as the tokenizer of the other programs encodes it") {

@@ -1,7 +1,8 @@
 #!/bin/sh
-# snippets.sh INCLUDE EIGEN COMPILER README: each program in README, that is each block of C++ with an `int main`, compiles.
+# snippets.sh INCLUDE EIGEN COMPILER PAGE...: each program of the pages, that is each block of C++ with an `int main`, compiles.
 set -eu
-include=$1 eigen=$2 compiler=$3 readme=$4
+include=$1 eigen=$2 compiler=$3
+shift 3
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -9,13 +10,13 @@ awk -v folder="$folder" '
     /^```cpp$/ { inside = 1; program = ""; line = FNR; next }
     /^```$/ {
         if (inside && program ~ /int main/) {
-            file = folder "/line_" line ".cpp"
+            file = folder "/" ++found "_line_" line ".cpp"
             printf "%s", program >file
             close(file)
         }
         inside = 0
     }
-    inside { program = program $0 "\n" }' "$readme"
+    inside { program = program $0 "\n" }' "$@"
 
 programs=0
 for program in "$folder"/*.cpp; do
@@ -24,7 +25,7 @@ for program in "$folder"/*.cpp; do
     programs=$((programs + 1))
 done
 if [ "$programs" -eq 0 ]; then
-    echo "no program found in $readme"
+    echo "no program found in $*"
     exit 1
 fi
 echo "$programs programs compiled"
