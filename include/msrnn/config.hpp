@@ -6,8 +6,11 @@
 #include "compile_with_std_c++20"  // there is none: the compiler stops here, before hundreds of other errors
 #endif
 
+/// MAJOR.MINOR.PATCH: before 1.0 a minor version may change the interface, a patch never does.
 #define MSRNN_VERSION_MAJOR 0
+/// See MSRNN_VERSION_MAJOR.
 #define MSRNN_VERSION_MINOR 2
+/// See MSRNN_VERSION_MAJOR.
 #define MSRNN_VERSION_PATCH 0
 
 /// A broken precondition of the caller. A host may define its own before the first include; gone where NDEBUG is set.

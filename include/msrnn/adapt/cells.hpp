@@ -15,8 +15,8 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// Positions or cells p0, p0 + 1, ... p1 - 1.
 struct CellRange {
-    std::int64_t p0 = 0;
-    std::int64_t p1 = 0;
+    std::int64_t p0 = 0;  ///< the first
+    std::int64_t p1 = 0;  ///< behind the last
 
     friend constexpr bool operator==(CellRange, CellRange) = default;
 };
@@ -112,6 +112,7 @@ void make_way(AnyLane& lane, std::span<const Slot> cells, Carry carry) {
         lane.move(move);
     }
 }
+/// The same for one cell.
 template <class AnyLane, class Carry>
 void make_way(AnyLane& lane, Slot cell, Carry carry) {
     make_way(lane, std::span<const Slot>(&cell, 1), carry);

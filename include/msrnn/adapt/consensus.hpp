@@ -35,6 +35,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// usual mean of rankings (Borda).
 class Consensus {
 public:
+    /// Evicts by the mean of the ranks; the victims, weakest first, valid until the next call.
     template <class Lanes>
     std::span<const Slot> mean_of_ranks(Lanes& lanes) {
         const std::size_t over = start(lanes);
@@ -52,6 +53,7 @@ public:
         candidates_.resize(over);
         return evict(lanes);
     }
+    /// Evicts what every lane would evict; the victims, valid until the next call.
     template <class Lanes>
     std::span<const Slot> union_of_kept(Lanes& lanes) {
         const std::size_t over = start(lanes);

@@ -27,6 +27,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// CPUKVCacheManager::onRealloc().
 class KeepList {
 public:
+    /// Takes what the lane keeps now.
     template <class AnyLane>
     void read(const AnyLane& lane) {
         const std::size_t extent = lane.extent();
@@ -44,6 +45,7 @@ public:
             }
         }
     }
+    /// Rows from the first gap on.
     std::size_t remove() const { return remove_; }
     int count() const { return static_cast<int>(pairs_.size() / 2); }
     std::span<int> pairs() { return pairs_; }  ///< begin, rows, begin, rows ...

@@ -22,7 +22,7 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// This rank, and how many there are.
 struct Ranks {
-    std::size_t own = 0;
+    std::size_t own = 0;  ///< this one, from 0
     std::size_t count = 1;
 };
 
@@ -85,6 +85,7 @@ private:
 /// join parts.
 class RankSoftmax {
 public:
+    /// A factor for each query head, valid until the next call.
     template <class Reduce>
     std::span<const float> scales(std::span<const float> maxima, std::span<const float> sums, Ranks ranks,
                                   Reduce reduce) {
@@ -131,6 +132,7 @@ private:
 /// lane on every rank. Allocates where there are more victims than ever before, or candidates at one choice.
 class RankVictims {
 public:
+    /// In place of lane.evict(rows...): the victims, weakest first, the same on every rank.
     template <class AnyLane, class Here, class Reduce, class... Shown>
     std::span<const Slot> evict(AnyLane& lane, Here here, Ranks ranks, Reduce reduce, const Shown&... rows) {
         if (!lane.due()) {

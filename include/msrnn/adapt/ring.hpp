@@ -17,14 +17,14 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// Rows start, start + 1, ... of a ring, which do not wrap.
 struct RingRun {
-    std::size_t start = 0;
+    std::size_t start = 0;  ///< the first row
     std::size_t rows = 0;
 
     friend constexpr bool operator==(RingRun, RingRun) = default;
 };
 /// One run, or two where they wrap, the older tokens first.
 struct RingRuns {
-    std::array<RingRun, 2> run = {};
+    std::array<RingRun, 2> run = {};  ///< the first `count` of them
     std::size_t count = 0;
 };
 

@@ -19,9 +19,9 @@ namespace msrnn::inline MSRNN_ABI {
 /// The keys or values of one KV head that a prompt's tokens attend over: the stored rows, then those of the prompt.
 template <StoredScalar Scalar = float, RowSource Stored = RowsView<Scalar>, RowSource Prompt = RowsView<Scalar>>
 struct PromptRows {
-    Stored stored;
-    std::size_t stored_rows = 0;
-    Prompt prompt;
+    Stored stored;                ///< what the cache holds
+    std::size_t stored_rows = 0;  ///< how many of them there are
+    Prompt prompt;                ///< one row for each token of the prompt
 };
 
 /// Floats of several tokens and query heads: those of token i and query head g begin at
@@ -32,6 +32,7 @@ struct TokensView {
     std::size_t token_stride = 0;
     std::size_t head_stride = 0;
 
+    /// Where those of this token and query head begin.
     Float* at(std::size_t token, std::size_t head) const { return base + token * token_stride + head * head_stride; }
 };
 

@@ -10,7 +10,7 @@
 
 #include "../config.hpp"
 
-/// Numbers as people write them. Not by <charconv>: not every library has it for float. Not by strtod: it asks the
+/// Numbers as people write them. Not by `charconv`: not every library has it for float. Not by strtod: it asks the
 /// locale what a decimal point is.
 namespace msrnn::inline MSRNN_ABI::detail {
 

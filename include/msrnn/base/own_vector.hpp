@@ -24,6 +24,7 @@ struct OwnAllocator {
     friend constexpr bool operator==(OwnAllocator, OwnAllocator) { return true; }
 };
 
+/// A std::vector whose functions belong to MSRNN_ABI.
 template <class T>
 using OwnVector = std::vector<T, OwnAllocator<T>>;
 

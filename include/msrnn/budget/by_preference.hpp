@@ -119,13 +119,16 @@ OwnVector<double> preferences_of(Lanes& lanes, double tau1 = 1, double tau2 = 1)
 struct LayerPreferences {
     std::size_t prompt = 0;    ///< its tokens
     std::size_t capacity = 0;  ///< slots of a lane on average, the window included
-    double tau1 = 1, tau2 = 1;
-    std::size_t layers = 0;  ///< of the model; 0: those of the lanes
+    double tau1 = 1;           ///< see preference(): higher, and entropy counts less
+    double tau2 = 1;           ///< higher, and variance counts less
+    std::size_t layers = 0;    ///< of the model; 0: those of the lanes
 
+    /// Sets the budgets by the preferences of these lanes.
     template <LaneRange Lanes>
     void operator()(Lanes&& lanes) const {
         (*this)(lanes, preferences_of(lanes, tau1, tau2));
     }
+    /// The same by preferences that were taken before, one for each layer.
     template <LaneRange Lanes>
     void operator()(Lanes&& lanes, std::span<const double> preferences) const {
         if (lanes.size() == 0) return;

@@ -30,6 +30,7 @@ namespace msrnn::inline MSRNN_ABI::budget {
 /// curve is for the caller to read.
 class Curve {
 public:
+    /// Numbers: [99][layers][kv_heads]; `share` of `tokens` is evicted.
     Curve(std::span<const float> numbers, std::size_t layers, std::size_t kv_heads, double share, std::size_t tokens)
         : layers_(layers), kv_heads_(kv_heads), budgets_(layers * kv_heads, tokens) {
         if (layers == 0 || kv_heads == 0 || numbers.size() / layers / kv_heads < points ||
@@ -47,6 +48,7 @@ public:
             share_out(here.subspan(layer * kv_heads, kv_heads), std::span(budgets_).subspan(layer * kv_heads, kv_heads),
                       tokens);
     }
+    /// The budget of this head.
     std::size_t operator()(std::size_t layer, std::size_t kv_head) const {
         if (layer >= layers_ || kv_head >= kv_heads_)
             detail::refuse("msrnn: layer " + detail::text(layer) + ", KV head " + detail::text(kv_head) +

@@ -20,10 +20,12 @@ namespace msrnn::inline MSRNN_ABI::budget {
 /// DuoAttention's scores of KV heads: a high one needs all tokens (a retrieval head), a low one the first and the
 /// newest (a streaming head).
 struct HeadPattern {
-    std::size_t layers = 0, kv_heads = 0;
+    std::size_t layers = 0;         ///< of the model
+    std::size_t kv_heads = 0;       ///< of each layer
     OwnVector<double> scores = {};  ///< [layers][kv_heads], from 0 to 1
     std::string problem = {};       ///< why the text is no pattern, in one sentence; empty where it is
 
+    /// The score of this head.
     double score(std::size_t layer, std::size_t kv_head) const { return scores[layer * kv_heads + kv_head]; }
 };
 
@@ -79,6 +81,7 @@ inline HeadPattern read_head_pattern(std::string_view text) {
 /// kvpress masks, here a streaming head holds no more rows than its budget; the authors add noise to break ties.
 class DuoAttention {
 public:
+    /// `share` of the heads stream.
     DuoAttention(HeadPattern pattern, double share, std::size_t streaming, std::size_t retrieval = unbounded)
         : pattern_(std::move(pattern)), budgets_(pattern_.scores.size(), retrieval) {
         if (!pattern_.problem.empty()) detail::refuse(std::string("msrnn: ").append(pattern_.problem));
@@ -95,6 +98,7 @@ public:
     }
     const HeadPattern& pattern() const { return pattern_; }
 
+    /// The budget of this head.
     std::size_t operator()(std::size_t layer, std::size_t kv_head) const {
         if (layer >= pattern_.layers || kv_head >= pattern_.kv_heads)
             detail::refuse("msrnn: layer " + detail::text(layer) + ", KV head " + detail::text(kv_head) +

@@ -37,6 +37,7 @@ concept LaneRange = requires(R& lanes, std::size_t i) {
     { lanes.size() } -> std::convertible_to<std::size_t>;
 };
 
+/// Lane i, whether the range holds lanes or pointers.
 template <LaneRange Lanes>
 auto& lane_at(Lanes& lanes, std::size_t i) {
     if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(lanes[i])>>)

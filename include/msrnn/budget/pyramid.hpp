@@ -23,17 +23,19 @@ namespace msrnn::inline MSRNN_ABI::budget {
 /// same budget. Needs the length of the prompt, no tokens. Throws std::invalid_argument where problem() says why.
 /// Source: arXiv 2406.02069; kvpress 0.5.5, PyramidKVPress.
 struct Pyramid {
-    std::size_t tokens = 0;  ///< of the prompt
-    double mean = 0;         ///< tokens that a layer keeps on average: kvpress has tokens * (1 - compression_ratio)
-    std::size_t window = 64;
-    double beta = 20;  ///< the last layer keeps mean / beta; higher is steeper
+    std::size_t tokens = 0;   ///< of the prompt
+    double mean = 0;          ///< tokens that a layer keeps on average: kvpress has tokens * (1 - compression_ratio)
+    std::size_t window = 64;  ///< newest tokens, which every layer keeps
+    double beta = 20;         ///< the last layer keeps mean / beta; higher is steeper
     std::size_t layers = 0;
 
+    /// Whether there is a pyramid; else all layers are alike.
     bool feasible() const {
         const Ends ends = ends_of();
         return static_cast<double>(tokens) >= ends.most && ends.most >= ends.least &&
                ends.least >= static_cast<double>(window);
     }
+    /// The budget of this layer.
     std::size_t operator()(std::size_t layer, std::size_t /* kv_head */ = 0) const {
         refuse_settings(*this);
         if (!feasible()) return (std::max<std::size_t>)(1, static_cast<std::size_t>(std::nearbyint(mean)));
@@ -74,10 +76,11 @@ private:
 struct PyramidInWholeNumbers {
     std::size_t tokens = 0;    ///< of the prompt
     std::size_t capacity = 0;  ///< that a layer keeps on average, the window included
-    std::size_t window = 8;
-    std::size_t beta = 20;
+    std::size_t window = 8;    ///< newest tokens, which every layer keeps
+    std::size_t beta = 20;     ///< steepness: the last layer keeps 1 / beta of the mean
     std::size_t layers = 0;
 
+    /// The budget of this layer.
     std::size_t operator()(std::size_t layer, std::size_t /* kv_head */ = 0) const {
         refuse_settings(*this);
         const std::size_t b = capacity - window;

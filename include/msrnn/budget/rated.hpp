@@ -17,8 +17,8 @@ struct Rated {
     float rating = 0;
     Arrival arrival = 0;
     Slot slot = {};
-    std::size_t lane = 0;
-    bool held = false;  ///< protected or pinned
+    std::size_t lane = 0;  ///< which of the lanes
+    bool held = false;     ///< protected or pinned
 
     /// Held tokens first, then in the opposite order of eviction; of equals in several lanes the first lane's.
     bool stays_before(const Rated& other) const {
@@ -27,6 +27,7 @@ struct Rated {
         if (leaves_before(rating, arrival, other.rating, other.arrival)) return false;
         return lane < other.lane;
     }
+    /// The order of stays_before().
     friend bool operator<(const Rated& a, const Rated& b) { return a.stays_before(b); }
 };
 
@@ -49,6 +50,7 @@ OwnVector<Rated> rated_tokens(const L& lane, std::size_t number, std::size_t bud
     for (std::size_t i = 0; i < recent; ++i) tokens[i].held = true;
     return tokens;
 }
+/// How many of them are held.
 inline std::size_t held_of(const OwnVector<Rated>& tokens) {
     return static_cast<std::size_t>(std::count_if(tokens.begin(), tokens.end(), [](const Rated& t) { return t.held; }));
 }

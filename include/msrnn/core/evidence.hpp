@@ -119,6 +119,7 @@ struct Query {
     std::size_t stride = head_dim;
 
     bool shown() const { return first != nullptr; }
+    /// The numbers of one query head.
     std::span<const float> operator()(std::size_t head) const { return {first + head * stride, head_dim}; }
 };
 
@@ -131,6 +132,7 @@ struct Outputs {
     std::size_t stride = value_dim;
 
     bool shown() const { return first != nullptr; }
+    /// The numbers of one query head.
     std::span<const float> operator()(std::size_t head) const { return {first + head * stride, value_dim}; }
 };
 

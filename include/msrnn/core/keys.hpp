@@ -24,6 +24,7 @@ public:
     /// Slot s lies at first + s * stride, `width` floats of it.
     LaneRows(const float* first, std::size_t stride, std::size_t width)
         : first_(first), stride_(stride), width_(width) {}
+    /// Any callable from a Slot to a row.
     template <class RowOf>
         requires std::is_invocable_r_v < std::span<const float>,
     const std::remove_cvref_t<RowOf>&, Slot > LaneRows(RowOf&& row_of) {
@@ -45,6 +46,7 @@ public:
     }
 
     bool shown() const { return first_ != nullptr || read_ != nullptr; }
+    /// The row of this slot.
     std::span<const float> operator()(std::size_t slot) const {
         return read_ == nullptr ? std::span(first_ + slot * stride_, width_) : read_(callable_, Slot(slot));
     }

@@ -30,6 +30,7 @@ public:
         sums_.resize(slots);
         query_heads_ = 0;
     }
+    /// Adds the weights of more query heads.
     void add(const Attention& part) {
         MSRNN_ASSERT(part.slots == sums_.size(),
                      "msrnn: parts of one query token have the same slots; start() with them");

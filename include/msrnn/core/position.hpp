@@ -16,8 +16,10 @@ namespace msrnn::inline MSRNN_ABI {
 class Position {
 public:
     constexpr Position() = default;
+    /// Of any integer.
     template <std::integral Integer>
     constexpr Position(Integer value) : value_(static_cast<std::int64_t>(value)) {}
+    /// The number, to be read by name.
     constexpr std::int64_t value() const { return value_; }
     friend constexpr auto operator<=>(Position, Position) = default;
 

@@ -44,15 +44,18 @@ struct Ratings {
     std::size_t budget = 0;              ///< of the lane
     std::size_t rows = 0;  ///< query tokens observed since the last choice or the start of a prompt, this one included
     LaneShape shape;       ///< as Limits says
-    LaneId lane;
+    LaneId lane;           ///< which lane this is
 
+    /// The rating of this slot.
     float& operator[](std::size_t slot) const { return rating[slot]; }
     std::size_t size() const { return rating.size(); }
+    /// Whether the slot holds a token.
     bool live(std::size_t slot) const { return arrival[slot] < no_arrival; }
     /// 1 for the newest token, 2 for the one before it.
     std::size_t age(std::size_t slot) const { return static_cast<std::size_t>(seen - arrival[slot]); }
     /// Tokens since the last prompt; 0 inside one.
     std::size_t generated() const { return seen > prompt ? static_cast<std::size_t>(seen - prompt) : 0; }
+    /// A column of the policy's own, one number for each slot: Memory::columns of them.
     std::span<float> column(std::size_t c) const { return {columns + c * column_stride, rating.size()}; }
 
     /// use(slot) for every live slot.

@@ -15,7 +15,9 @@ namespace msrnn::inline MSRNN_ABI {
 class Slot {
 public:
     constexpr Slot() = default;
+    /// Row number `row`.
     constexpr explicit Slot(std::size_t row) : row_(static_cast<std::uint32_t>(row)) {}
+    /// The number of the row.
     constexpr operator std::size_t() const { return row_; }
 
 private:

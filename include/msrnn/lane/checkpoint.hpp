@@ -13,11 +13,11 @@ namespace msrnn::inline MSRNN_ABI {
 
 /// What undoes one step of a lane: made by Lane::checkpoint() before the step, taken by Lane::restore() after it.
 struct LaneCheckpoint {
-    Counts counts = {};
-    detail::Observed observed = {};
-    std::size_t victims = 0;       ///< of the choice before
-    Slot first_victim = {};        ///< and the first of them
-    OwnVector<float> memory = {};  ///< the policy's numbers
+    Counts counts = {};              ///< tokens, evictions and so on, before the step
+    detail::Observed observed = {};  ///< how far the policy had seen
+    std::size_t victims = 0;         ///< of the choice before
+    Slot first_victim = {};          ///< and the first of them
+    OwnVector<float> memory = {};    ///< the policy's numbers
 
     std::size_t bytes() const { return sizeof *this + memory.size() * sizeof(float); }
 };

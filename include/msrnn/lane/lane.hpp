@@ -53,6 +53,7 @@ public:
     /// Throws std::invalid_argument with the sentence of problem().
     explicit Lane(std::size_t budget, P policy = {}, LaneId id = {})
         : Lane(Limits{.budget = budget}, std::move(policy), id) {}
+    /// The same with capacity, slack and widths.
     explicit Lane(Limits limits, P policy = {}, LaneId id = {})
         : Lane(accepted(policy, limits), limits, std::move(policy), id) {}
 
@@ -68,11 +69,13 @@ public:
         into.victims = table_.victims().size();
         into.first_victim = table_.victims().empty() ? Slot() : table_.victims().front();
     }
+    /// The same, made anew.
     LaneCheckpoint checkpoint() const {
         LaneCheckpoint made;
         checkpoint(made);
         return made;
     }
+    /// Numbers of the policy that a checkpoint keeps, at most, until the lane grows.
     std::size_t memory_floats() const { return table_.memory_room(); }
     /// Undoes the step since the checkpoint: as if its token was never appended. Precondition: one token was appended
     /// at most, and evict() is all that happened to the lane since. The owner puts the row of its slot back. A second

@@ -22,10 +22,12 @@ struct Limits {
     std::size_t head_dim = 0;
     std::size_t value_dim = 0;  ///< 0 for head_dim
 
+    /// The capacity, where it is 0 by its rule.
     constexpr std::size_t rows() const {
         if (capacity != 0 || budget == unbounded) return capacity;
         return slack < unbounded - 1 - budget ? budget + slack + 1 : unbounded;
     }
+    /// What a policy is shown of heads and widths.
     constexpr LaneShape shape() const { return {query_heads, head_dim, value_dim}; }
 };
 

@@ -54,6 +54,7 @@ public:
         std::size_t slot_ = 0;
     };
 
+    /// Those of this table.
     explicit LiveTokens(const Table& table) : table_(&table) {}
     Iterator begin() const { return {*table_, 0}; }
     Iterator end() const { return {*table_, table_->extent()}; }

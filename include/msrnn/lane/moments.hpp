@@ -160,6 +160,7 @@ public:
     std::size_t slack() const { return slack_; }    ///< tokens that may pile up over it
     const Facts& facts() const { return facts_; }   ///< what the policy says, at the present budget
     const P& policy() const { return policy_; }
+    /// Which lane of a model it is, as its owner said.
     LaneId id() const { return id_; }
     LaneShape shape() const { return shape_; }                         ///< as Limits said
     std::span<const float> floats() const { return table_.floats(); }  ///< the policy's own, of the lane

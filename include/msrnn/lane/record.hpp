@@ -19,25 +19,27 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// Not in it: the capacity, which is the owner's affair, and what the last evict() dropped.
 struct LaneRecord {
-    std::size_t budget = 0;
-    Arrival seen = 0;
-    bool observed = false;        ///< the newest token was shown to the policy
-    std::size_t rows = 0;         ///< query tokens observed since the last choice
-    Arrival prompt_end = 0;       ///< the last prompt ends before this arrival
-    OwnVector<Arrival> rejected;  ///< of tokens evicted by name since the newest came
-    OwnVector<Position> positions;
+    std::size_t budget = 0;            ///< slots that survive a choice
+    Arrival seen = 0;                  ///< tokens appended
+    bool observed = false;             ///< the newest token was shown to the policy
+    std::size_t rows = 0;              ///< query tokens observed since the last choice
+    Arrival prompt_end = 0;            ///< the last prompt ends before this arrival
+    OwnVector<Arrival> rejected;       ///< of tokens evicted by name since the newest came
+    OwnVector<Position> positions;     ///< places in the text
     OwnVector<std::int64_t> arrivals;  ///< negative where vacant: -1 for the next token's slot, -2 for the one's after
     OwnVector<std::uint8_t> pinned;    ///< 1 where pinned
     OwnVector<float> ratings;          ///< 0 where the policy rates anew for each choice
     OwnVector<float> columns;          ///< the policy's own: memory().columns of a slot, then those of the next
     OwnVector<float> floats;           ///< the policy's own, of the lane: memory().floats
 
+    /// Rows that attention walks.
     std::size_t extent() const { return arrivals.size(); }
     std::size_t size() const {
         std::size_t live = 0;
         for (const std::int64_t arrival : arrivals) live += arrival >= 0;
         return live;
     }
+    /// Pinned tokens that are no sinks.
     std::size_t pinned_behind(std::size_t sinks) const {
         std::size_t count = 0;
         for (std::size_t slot = 0; slot < extent(); ++slot)

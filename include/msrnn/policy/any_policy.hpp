@@ -29,6 +29,7 @@ namespace msrnn::inline MSRNN_ABI {
 class AnyPolicy {
 public:
     AnyPolicy() : AnyPolicy(Window{}) {}
+    /// Holds this policy.
     template <class P>
         requires(!std::same_as<P, AnyPolicy> && Policy<P>)
     AnyPolicy(P policy) : scope(scope_of(policy)), held_(new HeldPolicy<P>(std::move(policy))), calls_(&calls_of<P>) {}

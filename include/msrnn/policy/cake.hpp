@@ -31,7 +31,7 @@ struct Cake {
 
     std::size_t window = 32;
     std::size_t kernel = 5;  ///< odd
-    float gamma = 200;
+    float gamma = 200;       ///< weight of the variance
 
     template <class Tell>
     void settings(Tell tell) const {

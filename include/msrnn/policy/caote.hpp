@@ -160,6 +160,7 @@ private:
     using Kept = detail::OutputsKept<fast>;
 };
 
+/// Caote with the mean of all values for the output: outputs need not be shown.
 template <class P = void>
 using FastCaote = Caote<P, true>;
 

@@ -25,12 +25,13 @@ namespace msrnn::inline MSRNN_ABI {
 struct Cur {
     static constexpr const char* name = "cur";
     static constexpr Scope scope = Scope::kv_head;
+    /// What makes a token's share: its key, its value, or both.
     enum class Leverage : unsigned char { key, value, average, product };
 
     std::size_t sinks = 4;
-    std::size_t window = 16;
-    bool local = true;
-    Leverage leverage = Leverage::product;
+    std::size_t window = 16;                ///< tokens of a run
+    bool local = true;                      ///< each is divided by its sum over a run
+    Leverage leverage = Leverage::product;  ///< what makes the share
 
     template <class Tell>
     void settings(Tell tell) const {

@@ -41,10 +41,10 @@ struct ExpectedAttention {
 
     std::size_t sinks = 4;
     std::size_t future = 512;  ///< positions to come
-    bool covariance = true;
-    bool value_norm = true;
-    float epsilon = 0;
-    bool rotated = true;  ///< queries are shown rotated
+    bool covariance = true;    ///< queries differ from their mean: costs head_dim times as much
+    bool value_norm = true;    ///< times the length of the value
+    float epsilon = 0;         ///< added to a weight before that
+    bool rotated = true;       ///< queries are shown rotated
     Rope rope = {};
 
     template <class Tell>

@@ -32,10 +32,10 @@ struct Facts {
     const char* name = "";
     Scope scope = Scope::kv_head;
     Needs needs = {};
-    bool observes = false;  ///< has observe()
-    bool rates = false;     ///< has rate(): ratings are 0 when a choice starts
-    bool observe_may_throw = false;
-    bool rate_may_throw = false;
+    bool observes = false;           ///< has observe()
+    bool rates = false;              ///< has rate(): ratings are 0 when a choice starts
+    bool observe_may_throw = false;  ///< observe() is not noexcept
+    bool rate_may_throw = false;     ///< rate() is not noexcept
     Protection protection = {.sinks = 0, .recent = 1};
     Memory memory = {};
     std::size_t observation_window = unbounded;  ///< it observes only so many of a prompt's last tokens

@@ -32,8 +32,9 @@ struct Keyformer {
     static constexpr Scope scope = Scope::kv_head;
 
     std::size_t recent = half_of_budget;
-    float tau_init = 1;
+    float tau_init = 1;       ///< temperature of a prompt
     float tau_delta = 0.01f;  ///< for each generated token
+    /// Gumbel noise is added to logits.
     bool noise = false;
     std::uint64_t seed = 0;
 

@@ -41,10 +41,10 @@ struct LagKV {
     static constexpr Scope scope = Scope::kv_head;
 
     std::size_t sinks = 4;
-    std::size_t lag = 128;
-    bool ranks = true;  ///< compares within a block only
-    float key_weight = 0.5f;
-    float value_weight = 0.5f;
+    std::size_t lag = 128;         ///< tokens of a block
+    bool ranks = true;             ///< compares within a block only
+    float key_weight = 0.5f;       ///< of the keys' score
+    float value_weight = 0.5f;     ///< of the values' score
     std::size_t kept_per_lag = 0;  ///< over 0: blocks that were thinned to so many tokens are left alone
 
     template <class Tell>

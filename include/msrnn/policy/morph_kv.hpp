@@ -29,11 +29,12 @@ namespace msrnn::inline MSRNN_ABI {
 struct MorphKV {
     static constexpr const char* name = "morph-kv";
     static constexpr Scope scope = Scope::kv_head;
+    /// How the rows of the window become one rating.
     enum class Fusion : unsigned char { maximum, sum };
     friend constexpr const char* name_of(Fusion by) { return by == Fusion::maximum ? "maximum" : "sum"; }
 
     std::size_t window = 32;
-    Fusion fusion = Fusion::maximum;
+    Fusion fusion = Fusion::maximum;  ///< how rows become a rating
 
     template <class Tell>
     void settings(Tell tell) const {

@@ -33,7 +33,7 @@ struct NonCausalAttention {
     static constexpr const char* name = "non-causal-attention";
     static constexpr Scope scope = Scope::kv_head;
 
-    std::size_t chunk = 256;
+    std::size_t chunk = 256;  ///< queries and keys that attend to each other
 
     template <class Tell>
     void settings(Tell tell) const {

@@ -35,6 +35,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// that its settings() tells. Blanks around a word do not count.
 class Policies {
 public:
+    /// Those of the library, see AnyPolicy::known().
     Policies() {
         detail::each_known_policy([this](const auto& policy, const char* name = "") { add(policy, name); });
     }
@@ -62,11 +63,13 @@ public:
 
     /// In the order in which they were added; names()[i] is the name of each()[i].
     std::span<const AnyPolicy> each() const& { return policies_; }
+    /// The names, in the same order.
     std::span<const std::string> names() const& { return names_; }
     std::span<const AnyPolicy> each() && = delete;  // it would go on where the policies are gone
     std::span<const std::string> names() && = delete;
     /// The policy of that name alone, nullptr where there is none.
     const AnyPolicy* find(std::string_view name) && = delete;
+    /// The policy of that name alone, nullptr where there is none.
     const AnyPolicy* find(std::string_view name) const& {
         const auto at = std::find(names_.begin(), names_.end(), name);
         return at == names_.end() ? nullptr : &policies_[static_cast<std::size_t>(at - names_.begin())];

@@ -110,6 +110,7 @@ constexpr Needs needs_of() {
         return needs;
     }
 }
+/// Whether there is an observe() that is not noexcept.
 template <class P>
 constexpr bool observe_may_throw() {
     if constexpr (Observes<P>)
@@ -117,6 +118,7 @@ constexpr bool observe_may_throw() {
     else
         return false;
 }
+/// Whether there is a rate() that is not noexcept.
 template <class P>
 constexpr bool rate_may_throw() {
     if constexpr (Rates<P>)
@@ -130,11 +132,13 @@ template <class P>
 void observe_by(const P& policy, const Seen& seen, const Ratings& rating) noexcept(!observe_may_throw<P>()) {
     if constexpr (Observes<P>) detail::call(policy, &P::observe, seen, rating, detail::arguments_of<&P::observe>{});
 }
+/// The same for rate().
 template <class P>
 void rate_by(const P& policy, const Swept& rows, const Ratings& rating) noexcept(!rate_may_throw<P>()) {
     if constexpr (Rates<P>) detail::call(policy, &P::rate, rows, rating, detail::arguments_of<&P::rate>{});
 }
 
+/// Which heads share a lane of this policy.
 template <class P>
 constexpr Scope scope_of(const P& policy) {
     if constexpr (HasScope<P>)

@@ -23,7 +23,7 @@ struct Protect {
     static constexpr Needs needs = needs_of<P>();
 
     P policy{};
-    Protection extra{};
+    Protection extra{};  ///< what is protected besides
     Scope scope = scope_of(policy);
 
     template <class Tell>
@@ -46,6 +46,7 @@ struct Protect {
     }
     void rate(const Swept& rows, Ratings rating) const noexcept(!rate_may_throw<P>()) { rate_by(policy, rows, rating); }
 };
+/// Of a policy and its protection.
 template <Policy P>
 Protect(P, Protection) -> Protect<P>;
 

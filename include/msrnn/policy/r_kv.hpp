@@ -37,8 +37,8 @@ struct RKV {
 
     std::size_t window = 8;
     std::size_t kernel = 7;  ///< odd
-    float mix = 0.07f;
-    float threshold = 0.5f;
+    float mix = 0.07f;       ///< weight of attention; 1 - mix is that of novelty
+    float threshold = 0.5f;  ///< keys with a larger cosine repeat each other
 
     template <class Tell>
     void settings(Tell tell) const {

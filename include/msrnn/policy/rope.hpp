@@ -20,6 +20,7 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// Pair i of a row turns by position * frequency[i] radians. Numbers behind the last pair stay as they are.
 struct Rope {
+    /// Which two numbers of a row turn together.
     enum class Pairs : unsigned char {
         halves,   ///< (0, n), (1, n + 1), ... of n pairs, as in Hugging Face's Llama
         adjacent  ///< (0, 1), (2, 3), ... as in GPT-J and llama2.c
@@ -27,9 +28,9 @@ struct Rope {
 
     friend constexpr const char* name_of(Pairs by) { return by == Pairs::halves ? "halves" : "adjacent"; }
 
-    double theta = 10000;        ///< frequency[i] = theta^(-2i / rotary_dim)
-    std::size_t rotary_dim = 0;  ///< twice the number of pairs; 0 for head_dim
-    Pairs pairs = Pairs::halves;
+    double theta = 10000;                ///< frequency[i] = theta^(-2i / rotary_dim)
+    std::size_t rotary_dim = 0;          ///< twice the number of pairs; 0 for head_dim
+    Pairs pairs = Pairs::halves;         ///< which two numbers turn together
     OwnVector<double> frequencies = {};  ///< of each pair, where a model scales them (Llama 3.1, YaRN): then no theta
 
     template <class Tell>
@@ -84,7 +85,9 @@ struct Rope {
             turn[i + n] = static_cast<float>(shrunk * std::sin(middle));
         });
     }
+    /// The first number of a pair.
     std::size_t first_of(std::size_t pair) const { return pairs == Pairs::halves ? pair : 2 * pair; }
+    /// The second number of a pair, of n.
     std::size_t second_of(std::size_t pair, std::size_t n) const {
         return pairs == Pairs::halves ? pair + n : 2 * pair + 1;
     }

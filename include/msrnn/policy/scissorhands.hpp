@@ -27,8 +27,8 @@ struct Scissorhands {
     std::size_t history = 400;  ///< queries of a prompt; `unbounded` for all
     std::size_t recent = 10;
     std::size_t sinks = 0;
-    float decay = 1;  ///< 0 to 1
-    bool counts = false;
+    float decay = 1;      ///< 0 to 1
+    bool counts = false;  ///< as in the paper: a query adds -1 below an even share, else 0
 
     template <class Tell>
     void settings(Tell tell) const {

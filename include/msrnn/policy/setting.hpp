@@ -22,13 +22,14 @@ concept NamedValues = std::is_enum_v<E> && !std::is_convertible_v<E, int> && req
 
 /// A setting of a policy whose type is known at run time only: one of five kinds.
 struct Setting {
+    /// What its value is.
     enum class Kind : unsigned char { flag, whole, real, text, policy };
 
-    Kind kind = Kind::flag;
-    bool flag = false;
-    std::int64_t whole = 0;  ///< of unsigned settings too; `unbounded` and `half_of_budget` are -1
-    double real = 0;
-    std::string_view text = {};
+    Kind kind = Kind::flag;      ///< says which of the following counts
+    bool flag = false;           ///< true or false
+    std::int64_t whole = 0;      ///< of unsigned settings too; `unbounded` and `half_of_budget` are -1
+    double real = 0;             ///< of float and double
+    std::string_view text = {};  ///< a word: of an enum too
     const class SettingsOfPolicy* policy = nullptr;  ///< of a wrapper: the policy inside
     bool has_sign = false;                           ///< of `whole`: else it stands for a std::uint64_t
 };
@@ -36,6 +37,7 @@ struct Setting {
 /// The settings of a policy, to be told one after the other; a view of it.
 class SettingsOfPolicy {
 public:
+    /// A view of this policy's.
     template <class P>
     explicit SettingsOfPolicy(const P& policy) : policy_(&policy), each_(&each_of<P>), name_(name_of_type<P>(policy)) {
         known_ = TellsSettings<P> || std::is_empty_v<P>;

@@ -35,17 +35,19 @@ namespace msrnn::inline MSRNN_ABI {
 struct SnapKV {
     static constexpr const char* name = "snap-kv";
     static constexpr Needs needs = {.at_observe = Attention::bit};  ///< of the default; see needs_by_settings()
+    /// See msrnn::Pooling.
     using Pooling = msrnn::Pooling;
+    /// How query heads that share a KV head become one score.
     enum class Group : unsigned char { mean, maximum };
     friend constexpr const char* name_of(Group by) { return by == Group::maximum ? "maximum" : "mean"; }
 
     std::size_t window = 32;
-    std::size_t kernel = 5;  ///< odd
-    Pooling pooling = Pooling::average;
+    std::size_t kernel = 5;              ///< odd
+    Pooling pooling = Pooling::average;  ///< over neighbours in the text
     Scope scope = Scope::kv_head;
-    Group group = Group::mean;
-    std::size_t queries = 0;  ///< 0: those of the window
-    bool normalised = false;
+    Group group = Group::mean;  ///< over query heads
+    std::size_t queries = 0;    ///< 0: those of the window
+    bool normalised = false;    ///< each query counts times the tokens before it
 
     template <class Tell>
     void settings(Tell tell) const {

@@ -191,7 +191,7 @@ struct CalibratedTriAttention {
     std::size_t query_heads = 0;   ///< of a layer
     OwnVector<float> mean = {};    ///< [layers][query_heads][head_dim], the mean query before rotation
     OwnVector<float> length = {};  ///< [layers][query_heads][pairs], the mean length of each pair of a query
-    std::size_t farthest = 65536;
+    std::size_t farthest = 65536;  ///< distance of a query to come
     Rope rope = {};
 
     template <class Tell>

@@ -14,13 +14,17 @@ namespace msrnn::inline MSRNN_ABI {
 /// Which two numbers of a row are one pair of a rotary embedding: (0, 1), (2, 3), ... as in GPT-J, Llama's own code and
 /// llama2.c.
 struct AdjacentPairs {
+    /// The first number of this pair.
     static constexpr std::size_t first(std::size_t pair, std::size_t) { return 2 * pair; }
+    /// The second number of this pair.
     static constexpr std::size_t second(std::size_t pair, std::size_t) { return 2 * pair + 1; }
 };
 
 /// (0, n), (1, n + 1), ... of n pairs, as in GPT-NeoX and Hugging Face's Llama.
 struct HalfSplitPairs {
+    /// The first number of this pair.
     static constexpr std::size_t first(std::size_t pair, std::size_t) { return pair; }
+    /// The second number of this pair.
     static constexpr std::size_t second(std::size_t pair, std::size_t pairs) { return pair + pairs; }
 };
 
@@ -42,8 +46,10 @@ inline OwnVector<double> rope_frequencies(std::size_t rotary_dim, double theta) 
 template <class Pairing>
 class Rotation {
 public:
+    /// Radians per position, one for each pair.
     explicit Rotation(std::span<const double> frequencies) : frequencies_(frequencies.begin(), frequencies.end()) {}
 
+    /// Rotates the row in place.
     void operator()(std::span<float> row, double positions) const {
         const std::size_t pairs = frequencies_.size();
         MSRNN_ASSERT(row.size() >= 2 * pairs, "msrnn: a row shorter than its rotary part");

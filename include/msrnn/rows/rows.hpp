@@ -57,20 +57,27 @@ constexpr std::size_t whole_lines(std::size_t floats) {
 template <StoredScalar Scalar>
 class Rows {
 public:
+    /// Rows have a scale each: int8.
     static constexpr bool scaled = std::same_as<Scalar, std::int8_t>;
 
+    /// Room for so many rows.
     Rows(std::size_t capacity, std::size_t head_dim)
         : head_dim_(head_dim), data_(detail::product(capacity, head_dim)), scales_(scaled ? capacity : 0) {}
 
     /// A row as it is stored; of int8, to be multiplied by scale(row).
     std::span<const Scalar> operator[](std::size_t row) const { return {data_.data() + row * head_dim_, head_dim_}; }
+    /// The same, to be written.
     std::span<Scalar> operator[](std::size_t row) { return {data_.data() + row * head_dim_, head_dim_}; }
     /// The first rows, one after the other, and their scales.
     std::span<const Scalar> first(std::size_t rows) const { return {data_.data(), rows * head_dim_}; }
+    /// The same, to be written.
     std::span<Scalar> first(std::size_t rows) { return {data_.data(), rows * head_dim_}; }
+    /// Their scales, int8 only.
     std::span<const float> first_scales(std::size_t rows) const { return {scales_.data(), scaled ? rows : 0}; }
+    /// The same, to be written.
     std::span<float> first_scales(std::size_t rows) { return {scales_.data(), scaled ? rows : 0}; }
     float scale(std::size_t row) const { return scaled ? scales_[row] : 1; }
+    /// What attend() reads.
     RowsView<Scalar> view() const { return {data_.data(), head_dim_, scales_.data()}; }
 
     /// Rounds to the nearest number of the scalar; see StoredScalar.
@@ -80,6 +87,7 @@ public:
         else
             detail::narrow(numbers, (*this)[row].data());
     }
+    /// The row as floats.
     void read(std::size_t row, std::span<float> numbers) const {
         const std::span<const Scalar> stored = (*this)[row];
         for (std::size_t d = 0; d < head_dim_; ++d) {
@@ -87,10 +95,12 @@ public:
             if constexpr (scaled) numbers[d] *= scales_[row];
         }
     }
+    /// Row `to` becomes row `from` of the other.
     void copy(const Rows& rows, std::size_t from, std::size_t to) {
         std::ranges::copy(rows[from], (*this)[to].begin());
         if constexpr (scaled) scales_[to] = rows.scales_[from];
     }
+    /// Memory for so many rows.
     void reserve(std::size_t capacity) {
         if (capacity <= room()) return;
         data_.resize(detail::product(capacity, head_dim_));
@@ -101,6 +111,7 @@ public:
         data_.reserve(other.data_.size());
         scales_.reserve(other.scales_.size());
     }
+    /// Rows that memory is there for.
     std::size_t room() const {
         const std::size_t rows = data_.size() / head_dim_;
         return scaled && scales_.size() < rows ? scales_.size() : rows;
@@ -116,9 +127,12 @@ private:
 /// What a state stores of one KV head.
 template <class Scalar>
 struct HeadRows {
-    Rows<Scalar> keys, values;
+    Rows<Scalar> keys;    ///< [capacity][head_dim]
+    Rows<Scalar> values;  ///< [capacity][value_dim]
 
+    /// Rows that memory is there for.
     std::size_t room() const { return (std::min)(keys.room(), values.room()); }
+    /// Memory for so many rows.
     void reserve(std::size_t capacity) {
         keys.reserve(capacity);
         values.reserve(capacity);
@@ -127,6 +141,7 @@ struct HeadRows {
         keys.make_room_for(other.keys);
         values.make_room_for(other.values);
     }
+    /// Row `to` becomes row `from` of the other.
     void copy(const HeadRows& rows, std::size_t from, std::size_t to) {
         keys.copy(rows.keys, from, to);
         values.copy(rows.values, from, to);

@@ -53,7 +53,9 @@ struct Bfloat16 {
     std::uint16_t pattern = 0;
 
     Bfloat16() = default;
+    /// Rounded.
     explicit Bfloat16(float number) : pattern(detail::bfloat16_bits(number)) {}
+    /// Exact.
     operator float() const { return detail::bits<float>(static_cast<std::uint32_t>(pattern) << 16); }
 };
 
@@ -62,7 +64,9 @@ struct Half {
     std::uint16_t pattern = 0;
 
     Half() = default;
+    /// Rounded.
     explicit Half(float number) : pattern(detail::half_bits(number)) {}
+    /// Exact.
     operator float() const { return detail::half_to_float(detail::BitPack{} + pattern)[0]; }
 };
 

@@ -38,8 +38,10 @@ constexpr bool has_gaps() {
 template <class T>
 class Floats : public std::span<T> {
 public:
+    /// Of anything that lies in one piece.
     template <FloatsOf<T> Vector>
     Floats(Vector&& vector) : std::span<T>(view(std::forward<Vector>(vector))) {}
+    /// What is nothing like that is refused by the compiler in one sentence.
     template <class Other>
         requires(!FloatsOf<Other, T>)
     Floats(Other&&) {

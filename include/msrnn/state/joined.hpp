@@ -14,7 +14,9 @@ namespace msrnn::inline MSRNN_ABI {
 template <class Layer, class T>
 class Joined {
 public:
+    /// Gives the elements of a layer.
     using Of = std::span<const T> (*)(const Layer&);
+    /// The elements of these layers.
     Joined(std::span<const Layer> layers, Of of) : layers_(layers), of_(of) {
         for (const Layer& layer : layers) size_ += of(layer).size();
     }
@@ -57,6 +59,7 @@ public:
 
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
+    /// Element i; a walk over the layers.
     const T& operator[](std::size_t i) const {
         std::size_t layer = 0;
         for (; i >= of_(layers_[layer]).size(); ++layer) i -= of_(layers_[layer]).size();

@@ -53,6 +53,7 @@ public:
         attended_[kv_head] = 1;
         undoing.not_needed();
     }
+    /// The same with keys as `turn` makes them.
     template <class Turn>
     void attend(std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out, Workspace& work, Turn& turn) {

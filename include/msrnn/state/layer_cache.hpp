@@ -52,6 +52,7 @@ public:
         else
             into.take_chunks();
     }
+    /// The same, and another policy chooses; see State::prefill().
     template <class Selector>
     void prefill(Positions positions, Floats<const float> q, Floats<const float> k, Floats<const float> v,
                  Floats<float> out, Workspace& work, Prefill mode, const Selector& selector) {
@@ -92,6 +93,7 @@ public:
         }
         return true;
     }
+    /// Whether undoing so many tokens undoes a part of a prompt.
     bool undoes_prompt(std::size_t tokens) const { return tokens > 0 && tokens > steps_since(); }
     /// This layer without its last tokens, where some of them are of a prompt.
     LayerCache before_last(std::size_t tokens, Workspace& work) const {
@@ -107,6 +109,7 @@ public:
 
     // now and then ///////////////////////////////////////////////////////////////////////////////////////////////////
 
+    /// See State::set_budget().
     void set_budget(std::size_t kv_head, std::size_t budget, Workspace& work) {
         detail::refuse(problem(kv_head, budget));
         const std::size_t i = lane_index(kv_head);
@@ -131,10 +134,12 @@ public:
     std::string problem(std::size_t kv_head, std::size_t budget) const {
         return this->lane(kv_head).problem(budget, rows_for(this->lane(kv_head), budget));
     }
+    /// See State::evict().
     void evict(std::size_t kv_head, Slot slot) {
         lanes_[lane_index(kv_head)].evict(slot);
         close_gaps(lane_index(kv_head));
     }
+    /// See Lane::pin().
     bool pin(std::size_t kv_head, Slot slot) {
         if (!lanes_[lane_index(kv_head)].pin(slot)) return false;
         forget(lane_index(kv_head));
@@ -144,6 +149,7 @@ public:
         lanes_[lane_index(kv_head)].unpin(slot);
         forget(lane_index(kv_head));
     }
+    /// A new sequence; budgets stay.
     void reset() {
         for (Lane<P>& lane : lanes_) lane.reset();
         start_anew(0);

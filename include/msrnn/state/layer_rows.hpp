@@ -52,6 +52,7 @@ public:
         for (std::size_t h = 0; h < heads_.size(); ++h) heads_[h].make_room_for(other.heads_[h]);
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].make_room_for(other.histories_[i]);
     }
+    /// Whether one can be assigned to the other without memory.
     bool is_like(const LayerRows& other) const {
         return lanes_.size() == other.lanes_.size() && heads_.size() == other.heads_.size() &&
                histories_.size() == other.histories_.size() && shape_ == other.shape_ && parts_.empty() &&
@@ -60,22 +61,28 @@ public:
 
     // to look at /////////////////////////////////////////////////////////////////////////////////////////////////////
 
+    /// As it was made.
     const LayerShape& shape() const { return shape_; }
+    /// The lane that decides for this KV head.
     const Lane<P>& lane(std::size_t kv_head) const { return lanes_[lane_index(kv_head)]; }
+    /// One, or one for each KV head.
     std::span<const Lane<P>> lanes() const { return lanes_; }
     std::span<const HeadRows<Scalar>> rows() const { return heads_; }
     /// Room for the rows of one KV head.
     HeadRows<Scalar> empty_rows(std::size_t rows) const {
         return {{rows, shape_.head_dim}, {rows, shape_.value_width()}};
     }
+    /// KV heads that share a lane.
     std::size_t heads_per_lane() const { return heads_.size() / lanes_.size(); }
     /// Tokens that came since the start, less those taken back.
     std::uint64_t tokens() const { return tokens_; }
     /// The layer that must read these rows before the token is decided on; no_layer where none does.
     std::size_t waits_for() const { return waits_for_; }
+    /// No KV head has attended for a token that is not decided on.
     bool between_steps() const {
         return std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
     }
+    /// Rows that memory is there for, of the head that has most.
     std::size_t rows_with_room() const {
         std::size_t most = 0;
         for (const HeadRows<Scalar>& head : heads_) most = (std::max)(most, head.room());

@@ -86,6 +86,7 @@ public:
     void make_room_for_next() {
         for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, rows_after_step(lanes_[i]));
     }
+    /// Whether a choice may have to be undone.
     bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
     /// Keeps what take_back() needs, where it may be called, from the checkpoint `first` of the workspace on.
     void begin_choice(Workspace& work, bool may_be_taken_back, std::size_t first = 0) {
@@ -114,6 +115,7 @@ public:
         for (std::size_t i = 0; i < appended; ++i)
             lanes_[i].restore(histories_.empty() ? work.before[first + i] : histories_[i].checkpoint());
     }
+    /// The token is decided on.
     void end_choice() noexcept {
         for (std::size_t i = 0; i < histories_.size(); ++i) histories_[i].end();
         if (!prompt_.empty() && this->steps_since() == histories_.front().depth()) prompt_.reset();  // out of reach
@@ -161,7 +163,9 @@ public:
         parts_before_ = parts_;
         parts_.front().add(seen);
     }
+    /// Undoes join().
     void unjoin() noexcept { parts_.swap(parts_before_); }
+    /// The decision waits for this layer.
     void wait_as_well(std::size_t next) { waits_for_ = next; }
     /// The query heads of the layer that reads next, which belong to this KV head.
     template <class... Turn>
@@ -189,6 +193,7 @@ public:
         waits_for_ = next;
         drop_read();
     }
+    /// Gives up what this layer's readers have attended to.
     void drop_read() noexcept { std::ranges::fill(read_, std::uint8_t{0}); }
 
     /// Gives up a token that has attended and was not decided on.

@@ -21,10 +21,13 @@ namespace msrnn::inline MSRNN_ABI {
 /// tokens: `per_token` is the perplexity evaluation of the TOVA paper, `one_shot` the released code of TOVA, H2O and
 /// SnapKV (full attention over the prompt, one choice at its end), `chunked` what block-wise methods do.
 struct Prefill {
-    std::size_t chunk = unbounded;
+    std::size_t chunk = unbounded;  ///< tokens that attend before a choice
 
+    /// One by one, as step() does.
     static constexpr Prefill per_token() { return {.chunk = 1}; }
+    /// All, then one choice.
     static constexpr Prefill one_shot() { return {.chunk = unbounded}; }
+    /// So many, then a choice.
     static constexpr Prefill chunked(std::size_t tokens) { return {.chunk = tokens}; }
 };
 
@@ -32,20 +35,27 @@ struct Prefill {
 /// read where it lies; an empty one is a list of no positions.
 class Positions {
 public:
+    /// Consecutive from here on.
     template <std::integral Integer>
     Positions(Integer first) : first_(first) {}
+    /// The same.
     Positions(Position first) : first_(first) {}
+    /// One for each token.
     Positions(std::initializer_list<Position> each) : each_(each.begin(), each.size()), listed_(true) {}
     /// A std::vector, std::array or std::span of positions.
     template <class List>
         requires std::convertible_to<const List&, std::span<const Position>> Positions(const List& each)
             : each_(each), listed_(true) {}
 
+        /// The position of this token.
         Position operator[](std::size_t token) const {
             return listed_ ? each_[token] : Position(static_cast<std::uint64_t>(first_.value()) + token);
         }
+        /// Whether there is one for each of so many.
         bool fit(std::size_t tokens) const { return !listed_ || each_.size() == tokens; }
+        /// How many are listed.
         std::size_t listed() const { return each_.size(); }
+        /// Whether they are listed, not counted from a first one.
         bool are_listed() const { return listed_; }
 
     private:

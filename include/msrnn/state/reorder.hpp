@@ -85,6 +85,7 @@ void reorder(std::span<State<P, Scalar>> beams, std::span<const std::size_t> par
     for (std::size_t beam = 0; beam < beams.size(); ++beam)
         if (reordering.on_cycle(beam) && reordering.first_of_cycle(beam)) reordering.rotate(beam);
 }
+/// The same.
 template <class P, StoredScalar Scalar>
 void reorder(std::vector<State<P, Scalar>>& beams, std::span<const std::size_t> parent) {
     reorder(std::span(beams), parent);

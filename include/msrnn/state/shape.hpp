@@ -119,7 +119,7 @@ std::size_t budget_from(Integer budget) {
 
 /// How many of the last tokens a state can take back; see State::rollback().
 struct Rollback {
-    std::size_t tokens = 0;
+    std::size_t tokens = 0;  ///< 0: none, and nothing is kept for it
 };
 
 namespace detail {

@@ -75,6 +75,7 @@ public:
     template <PolicyCallable<P> PolicyOf>
     State(Shape shape, Limits limits, PolicyOf policy_of, Rollback rollback = {})
         : State(Exactly{}, std::move(shape), policy_of, rollback, [=](std::size_t, std::size_t) { return limits; }) {}
+    /// A budget per lane, and a policy per layer.
     template <BudgetCallable BudgetOf, PolicyCallable<P> PolicyOf>
     State(Shape shape, BudgetOf budget_of, PolicyOf policy_of, Rollback rollback = {})
         : State(Exactly{}, std::move(shape), policy_of, rollback, [&](std::size_t layer, std::size_t kv_head) {

@@ -24,6 +24,7 @@ namespace msrnn::inline MSRNN_ABI {
 template <class P, StoredScalar Scalar>
 class StateLayers {
 public:
+    /// As it was made.
     const Shape& shape() const { return shape_; }
     /// What holds the rows of this layer; of one that reads those of another, the other.
     const LayerCache<P, Scalar>& layer(std::size_t layer) const { return at(layer); }
@@ -43,6 +44,7 @@ public:
     std::span<const Scalar> key(std::size_t layer, std::size_t kv_head, Slot slot) const {
         return rows(layer, kv_head).keys[slot];
     }
+    /// The same of values.
     std::span<const Scalar> value(std::size_t layer, std::size_t kv_head, Slot slot) const {
         return rows(layer, kv_head).values[slot];
     }
@@ -69,6 +71,7 @@ public:
         for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].make_room_for(other.layers_[i]);
         work_.make_room_for(other.work_);
     }
+    /// Becomes a copy of the other.
     void assign(const StateLayers& other) {
         layers_ = other.layers_;
         work_ = other.work_;

@@ -68,6 +68,7 @@ public:
                 Floats<const float> v, Floats<float> out) {
         attend_one(layer, kv_head, position, q, k, v, out);
     }
+    /// The same with keys as `turn` makes them, see step().
     template <KeyTurn Turn>
     void attend(std::size_t layer, std::size_t kv_head, Position position, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out, Turn turn) {
@@ -78,6 +79,7 @@ public:
                 Floats<const float> v, Floats<float> out) {
         attend(layer, kv_head, unplaced(layer), q, k, v, out);
     }
+    /// The same with keys as `turn` makes them, see step().
     template <KeyTurn Turn>
     void attend(std::size_t layer, std::size_t kv_head, Floats<const float> q, Floats<const float> k,
                 Floats<const float> v, Floats<float> out, Turn turn) {

@@ -31,16 +31,19 @@ public:
         Buffer weights = {};
         OwnVector<std::uint32_t> seen_by = {};
     };
+    /// Memory for so many rows, to be given to use().
     Room room_for(std::size_t rows) const {
         if (whole_lines(rows) <= stride_) return {};
         return room(query_heads_, windowed_heads_, whole_lines(rows));
     }
+    /// Takes the memory.
     void use(Room& room) {
         if (room.stride == 0) return;
         weights_.swap(room.weights);
         seen_by_.swap(room.seen_by);
         stride_ = room.stride;
     }
+    /// Room for so many rows.
     void fit(std::size_t rows) {
         Room more = room_for(rows);
         use(more);
@@ -102,11 +105,11 @@ private:
     OwnVector<std::uint32_t> seen_by_;
 
 public:
-    Buffer queries;                      // of the token that attends, where a policy observes queries
-    Buffer outputs;                      // the same of outputs
-    Buffer row;                          // what a policy is shown of rows that are not float: one at a time
-    std::vector<Buffer> turned;          // [kv_heads], each [rows][head_dim]; empty until a step turns keys
-    std::vector<LaneCheckpoint> before;  // of a layer's lanes, for the case that a hook throws
+    Buffer queries;                      ///< of the token that attends, where a policy observes queries
+    Buffer outputs;                      ///< the same of outputs
+    Buffer row;                          ///< what a policy is shown of rows that are not float: one at a time
+    std::vector<Buffer> turned;          ///< [kv_heads], each [rows][head_dim]; empty until a step turns keys
+    std::vector<LaneCheckpoint> before;  ///< of a layer's lanes, for the case that a hook throws
 };
 
-}  // namespace msrnn::inline MSRNN_ABI
+}  ///< namespace msrnn::inline MSRNN_ABI

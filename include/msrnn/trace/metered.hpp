@@ -99,6 +99,7 @@ private:
         return rating;
     }
 };
+/// Of a policy.
 template <Policy P>
 Metered(P) -> Metered<P>;
 
