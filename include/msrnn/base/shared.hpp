@@ -10,11 +10,11 @@
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
-/// What copies of a value share and never change: it counts its owners, on several threads too.
+/// What copies of a value share and never change: it counts its owners, on several threads too. A copy has none yet.
 class SharedPart {
 public:
     SharedPart() = default;
-    SharedPart(const SharedPart&) = delete;
+    SharedPart(const SharedPart&) noexcept {}
     SharedPart& operator=(const SharedPart&) = delete;
     virtual ~SharedPart() = default;
 

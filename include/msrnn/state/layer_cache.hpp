@@ -31,7 +31,8 @@ class LayerCache : public LayerSteps<P, Scalar> {
     using Steps = LayerSteps<P, Scalar>;
     using Steps::lane_index, Steps::heads_of, Steps::rows_for, Steps::moved, Steps::close_gaps, Steps::forget,
         Steps::steps_since, Steps::start_anew;
-    using Steps::shape_, Steps::lanes_, Steps::heads_, Steps::histories_, Steps::prompt_;
+    using Steps::shape_, Steps::lanes_, Steps::heads_, Steps::histories_, Steps::prompt_, Steps::waiting_,
+        Steps::waits_for_;
 
 public:
     using Steps::Steps;
@@ -60,6 +61,29 @@ public:
         detail::refuse(problem(selector));
         LayerPrompt<P, Scalar>(*this, prompt, mode.chunk, work).take_chunks(selector);
     }
+    // A prompt in layers that share these rows, see LayerShape::reads.
+
+    /// This layer attends, and the prompt waits for the layer that reads its rows.
+    void hold(const Prompt& prompt, std::size_t reader) {
+        waiting_ = detail::Shared<const SharedPrompt<P, Scalar>>(
+            new SharedPrompt<P, Scalar>(*this, prompt, undoes(prompt.tokens())));
+        waits_for_ = reader;
+    }
+    std::size_t tokens_held() const { return waiting_.empty() ? 0 : waiting_->tokens(); }
+    /// The layer that reads next attends. Another is next, or there is none and the tokens arrive.
+    void read(const LayerShape& reader, Positions positions, Floats<const float> q, Floats<float> out, std::size_t next,
+              Workspace& work) {
+        detail::Shared<SharedPrompt<P, Scalar>> seen(
+            new SharedPrompt<P, Scalar>(*waiting_, *this, reader, positions, q, out));
+        if (next != no_layer) {
+            waiting_ = seen;
+            waits_for_ = next;
+            return;
+        }
+        seen->arrive(*this, work);
+    }
+    using Steps::read;
+
     /// Why this selector cannot choose here, in one sentence; empty where it can.
     template <class Selector>
     std::string problem(const Selector& selector) const {
@@ -177,8 +201,12 @@ public:
     }
 
 private:
+    /// Whether a prompt of so many tokens in chunks can be undone.
+    bool undoes(std::size_t tokens) const { return !histories_.empty() && tokens <= histories_.front().depth(); }
+
     friend class LayerPrompt<P, Scalar>;
     friend class LaneChoice<P, Scalar>;
+    friend class SharedPrompt<P, Scalar>;
 
     static Prompt checked(Prompt prompt, Prefill mode) {
         detail::refuse(prompt.problem());

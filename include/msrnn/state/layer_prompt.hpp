@@ -48,24 +48,37 @@ public:
     void take_chunks(const Selector&... selector) {
         if (prompt_.tokens() == 0) return;
         detail::Shared<TakenPrompt<P, Scalar>> taken;
-        if (!layer_.histories_.empty() && prompt_.tokens() <= layer_.histories_.front().depth())
+        if (layer_.undoes(prompt_.tokens()))
             taken = detail::Shared<TakenPrompt<P, Scalar>>(
                 new detail::PromptTakenBy<P, Scalar, Selector...>(prompt_, chunk_, selector...));
         std::vector<LayerCache<P, Scalar>> before = whole_or_not_at_all([&] {
             close_gaps();
+            const auto watch = [](auto& chunk, std::size_t, auto* of_lane) { chunk.watch(of_lane); };
             if constexpr (sizeof...(Selector) == 0) {
                 std::vector<Lane<P>> none;
-                take(none);
+                take(none, watch);
             } else {
-                std::vector<Lane<Protect<Selector...>>> choosers;
-                for (const Lane<P>& own : layer_.lanes_) choosers.push_back(chooser(own, selector...));
-                take(choosers);
+                std::vector<Lane<Protect<Selector...>>> selectors;
+                for (const Lane<P>& own : layer_.lanes_) selectors.push_back(selecting(own, selector...));
+                take(selectors, watch);
             }
         });
         if (taken.empty()) return;
         before.front().prompt_.reset();
         taken->before.swap(before);
         layer_.prompt_ = std::move(taken);
+    }
+    /// As one chunk whose weights are known: seen_by(lane, token) -> Attention. Returns the layer as it was before,
+    /// where there is something to undo.
+    template <class SeenBy>
+    std::vector<LayerCache<P, Scalar>> take_seen(SeenBy seen_by) {
+        return whole_or_not_at_all([&] {
+            close_gaps();
+            std::vector<Lane<P>> none;
+            take(none, [&](PromptChunk<P, Scalar>& chunk, std::size_t lane, Lane<P>*) {
+                chunk.watch_seen([&](std::size_t token) { return seen_by(lane, token); });
+            });
+        });
     }
 
     /// Why the selector cannot choose for this lane, in one sentence; empty where it can.
@@ -92,7 +105,7 @@ private:
     }
     /// A lane of the same tokens in the same slots, that knows nothing of them: this prompt's queries see them too.
     template <class Selector>
-    static Lane<Protect<Selector>> chooser(const Lane<P>& own, const Selector& selector) {
+    static Lane<Protect<Selector>> selecting(const Lane<P>& own, const Selector& selector) {
         Lane<Protect<Selector>> lane(limits_of(own), with_protection(own, selector), own.id());
         LaneRecord record = own.record();
         record.observed = false;
@@ -137,32 +150,34 @@ private:
         });
     }
 
-    template <class Selector>
-    void take(std::vector<Lane<Selector>>& choosers) {
+    /// watch(chunk, lane, selector) shows a lane of the layer, and that of the selector where there is one, the chunk.
+    template <class Selector, class Watch>
+    void take(std::vector<Lane<Selector>>& selectors, Watch watch) {
         OwnVector<std::uint8_t> chosen(layer_.lanes_.size(), 1);
         for (std::size_t first = 0, count; first < prompt_.tokens(); first += count) {
             count = (std::min)(chunk_, prompt_.tokens() - first);
             std::vector<PromptChunk<P, Scalar>> chunks;
             chunks.reserve(layer_.lanes_.size());
             for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) {
-                Lane<Selector>* const selector = choosers.empty() ? nullptr : &choosers[i];
+                Lane<Selector>* const selector = selectors.empty() ? nullptr : &selectors[i];
                 if (chosen[i] != 0) announce(layer_.lanes_[i], selector, first);
                 chunks.emplace_back(prompt_, first, count, layer_.lanes_[i], layer_.heads_of(i),
                                     i * layer_.heads_per_lane());
-                chosen[i] = see_and_choose(layer_.lanes_[i], selector, chunks.back(), count);
+                chosen[i] = see_and_choose(layer_.lanes_[i], selector, chunks.back(), count,
+                                           [&] { watch(chunks.back(), i, selector); });
             }
             for (std::size_t i = 0; i < layer_.lanes_.size(); ++i) layer_.make_room(i, layer_.lanes_[i].size() + 1);
             layer_.fit(work_);
             for (PromptChunk<P, Scalar>& chunk : chunks) chunk.store();
         }
     }
-    template <class Selector>
+    template <class Selector, class See>
     static std::uint8_t see_and_choose(Lane<P>& lane, Lane<Selector>* selector, PromptChunk<P, Scalar>& chunk,
-                                       std::size_t count) {
+                                       std::size_t count, See see) {
         const std::size_t capacity = lane.capacity();
         lane.set_capacity((std::max)(capacity, lane.size() + count));
         if (selector != nullptr) selector->set_capacity(lane.capacity());
-        chunk.watch(selector);
+        see();
         const bool evicted = chunk.choose(selector);
         lane.set_capacity((std::max)(capacity, lane.size() + 1));
         return evicted ? 1 : 0;

@@ -16,6 +16,7 @@
 #include "../rows/rows.hpp"
 #include "history.hpp"
 #include "shape.hpp"
+#include "shared_prompt.hpp"
 #include "taken_prompt.hpp"
 #include "workspace.hpp"
 
@@ -80,7 +81,7 @@ public:
     std::size_t waits_for() const { return waits_for_; }
     /// No KV head has attended for a token that is not decided on.
     bool between_steps() const {
-        return std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
+        return waiting_.empty() && std::ranges::none_of(attended_, [](std::uint8_t attended) { return attended != 0; });
     }
     /// Rows that memory is there for, of the head that has most.
     std::size_t rows_with_room() const {
@@ -94,6 +95,7 @@ public:
         for (const Lane<P>& lane : lanes_) sum += lane.bytes();
         for (const History<P, Scalar>& history : histories_) sum += history.bytes();
         if (!prompt_.empty()) sum += prompt_->bytes();
+        if (!waiting_.empty()) sum += waiting_->bytes();
         return sum;
     }
 
@@ -176,6 +178,7 @@ protected:
         for (std::size_t i = 0; i < lanes_.size(); ++i) forget(i);
         std::ranges::fill(attended_, std::uint8_t{0});
         waits_for_ = no_layer;
+        waiting_.reset();
         tokens_ = tokens;
     }
 
@@ -188,8 +191,9 @@ protected:
     std::uint64_t tokens_ = 0;
 
     // Where other layers read these rows.
-    std::size_t waits_for_ = no_layer;         // the one that reads next, while a token waits for it
-    OwnVector<std::uint8_t> read_;             // [kv_heads]: that one has attended
+    std::size_t waits_for_ = no_layer;                       // the one that reads next, while a token waits for it
+    OwnVector<std::uint8_t> read_;                           // [kv_heads]: that one has attended
+    detail::Shared<const SharedPrompt<P, Scalar>> waiting_;  // a prompt that waits for it
     std::vector<Parts> parts_, parts_before_;  // of each lane: what was seen of the token; and before the last layer
 };
 

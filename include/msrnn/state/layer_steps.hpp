@@ -30,7 +30,7 @@ protected:
     using Held::lane_index, Held::heads_of, Held::put_back_rows, Held::make_room, Held::rows_walked, Held::masks,
         Held::observes_queries, Held::observes_outputs, Held::attend_to, Held::turned_keys, Held::turned_room;
     using Held::shape_, Held::lanes_, Held::heads_, Held::histories_, Held::prompt_, Held::attended_, Held::tokens_,
-        Held::waits_for_, Held::read_, Held::parts_, Held::parts_before_;
+        Held::waits_for_, Held::read_, Held::waiting_, Held::parts_, Held::parts_before_;
 
 public:
     using Held::Held;
@@ -196,13 +196,14 @@ public:
     /// Gives up what this layer's readers have attended to.
     void drop_read() noexcept { std::ranges::fill(read_, std::uint8_t{0}); }
 
-    /// Gives up a token that has attended and was not decided on.
+    /// Gives up a token, or a prompt, that has attended and was not decided on.
     void drop_half_step() noexcept {
         for (std::size_t h = 0; h < heads_.size(); ++h) {
             if (attended_[h] != 0) put_back_rows(h);
             attended_[h] = 0;
         }
         waits_for_ = no_layer;
+        waiting_.reset();
         drop_read();
     }
 

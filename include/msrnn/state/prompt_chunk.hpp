@@ -23,7 +23,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// watch(), choose(), store(), in this order; only store() changes rows, and it never throws. Stored rows are read
 /// where they lie, and those of the tokens where the caller has them; only the survivors are copied. Rows that are
 /// stored as another scalar than float are seen as they will be stored, so that a prompt gives what steps give. A
-/// chooser is the lane of a selector, which sees the same tokens in the same slots.
+/// selector has a lane of its own, which sees the same tokens in the same slots.
 ///
 /// Where there is a window and the positions do not follow one another, which rows a token sees is no interval: then
 /// all rows of the lane are copied, and the tokens attend one after the other, each with a mask.
@@ -42,9 +42,23 @@ public:
           stored_(lane.size()),
           one_by_one_(shape_.window != 0 && !prompt.consecutive(first, count)) {}
 
-    /// Attends, and shows the lane (and the chooser) every token that its policy observes.
+    /// Attends, and shows the lane (and the selector) every token that its policy observes.
     template <class Selector>
-    void watch(Lane<Selector>* chooser) {
+    void watch(Lane<Selector>* selector) {
+        attend([&](std::size_t t, const Attention& seen) {
+            arrive(lane_, t, seen);
+            if (selector != nullptr) arrive(*selector, t, seen);
+        });
+    }
+    /// The same where the weights are known: seen_by(token) -> Attention.
+    template <class SeenBy>
+    void watch_seen(SeenBy seen_by) {
+        copy_rows();
+        for (std::size_t t = 0; t < count_; ++t) arrive(lane_, t, seen_by(t));
+    }
+    /// Attends, and gives the weights of each token over the rows up to its own: take(token, Attention).
+    template <class Take>
+    void attend(Take take) {
         copy_rows();
         if (shape_.window != 0) find_window();
         const std::size_t query_heads = heads_.size() * shape_.group();
@@ -54,27 +68,25 @@ public:
         for (std::size_t done = 0, tokens; done < count_; done += tokens) {
             tokens = (std::min)(block, count_ - done);
             for (std::size_t beside = 0; beside < heads_.size(); ++beside)
-                attend(beside, done, tokens,
-                       {weights.data() + beside * shape_.group() * stride, query_heads * stride, stride});
-            for (std::size_t t = done; t < done + tokens; ++t) {
-                const Attention seen{.weights = weights.data() + (t - done) * query_heads * stride,
-                                     .query_heads = query_heads,
-                                     .slots = stored_ + t + 1,
-                                     .stride = stride};
-                arrive(lane_, t, seen);
-                if (chooser != nullptr) arrive(*chooser, t, seen);
-            }
+                attend_head(beside, done, tokens,
+                            {weights.data() + beside * shape_.group() * stride, query_heads * stride, stride});
+            for (std::size_t t = done; t < done + tokens; ++t)
+                take(t, Attention{.weights = weights.data() + (t - done) * query_heads * stride,
+                                  .query_heads = query_heads,
+                                  .slots = stored_ + t + 1,
+                                  .stride = stride});
         }
     }
 
-    /// Down to the budget, without gaps. True if a token was evicted. What the chooser evicts, the lane evicts by name.
+    /// Down to the budget, without gaps. True if a token was evicted. What the selector evicts, the lane evicts by
+    /// name.
     template <class Selector>
-    bool choose(Lane<Selector>* chooser) {
-        if (chooser == nullptr) {
+    bool choose(Lane<Selector>* selector) {
+        if (selector == nullptr) {
             choose_by(lane_);
         } else {
-            lane_.evict(choose_by(*chooser));
-            chooser->compact([](Move) {});
+            lane_.evict(choose_by(*selector));
+            selector->compact([](Move) {});
         }
         copies_ = {};
         lane_.compact([this](Move move) { moves_.push_back(move); });
@@ -124,7 +136,7 @@ private:
     }
 
     /// One KV head of the lane, for tokens [done, done + tokens) of the chunk.
-    void attend(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights) {
+    void attend_head(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights) {
         const std::size_t head = kv_head_ + beside, width = shape_.value_width();
         const float* const q =
             prompt_.q.data() + (first_ + done) * shape_.query_numbers() + head * shape_.group() * shape_.head_dim;
@@ -178,10 +190,12 @@ private:
                                    kv_head_ * shape_.group() * shape_.head_dim,
                           .query_heads = heads_.size() * shape_.group(),
                           .head_dim = shape_.head_dim};
-        const Outputs outputs{.first = prompt_.out.data() + (first_ + token) * shape_.out_numbers() +
-                                       kv_head_ * shape_.group() * shape_.value_width(),
-                              .query_heads = heads_.size() * shape_.group(),
-                              .value_dim = shape_.value_width()};
+        Outputs outputs;
+        if (!prompt_.out.empty())
+            outputs = {.first = prompt_.out.data() + (first_ + token) * shape_.out_numbers() +
+                                kv_head_ * shape_.group() * shape_.value_width(),
+                       .query_heads = heads_.size() * shape_.group(),
+                       .value_dim = shape_.value_width()};
         lane.observe(seen, query, outputs, keys(), values());
     }
     /// The choice at the end of the chunk, whatever slack the lane has.

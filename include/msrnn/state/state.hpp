@@ -17,9 +17,8 @@
 #include "callables.hpp"
 #include "floats.hpp"
 #include "layer_cache.hpp"
-#include "prompt.hpp"
 #include "shape.hpp"
-#include "state_rules.hpp"
+#include "state_prompts.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -54,8 +53,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// A State is a value: copying it forks the sequence. A batch is a vector of them. The heads of a layer may attend on
 /// different threads; everything else of one State belongs to one thread at a time.
 template <class P, StoredScalar Scalar = float>
-class State : public StateRules<P, Scalar> {
-    using Layers = StateRules<P, Scalar>;
+class State : public StatePrompts<P, Scalar> {
+    using Layers = StatePrompts<P, Scalar>;
     using Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::rows_with_room;
 
 public:
@@ -93,41 +92,6 @@ public:
         return *this;
     }
     ~State() = default;
-
-    // a prompt ////////////////////////////////////////
-
-    /// Many tokens at once, for one layer: q and out are [tokens][query_heads][head_dim], k and v are
-    /// [tokens][kv_heads][head_dim]. `mode.chunk` tokens attend, to everything stored and causally to each other; then
-    /// each lane evicts down to its budget, and only the survivors' rows are copied from the caller's memory. The
-    /// policy observes the last tokens before a choice, as many as its observation_window() says. `per_token` is the
-    /// loop over step(), bit for bit; the other modes attend in blocks of tokens, and where they attend to the same
-    /// rows their outputs are those of step() within 1e-5 of the largest value, whatever the scalar. Allocates
-    /// bookkeeping and weights while it runs, and a copy of the layer where a prompt of several chunks evicts or the
-    /// layer was evicted from before. The victims' positions and arrivals stay readable until the layer's next step, 20
-    /// bytes for each and lane; their rows are in the caller's memory.
-    void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
-                 Floats<const float> v, Floats<float> out, Prefill mode = Prefill::one_shot()) {
-        refuse_shared(layer);
-        at(layer).prefill(positions, q, k, v, out, work_, mode);
-    }
-
-    /// The same, where a selector chooses what stays: SnapKV, for instance. It sees the weights of this prompt's
-    /// queries over all rows, those of earlier prompts and steps too, so nothing is unseen; what was observed before
-    /// the prompt does not count. Sinks, recent window and pins of the state's own policy are protected beside its own.
-    /// The state's policy observes the prompt all the same and goes on with ratings of its own. Throws
-    /// std::invalid_argument with the sentence of problem() where the selector does not fit the lanes.
-    template <class Selector>
-    void prefill(std::size_t layer, Positions positions, Floats<const float> q, Floats<const float> k,
-                 Floats<const float> v, Floats<float> out, Prefill mode, const Selector& selector) {
-        refuse_shared(layer);
-        at(layer).prefill(positions, q, k, v, out, work_, mode, selector);
-    }
-
-    /// Why this selector cannot choose for a layer, in one sentence; empty where it can.
-    template <class Selector>
-    std::string problem(std::size_t layer, const Selector& selector) const {
-        return at(layer).problem(selector);
-    }
 
     // back ////////////////////////////////////////
 
@@ -239,16 +203,6 @@ private:
     static Shape accepted(Shape shape) {
         detail::refuse(msrnn::problem(shape));
         return shape;
-    }
-    void refuse_shared(std::size_t layer) const {
-        if (this->decides_as_one())
-            detail::refuse(
-                "msrnn: all layers decide as one, and that needs the weights of all; give a prompt token by "
-                "token, to step()");
-        if (this->shares_rows(layer))
-            detail::refuse("msrnn: layer " + detail::text(layer) +
-                           " shares its rows with another, and a decision needs the weights of both; give a prompt "
-                           "token by token, to step()");
     }
     /// Changes a layer; where all decide as one, all of them, or none if that throws.
     template <class Change>

@@ -118,6 +118,33 @@ protected:
     bool shares_rows(std::size_t layer) const { return places_[layer].next_reader != no_layer || reads_another(layer); }
     /// Whether other layers have a part in the decision of this one.
     bool waits(std::size_t layer) const { return shares_rows(layer) || this->decides_as_one(); }
+    static void refuse_rows(Floats<const float> k, Floats<const float> v) {
+        if (k.empty() && v.empty()) return;
+        detail::refuse(size_problem("k", k.size(), 0, "empty where a layer reads the keys of another"));
+        detail::refuse(size_problem("v", v.size(), 0, "empty where a layer reads the values of another"));
+    }
+    /// Layers that share rows take a token in order, and so do all layers where they decide as one.
+    void refuse_order(std::size_t layer) const {
+        if (this->decides_as_one()) {
+            std::size_t next = 0;
+            while (next < layers_.size() && layers_[next].waits_for() != no_layer) ++next;
+            if (layer != next)
+                detail::refuse("msrnn: all layers decide as one, and layer " + detail::text(layer) +
+                               " is given the token before layer " + detail::text(next) +
+                               "; step the layers in order, or give the token up with rollback(0)");
+            return;
+        }
+        const std::size_t next = at(layer).waits_for();
+        if (next == (reads_another(layer) ? layer : no_layer)) return;
+        std::string name = "msrnn: layer " + detail::text(layer);
+        if (!reads_another(layer))
+            detail::refuse(std::move(name) + " waits for layer " + detail::text(next) +
+                           ", which reads its rows; let that attend, or give the token up with rollback(0)");
+        detail::refuse(std::move(name) + " reads the rows of layer " + detail::text(shape_.each[layer].reads) +
+                       ", which waits for " +
+                       (next == no_layer ? "a token of its own" : "layer " + detail::text(next)) +
+                       "; step the layers in order");
+    }
 
 private:
     void decide_as_one(std::size_t layer, Position position) {
@@ -169,35 +196,16 @@ private:
         if (waits(layer)) refuse_order(layer);
         if (!reads_another(layer)) return cache.attend(kv_head, position, q, k, v, out, work_, turn...);
         const LayerShape& reader = shape_.each[layer];
-        if (q.size() != reader.query_numbers() || out.size() != reader.out_numbers() || !k.empty() || !v.empty()) {
+        if (q.size() != reader.query_numbers() || out.size() != reader.out_numbers()) {
             detail::refuse(size_problem("q", q.size(), reader.query_numbers(), "[query_heads][head_dim]"));
             detail::refuse(size_problem("out", out.size(), reader.out_numbers(), "[query_heads][value_dim]"));
-            detail::refuse(size_problem("k", k.size(), 0, "empty where a layer reads the keys of another"));
-            detail::refuse(size_problem("v", v.size(), 0, "empty where a layer reads the values of another"));
         }
+        refuse_rows(k, v);
+        if (cache.tokens_held() != 0)
+            detail::refuse("msrnn: layer " + detail::text(layer) + " is given a token, and layer " +
+                           detail::text(reader.reads) + ", whose rows it reads, has taken a prompt of " +
+                           detail::text(cache.tokens_held()) + "; give both the same");
         cache.read(reader, kv_head, position, q, out, work_, turn...);
-    }
-    /// Layers that share rows take a token in order, and so do all layers where they decide as one.
-    void refuse_order(std::size_t layer) const {
-        if (this->decides_as_one()) {
-            std::size_t next = 0;
-            while (next < layers_.size() && layers_[next].waits_for() != no_layer) ++next;
-            if (layer != next)
-                detail::refuse("msrnn: all layers decide as one, and layer " + detail::text(layer) +
-                               " is given the token before layer " + detail::text(next) +
-                               "; step the layers in order, or give the token up with rollback(0)");
-            return;
-        }
-        const std::size_t next = at(layer).waits_for();
-        if (next == (reads_another(layer) ? layer : no_layer)) return;
-        std::string name = "msrnn: layer " + detail::text(layer);
-        if (!reads_another(layer))
-            detail::refuse(std::move(name) + " waits for layer " + detail::text(next) +
-                           ", which reads its rows; let that attend, or give the token up with rollback(0)");
-        detail::refuse(std::move(name) + " reads the rows of layer " + detail::text(shape_.each[layer].reads) +
-                       ", which waits for " +
-                       (next == no_layer ? "a token of its own" : "layer " + detail::text(next)) +
-                       "; step the layers in order");
     }
     void refuse_sharing(std::size_t layer) const {
         if (this->decides_as_one())

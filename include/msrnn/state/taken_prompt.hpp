@@ -38,25 +38,27 @@ public:
     /// The layer with the first `tokens` tokens of the prompt: fewer than all.
     LayerCache<P, Scalar> after(std::size_t tokens, Workspace& work) const {
         LayerCache<P, Scalar> layer = before.front();
-        const LayerShape& shape = layer.shape();
-        OwnVector<float> out(tokens * shape.out_numbers());
-        const Prompt prompt{shape,
-                            std::span(positions_).first(tokens),
-                            std::span(q_).first(tokens * shape.query_numbers()),
-                            std::span(k_).first(tokens * shape.key_numbers()),
-                            std::span(v_).first(tokens * shape.value_numbers()),
-                            std::span(out)};
-        if (tokens > 0) take(layer, prompt, chunk_, work);
+        OwnVector<float> out(tokens * layer.shape().out_numbers());
+        if (tokens > 0) take(layer, first(tokens, layer.shape(), std::span(out)), chunk_, work);
         return layer;
     }
     std::size_t bytes() const {
-        return before.front().bytes() + (q_.size() + k_.size() + v_.size()) * sizeof(float) +
-               positions_.size() * sizeof(Position);
+        std::size_t sum = 0;
+        for (const LayerCache<P, Scalar>& layer : before) sum += layer.bytes();
+        return sum + (q_.size() + k_.size() + v_.size()) * sizeof(float) + positions_.size() * sizeof(Position);
     }
 
-    std::vector<LayerCache<P, Scalar>> before;  // one
+    std::vector<LayerCache<P, Scalar>> before;  // one, when the layer has taken the prompt
 
 protected:
+    Prompt first(std::size_t tokens, const LayerShape& shape, Floats<float> out) const {
+        return {shape,
+                std::span(positions_).first(tokens),
+                std::span(q_).first(tokens * shape.query_numbers()),
+                std::span(k_).first(tokens * shape.key_numbers()),
+                std::span(v_).first(tokens * shape.value_numbers()),
+                out};
+    }
     virtual void take(LayerCache<P, Scalar>& layer, const Prompt& prompt, std::size_t chunk, Workspace& work) const = 0;
 
 private:
