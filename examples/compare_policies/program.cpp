@@ -191,11 +191,10 @@ int run(const Options& options) {
     listen_for_interrupt();
     {
         Watch watch{.interrupted = interrupted};
-        Progress progress((results.windows.count() - results.windows_read.size()) * results.windows.steps_each(),
-                          std::cerr);
+        Progress progress((results.windows.count() - results.windows_read.size()) * reading.work_each(), std::cerr);
         Keeper keeper(json, results);
         outcome = measure(reading, options.settings, watch, std::move(outcome), [&](const Outcome& so_far) {
-            progress.show(watch.steps_done);
+            progress.show(watch.work_done);
             keeper.keep(so_far);
         });
     }
