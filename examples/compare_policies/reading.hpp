@@ -41,8 +41,11 @@ struct Reading {
     std::vector<Memory> memories = {};
     std::size_t mapped_window = 0;  // the one whose survival times are kept
     Way way = Way::by_layers;
+    std::size_t prompt = 0, chunk = msrnn::unbounded;  // of each window
 
-    Windows windows() const { return {.window = window, .tokens = tokens.size(), .bos = begin.has_value()}; }
+    Windows windows() const {
+        return {.window = window, .tokens = tokens.size(), .bos = begin.has_value(), .prompt = prompt};
+    }
     /// Of a window: a unit is a token in a layer of a memory. The logits count as a layer.
     std::size_t work_each() const { return windows().steps_each() * memories.size() * (model.config.layers + 1); }
 

@@ -36,7 +36,7 @@ public:
           layered_(chosen(reading, true)),
           stepped_(chosen(reading, false)),
           by_layers_(reading.model, memories(reading, layered_)),
-          by_tokens_(reading.model, memories(reading, stepped_)) {}
+          by_tokens_(reading.model, memories(reading, stepped_), PositionsIn::text, reading.windows().steps_each()) {}
 
     /// False where an interrupt ended it in the middle.
     bool read(std::size_t w, WindowLosses& losses) {
@@ -62,10 +62,14 @@ private:
         }
     };
 
+    GivenText given(const std::vector<Token>& text) const {
+        return {.trunk = {text.begin(), text.end() - 1}, .prompt = reading_.prompt, .chunk = reading_.chunk};
+    }
+
     bool read_by_layers(const std::vector<Token>& text, WindowLosses& losses) {
         const std::size_t first = reading_.windows().first_scored(), end = reading_.windows().steps_each();
         Pass pass{*this, losses};
-        if (!by_layers_.read({.trunk = {text.begin(), text.end() - 1}}, pass)) return false;
+        if (!by_layers_.read(given(text), pass)) return false;
         std::vector<double> of_first(end), own(end);  // [column]
         for (const std::size_t memory : by_layers_.order()) {
             if (watch_.interrupted) return false;

@@ -4,6 +4,7 @@
 // then read once for all of them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <msrnn/any_policy.hpp>
 #include <msrnn/msrnn.hpp>
@@ -28,14 +29,18 @@ class BasicDecoder {
 public:
     using State = msrnn::State<msrnn::AnyPolicy, Scalar>;
 
-    BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text)
+    /// Rules that give each layer a budget of its own ask for the length of the text.
+    BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text,
+                 std::size_t tokens = msrnn::unbounded)
         : model_(model),
+          tokens_(tokens),
+          memories_(memories.begin(), memories.end()),
           products_(model),
           positions_(positions),
           global_(model.config.rope, model.config.head_dim),
           local_(model.config.local.rope, model.config.head_dim) {
         const Config& c = model.config;
-        for (const Memory& memory : memories) states_.push_back(state_of(c, memory));
+        for (const Memory& memory : memories_) states_.push_back(state_of(memory));
         x_ = columns_of(c.dim);
         query_ = columns_of(c.query_dim());
         key_ = columns_of(c.kv_dim());
@@ -56,6 +61,8 @@ public:
             attend(layer, position);
             products_.finish(model_.layers[layer], attended_, x_);
         }
+        for (std::size_t memory = 0; memory < states_.size(); ++memory)
+            if (memories_[memory].slack() != 0) share_out(memory);
     }
 
     /// Of the token behind the last one read, one row per entry of the vocabulary; column m is what memory m expects.
@@ -68,7 +75,11 @@ public:
     }
 
     void reset() {
-        for (State& state : states_) state.reset();
+        for (std::size_t memory = 0; memory < states_.size(); ++memory)
+            if (memories_[memory].slack() == 0)
+                states_[memory].reset();
+            else
+                states_[memory] = state_of(memories_[memory]);  // budgets are those of the start again
     }
 
     std::size_t memories() const { return states_.size(); }
@@ -84,10 +95,42 @@ private:
 
     Columns columns_of(std::size_t rows) const { return Columns::Zero(static_cast<Eigen::Index>(rows), columns()); }
 
-    static State state_of(const Config& c, const Memory& memory) {
-        return State(
-            shape_of(c), [&](std::size_t layer, std::size_t) { return in_layer(c, memory, layer).budget; },
-            [&](std::size_t layer) { return in_layer(c, memory, layer).policy; });
+    State state_of(const Memory& memory) const {
+        const Config& c = model_.config;
+        const auto policy_of = [&](std::size_t layer) { return in_layer(c, memory, layer).policy; };
+        if (memory.slack() == 0)
+            return State(
+                shape_of(c), [&](std::size_t layer, std::size_t) { return in_layer(c, memory, layer, tokens_).budget; },
+                policy_of);
+        State state(shape_of(c), msrnn::Limits{.budget = memory.budget, .slack = memory.slack()}, policy_of);
+        for (std::size_t layer = 0; layer < c.layers; ++layer)
+            for (std::size_t head = 0; head < c.kv_heads && c.local.contain(layer); ++head)
+                state.set_budget(layer, head, in_layer(c, memory, layer).budget);
+        return state;
+    }
+
+    /// The rule chooses between two tokens, for lanes one of which holds more than its budget.
+    void share_out(std::size_t memory) {
+        const auto& [policy, budget, selector, rule] = memories_[memory];
+        const auto ruled = [&](const auto& lane) { return !model_.config.local.contain(lane.id().layer); };
+        bool is_over = false;
+        for (const auto& lane : states_[memory].lanes()) is_over |= ruled(lane) && lane.size() > lane.budget();
+        if (!is_over) return;
+        states_[memory].share_out([&](auto lanes) {
+            std::vector<msrnn::Lane<msrnn::AnyPolicy>*> part;
+            const auto choose = [&] {
+                if (std::ranges::any_of(part, [](const auto* lane) { return lane->size() > lane->budget(); }))
+                    rule(part, budget);
+                part.clear();
+            };
+            for (auto* lane : lanes) {
+                if (!ruled(*lane)) continue;
+                const bool of_others = !part.empty() && part.back()->id().layer != lane->id().layer;
+                if (of_others && rule.over != RuleOver::lanes_of_model) choose();
+                part.push_back(lane);
+            }
+            choose();
+        });
     }
 
     const Rotations& rotations(std::size_t layer) const {
@@ -128,6 +171,8 @@ private:
     }
 
     const Model& model_;
+    std::size_t tokens_;
+    std::vector<Memory> memories_;
     Products products_;
     PositionsIn positions_;
     std::vector<State> states_;

@@ -12,11 +12,13 @@ namespace llama {
 /// A text whose tokens are all known, and how it may go on: each branch begins where the trunk ends, and knows nothing
 /// of the others. The tokens of the trunk, then those of each branch, are the columns of a pass.
 struct GivenText {
-    std::vector<Token> trunk;
+    std::vector<Token> trunk = {};
     std::vector<std::vector<Token>> branches = {};
     std::size_t prompt = 0;  // so many tokens of the trunk are a prompt: they attend in chunks, then the policy chooses
     std::size_t chunk = msrnn::unbounded;
 
+    /// Tokens that a budget is for: those of the prompt, or of the trunk where there is none.
+    std::size_t to_fill() const { return prompt != 0 ? prompt : trunk.size(); }
     std::size_t columns() const { return first_of(branches.size()); }
     /// The first column of a branch.
     std::size_t first_of(std::size_t branch) const {

@@ -2,7 +2,7 @@
 // tokens pass a layer's matrices in one product, then go one by one through that layer's memories.
 //
 // Exact: the outputs are those of a decoder that takes token by token, within the rounding of the products. Memories
-// that decide for all layers at once (Scope::model) cannot be read this way.
+// that decide for all layers at once (Scope::model, and rules over the lanes of all layers) cannot be read this way.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,9 @@
 
 namespace llama {
 
-inline bool can_be_read_by_layers(const Memory& memory) { return memory.policy.scope != msrnn::Scope::model; }
+inline bool can_be_read_by_layers(const Memory& memory) {
+    return memory.policy.scope != msrnn::Scope::model && memory.rule.over != RuleOver::lanes_of_model;
+}
 
 /// Keys and values are stored as `Scalar`. A pass holds what each memory makes of each token, dim floats, and one layer
 /// of one memory at a time.
@@ -93,7 +95,7 @@ private:
         bytes_.assign(memories_.size(), 0);
         work_.assign(memories_.size(), msrnn::Workspace());
         for (const std::size_t memory : order_) {
-            if (memory != order_.front()) own_from_[memory] = shared_columns(text, memories_[memory].budget);
+            if (memory != order_.front()) own_from_[memory] = shared_columns(text, memory);
             x_[memory].resize(static_cast<Eigen::Index>(model_.config.dim), count(columns_ - own_from_[memory]));
         }
         positions_.resize(columns_);
@@ -110,9 +112,17 @@ private:
         attended_.resize(count(model_.config.query_dim()), count(columns_));
     }
     /// Whole blocks; and the last one, where there are no branches.
-    std::size_t shared_columns(const GivenText& text, std::size_t budget) const {
-        const std::size_t alike = text.before_evictions(budget);
+    std::size_t shared_columns(const GivenText& text, std::size_t memory) const {
+        const std::size_t alike =
+            text.before_evictions(std::min(smallest_budget(text, memory), smallest_budget(text, order_.front())));
         return alike == columns_ ? columns_ : alike / block * block;
+    }
+    std::size_t smallest_budget(const GivenText& text, std::size_t memory) const {
+        std::size_t smallest = memories_[memory].budget;
+        for (std::size_t layer = 0; layer < model_.layers.size(); ++layer)
+            if (!model_.config.local.contain(layer))
+                smallest = std::min(smallest, in_layer(model_.config, memories_[memory], layer, text.to_fill()).budget);
+        return smallest;
     }
 
     static Eigen::Index count(std::size_t number) { return static_cast<Eigen::Index>(number); }
@@ -161,37 +171,52 @@ private:
 
     template <class Watch>
     bool attend(std::size_t layer, std::size_t memory, const GivenText& text, Watch& watch) {
-        const Memory part = in_layer(model_.config, memories_[memory], layer);
-        Cache cache(shape_.layer(layer), {.budget = part.budget}, part.policy, {}, layer);
+        const Memory part = in_layer(model_.config, memories_[memory], layer, text.to_fill());
+        Cache cache = empty(layer, part, text);
         Projected& rows = memory == order_.front() ? shared_ : own_;
         msrnn::Workspace& work = work_[memory];
         if (text.prompt != 0) {
-            take_prompt(cache, rows, text, work);
+            take_prompt(cache, part, rows, text, work);
             watch.saw(memory, layer, cache.lanes(), text.prompt - 1);
         }
         for (std::size_t column = text.prompt; column < text.trunk.size(); ++column) {
             if (watch.stops()) return false;
-            step(cache, rows, column, work);
+            step(cache, part, rows, column, work);
             watch.saw(memory, layer, cache.lanes(), column);
         }
         bytes_[memory] += cache.bytes();
         for (std::size_t branch = 0; branch < text.branches.size(); ++branch) {
             Cache fork = cache;
             for (std::size_t i = 0; i < text.branches[branch].size(); ++i)
-                step(fork, rows, text.first_of(branch) + i, work);
+                step(fork, part, rows, text.first_of(branch) + i, work);
         }
         return true;
     }
-    void step(Cache& cache, Projected& rows, std::size_t column, msrnn::Workspace& work) {
+    Cache empty(std::size_t layer, const Memory& part, const GivenText& text) const {
+        // A rule that moves slots sees the whole prompt.
+        const bool shares_prompt = part.slack() != 0 && text.prompt > part.budget;
+        return Cache(shape_.layer(layer),
+                     {.budget = shares_prompt ? msrnn::unbounded : part.budget, .slack = part.slack()}, part.policy, {},
+                     layer);
+    }
+    void step(Cache& cache, const Memory& part, Projected& rows, std::size_t column, msrnn::Workspace& work) {
         cache.step(positions_[column], column_of(rows.query, column), column_of(rows.key, column),
                    column_of(rows.value, column), column_of(attended_, column), work);
+        if (part.slack() != 0 && one_is_over(cache.lanes())) share_out(cache, part.rule, part.budget, work);
     }
-    void take_prompt(Cache& cache, Projected& rows, const GivenText& text, msrnn::Workspace& work) {
+    void take_prompt(Cache& cache, const Memory& part, Projected& rows, const GivenText& text, msrnn::Workspace& work) {
         const auto first = [&](Columns& columns) {
             return std::span(columns.data(), static_cast<std::size_t>(columns.rows()) * text.prompt);
         };
-        cache.prefill(positions_.front(), first(rows.query), first(rows.key), first(rows.value), first(attended_), work,
-                      msrnn::Prefill::chunked(text.chunk));
+        const auto prefill = [&](const auto&... selector) {
+            cache.prefill(positions_.front(), first(rows.query), first(rows.key), first(rows.value), first(attended_),
+                          work, msrnn::Prefill::chunked(text.chunk), selector...);
+        };
+        if (part.selector && part.budget != msrnn::unbounded)
+            prefill(*part.selector);
+        else
+            prefill();
+        if (part.slack() != 0 && text.prompt > part.budget) share_out(cache, part.rule, part.budget, work);
     }
 
     const Model& model_;
