@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "evaluate.hpp"
+#include "llama/budget_rule.hpp"
 #include "llama/policies.hpp"
 
 namespace compare {
@@ -36,6 +37,8 @@ struct Choice {
     std::vector<std::string> policies = {};  // empty: the usual ones, or with `shown` all
     std::vector<std::size_t> budgets = {};   // empty: fractions of the window
     std::vector<std::string> shown = {};     // policies that need more are left out; empty: none are
+
+    bool both_named() const { return !policies.empty() && policies.front() != every_policy && !budgets.empty(); }
 };
 
 inline std::vector<std::size_t> default_budgets(std::size_t window) {
@@ -63,8 +66,7 @@ inline void group_by_needs(std::vector<std::string>& texts, const msrnn::Policie
 /// `full` first, then budget by budget, in groups of the same needs. A pair that cannot be is an error where the user
 /// wrote both of its names.
 inline std::vector<Cell> plan(Choice choice, std::size_t window, const msrnn::Policies& policies = {}) {
-    const bool both_named =
-        !choice.policies.empty() && choice.policies.front() != every_policy && !choice.budgets.empty();
+    const bool both_named = choice.both_named();
     if (choice.policies == std::vector<std::string>{every_policy} || (choice.policies.empty() && !choice.shown.empty()))
         choice.policies = known_policies(policies);
     if (choice.policies.empty()) choice.policies = usual_policies(policies);
@@ -109,26 +111,75 @@ struct Settings {
     std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
     std::uint64_t seed = 0;
     std::string scalar = known_scalars.front();
+    std::size_t prompt = 0, chunk = 0;  // 0: none; all of the prompt at once
+    std::string selector = {};          // empty: the policy chooses after the prompt
+    std::string rule = "none";
 };
 
+inline Memory memory_of(const Cell& cell, const msrnn::Policies& policies, const Settings& settings) {
+    Memory memory{policy_named(policies, cell.policy), cell.slots()};
+    memory.rule = budget_rule_named(settings.rule);
+    if (settings.selector.empty()) return memory;
+    memory.selector = msrnn::Policies::selectors().named(settings.selector);
+    memory.selector->scope = memory.policy.scope;
+    return memory;
+}
+/// Why a memory does not fit the model or its selector, in words; empty where it does.
+inline std::string misfit(const Config& config, const Memory& memory, const Windows& windows) {
+    const msrnn::Shape shape = shape_of(config);
+    const auto own_words = [](const std::string& said) { return said.starts_with("msrnn: ") ? said.substr(7) : said; };
+    for (std::size_t layer = 0; layer < config.layers; ++layer) try {
+            const Memory part =
+                in_layer(config, memory, layer, windows.prompt != 0 ? windows.prompt : windows.steps_each());
+            const msrnn::LayerCache<msrnn::AnyPolicy> cache(
+                shape.layer(layer), {.budget = part.budget, .slack = part.slack()}, part.policy, {}, layer);
+            if (part.selector)
+                if (const std::string wrong = cache.problem(*part.selector); !wrong.empty()) return own_words(wrong);
+        } catch (const std::invalid_argument& error) {
+            return own_words(error.what());
+        }
+    return "";
+}
+
 /// The memories of the cells that can be measured, in the order of the cells.
-inline std::vector<Memory> memories_of(const std::vector<Cell>& cells, const msrnn::Policies& policies = {}) {
+inline std::vector<Memory> memories_of(const std::vector<Cell>& cells, const msrnn::Policies& policies = {},
+                                       const Settings& settings = {}) {
     std::vector<Memory> memories;
     for (const Cell& cell : cells)
-        if (cell.refusal.empty()) memories.push_back({policy_named(policies, cell.policy), cell.slots()});
+        if (cell.refusal.empty()) memories.push_back(memory_of(cell, policies, settings));
     return memories;
+}
+
+/// Refuses what cannot go together: the cells that a model, a prompt, a selector or a rule does not fit.
+inline void refuse_misfits(std::vector<Cell>& cells, const Config& config, const Windows& windows,
+                           const msrnn::Policies& policies, const Settings& settings, bool both_named) {
+    for (Cell& cell : cells) {
+        if (!cell.refusal.empty() || cell.budget == 0) continue;
+        const Memory memory = memory_of(cell, policies, settings);
+        if (settings.prompt != 0 && !can_be_read_by_layers(memory))
+            cell.refusal = "all layers decide as one, which needs a text without a --prompt";
+        else
+            cell.refusal = misfit(config, memory, windows);
+        if (!cell.refusal.empty() && both_named) throw cannot_take(cell.policy, cell.budget, cell.refusal);
+    }
+    if (runs(cells) == 0) throw std::invalid_argument("None of the policies and budgets fits these settings.");
+}
+
+/// Calls use(x), x of the type with this name.
+template <class Use>
+auto with_scalar(const std::string& name, Use use) {
+    return name == "bf16"   ? use(Eigen::bfloat16())
+           : name == "f16"  ? use(Eigen::half())
+           : name == "int8" ? use(std::int8_t())
+                            : use(float());
 }
 
 /// Reads the windows that `known` lacks, with the memories of the reading side by side.
 template <class Waiting>
 Outcome measure(const Reading& reading, const Settings& settings, Watch& watch, Outcome known, Waiting waiting) {
-    const auto evaluated_as = [&]<class Scalar>(Scalar) {
+    return with_scalar(settings.scalar, [&]<class Scalar>(Scalar) {
         return evaluate<Scalar>(reading, settings.threads, watch, std::move(known), waiting);
-    };
-    return settings.scalar == "bf16"   ? evaluated_as(Eigen::bfloat16())
-           : settings.scalar == "f16"  ? evaluated_as(Eigen::half())
-           : settings.scalar == "int8" ? evaluated_as(std::int8_t())
-                                       : evaluated_as(float());
+    });
 }
 
 }  // namespace compare

@@ -55,6 +55,8 @@ inline Json json_of(const Survival& survival) {
 
 }  // namespace detail
 
+inline Json or_nothing(std::size_t number) { return number == 0 ? Json() : Json(number); }
+
 /// What another run must share to go on from this one.
 inline Json json_of_settings(const Results& results) {
     const Config& c = results.config;
@@ -74,7 +76,11 @@ inline Json json_of_settings(const Results& results) {
             {"window", results.windows.window},
             {"windows", results.windows.count()},
             {"scalar", results.settings.scalar},
-            {"seed", results.settings.seed}};
+            {"seed", results.settings.seed},
+            {"prompt", or_nothing(results.settings.prompt)},
+            {"chunk", or_nothing(results.settings.chunk)},
+            {"selector", results.settings.selector.empty() ? Json() : Json(results.settings.selector)},
+            {"budget_rule", results.settings.rule == "none" ? Json() : Json(results.settings.rule)}};
 }
 
 /// "windows_read": their numbers, from 1 as --map counts, in the order of each row's window_nll. "map": for each run

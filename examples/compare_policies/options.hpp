@@ -18,6 +18,9 @@ struct Options {
     std::size_t window = 0;  // 0: the model's context, or 1,024
     std::size_t tokens = 0;  // 0: the whole text
     std::size_t map = 1;
+    std::string task = "perplexity";
+    std::size_t needles = 0, texts = 0, digits = 0;  // 0: not given
+    std::string question;                            // empty: both
     bool list = false;
     Choice choice;
     Settings settings;
@@ -63,6 +66,36 @@ inline void add_options(CLI::App& app, Options& options) {
                    "the state stores keys and values as f32, bf16, f16 or int8 (default: f32)")
         ->check(CLI::IsMember(known_scalars))
         ->type_name("TYPE");
+    app.add_option("--prompt", options.settings.prompt,
+                   "the first N tokens of each window are a prompt that is read at once; the rest is scored")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--chunk", options.settings.chunk, "the prompt is read in chunks of N tokens (default: all at once)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--selector", options.settings.selector,
+                   "what chooses after the prompt (default: the policy itself)")
+        ->check([](const std::string& text) { return problem(msrnn::Policies::selectors(), text); })
+        ->type_name("NAME");
+    app.add_option("--budget-rule", options.settings.rule,
+                   "how lanes share their slots: pyramid, adakv, adakv-model, together or lazy (default: none)")
+        ->check(budget_rule_problem)
+        ->type_name("NAME");
+    app.add_option("--task", options.task,
+                   "perplexity, or needle: facts in the text, asked for at its end (default: perplexity)")
+        ->check(CLI::IsMember({"perplexity", "needle"}))
+        ->type_name("TASK");
+    app.add_option("--needles", options.needles, "facts in each text (default: 8)")->check(from_1)->type_name("N");
+    app.add_option("--texts", options.texts, "so many texts at most, a window each (default: 4)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--digits", options.digits, "of the number in each fact (default: 5)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--question", options.question,
+                   "seen by the policy, which makes it easy, or unseen (default: both, one after the other)")
+        ->check(CLI::IsMember({"seen", "unseen"}))
+        ->type_name("seen|unseen");
     app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
     app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
     app.add_option("--resume", options.resume,

@@ -93,9 +93,8 @@ inline std::string subject(const Results& results) {
            format(", %zu query heads on %zu KV heads, head_dim %zu. ", c.query_heads, c.kv_heads, c.head_dim) +
            escaped(valid_utf8(results.text)) + ": " + grouped(w.tokens) + " tokens, " +
            (results.complete() ? "" : grouped(results.windows_read.size()) + " of ") + grouped(w.count()) +
-           " windows of " + grouped(w.window) +
-           ", each read from an empty memory; the second half of each is scored. Keys and values are stored as " +
-           escaped(results.settings.scalar) + ".";
+           " windows of " + grouped(w.window) + ", each read from an empty memory; " + escaped(protocol(results)) +
+           ". Keys and values are stored as " + escaped(results.settings.scalar) + ".";
 }
 
 inline std::string paragraph(const char* style, const std::string& text) {

@@ -2,10 +2,6 @@
 // Every policy reads the same text with the same model, at several budgets.
 #include "program.hpp"
 
-#include <array>
-#include <ctime>
-#include <filesystem>
-#include <functional>
 #include <iostream>
 #include <optional>
 
@@ -16,10 +12,11 @@
 #include "formats/language_model.hpp"
 #include "json.hpp"
 #include "keeper.hpp"
+#include "needle_task.hpp"
 #include "options.hpp"
 #include "page.hpp"
+#include "preparing.hpp"
 #include "progress.hpp"
-#include "result_file.hpp"
 #include "results.hpp"
 #include "resume.hpp"
 #include "table.hpp"
@@ -27,36 +24,18 @@
 namespace compare {
 namespace {
 
-constexpr std::size_t fewest_tokens = 16, smallest_window = 3, largest_default_window = 1024;
-
-std::vector<Token> tokens_of(const Options& options, const Tokenizer& tokenizer) {
-    Encoding encoding = tokenizer.encode(read_text(options.text));
-    if (encoding.unknown != 0)
-        std::cout << "Note: " << grouped(encoding.unknown)
-                  << " characters of the text are not in the vocabulary: <unk>.\n";
-    std::vector<Token> tokens = std::move(encoding.tokens);
-    if (tokenizer.framing.end) tokens.push_back(*tokenizer.framing.end);
-    if (options.tokens != 0 && options.tokens < tokens.size()) tokens.resize(options.tokens);
-    if (tokens.size() < fewest_tokens)
-        throw std::invalid_argument("A text of " + std::to_string(tokens.size()) +
-                                    " tokens is too short: " + std::to_string(fewest_tokens) + " are the least.");
-    return tokens;
-}
-
-/// `tokens`: how many there are, BOS among them.
-std::size_t window_for(const Options& options, std::size_t context, std::size_t tokens) {
-    std::size_t window = options.window == 0 ? std::min(context, largest_default_window) : options.window;
-    if (window < smallest_window)
-        throw std::invalid_argument("A window of " + std::to_string(window) +
-                                    " leaves nothing to score: " + std::to_string(smallest_window) + " is the least.");
-    if (tokens < window) {
-        window = tokens;
-        std::cout << "Note: the text is shorter than a window; the window shrinks to " << grouped(window) << ".\n";
-    }
-    if (window > context)
-        std::cout << "Note: the context of the model is " << grouped(context) << " positions; a window of "
-                  << grouped(window) << " goes beyond it.\n";
-    return window;
+void check_prompt(const Settings& settings, std::size_t window) {
+    if (settings.prompt == 0 && settings.chunk != 0)
+        throw std::invalid_argument("There is no prompt to read in chunks: give a --prompt beside --chunk.");
+    if (settings.prompt == 0 && !settings.selector.empty())
+        throw std::invalid_argument("There is no prompt to select from: give a --prompt beside --selector.");
+    if (settings.prompt + 2 > window)
+        throw std::invalid_argument("A prompt of " + std::to_string(settings.prompt) +
+                                    " tokens leaves nothing to score in a window of " + std::to_string(window) + ": " +
+                                    std::to_string(window - 2) + " is the most.");
+    if (!settings.selector.empty() && budget_rule_named(settings.rule).moves_slots())
+        throw std::invalid_argument("The budget rule " + settings.rule +
+                                    " shares out by the policy's own ratings: leave out --selector.");
 }
 
 std::size_t mapped_window(const Options& options, const Windows& windows) {
@@ -66,8 +45,6 @@ std::size_t mapped_window(const Options& options, const Windows& windows) {
     return options.map - 1;
 }
 
-std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
-
 void describe(const Results& results) {
     const Config& c = results.config;
     const Windows& windows = results.windows;
@@ -76,36 +53,12 @@ void describe(const Results& results) {
               << ", context " << grouped(c.context) << ".\n"
               << "Text: " << results.text << ", " << grouped(windows.tokens) << " tokens. Windows of "
               << grouped(windows.window) << ": " << grouped(windows.count()) << " (" << grouped(windows.dropped())
-              << " tokens left over). Scored: the second half of each, " << grouped(windows.targets()) << " targets.\n"
+              << " tokens left over), " << protocol(results) << ": " << grouped(windows.targets()) << " targets.\n"
               << told(results.framing) << "\n";
     if (const std::size_t known = results.windows_read.size(); known != 0)
         std::cout << "Going on behind " << grouped(known) << " windows that an earlier run has read.\n";
     std::cout << "\n";
     flush_output();
-}
-
-bool same_file(const std::string& a, const std::string& b) {
-    std::error_code ignored;
-    return std::filesystem::equivalent(a, b, ignored) ||
-           std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored);
-}
-
-/// Never one of the inputs, and never one file twice.
-void check_results(const Options& options) {
-    const std::vector<std::string> results{options.csv, options.json, options.html};
-    for (auto result = results.begin(); result != results.end(); ++result) {
-        if (result->empty()) continue;
-        for (const std::string& input : {options.model, options.tokenizer, options.text})
-            if (!input.empty() && same_file(*result, input))
-                throw refusal(*result, "the results would overwrite what is read");
-        for (auto other = results.begin(); other != result; ++other)
-            if (!other->empty() && same_file(*result, *other))
-                throw refusal(*result, "one file cannot take two kinds of results");
-    }
-}
-
-std::optional<ResultFile> opened(const std::string& path) {
-    return path.empty() ? std::nullopt : std::optional<ResultFile>(path);
 }
 
 /// The text of each token that the model reads in a window; BOS has none. The tokenizer removes the space before the
@@ -119,13 +72,6 @@ std::vector<std::string> token_texts(std::vector<Token> window, bool bos, const 
     return texts;
 }
 
-std::string date() {
-    const std::time_t now = std::time(nullptr);
-    std::array<char, 32> text{};
-    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", std::gmtime(&now));
-    return text.data();
-}
-
 void show(const Results& results) {
     if (!results.complete()) std::cout << interruption(results) << "\n\n";
     std::cout << table(results.cells) << curves(results.cells);
@@ -136,17 +82,6 @@ void show(const Results& results) {
     flush_output();
 }
 
-/// If one file cannot be written, the others still are.
-void deliver(const std::vector<std::function<void()>>& parts) {
-    std::string failure;
-    for (const auto& part : parts) try {
-            part();
-        } catch (const std::runtime_error& error) {
-            if (failure.empty()) failure = error.what();
-        }
-    if (!failure.empty()) throw std::runtime_error(failure);
-}
-
 int run(const Options& options) {
     if (options.list) {
         std::cout << list_of_policies(options.policies, options.choice.shown);
@@ -155,32 +90,39 @@ int run(const Options& options) {
     }
     const msrnn::Policies policies = seeded(options.policies, options.settings.seed);
     const formats::LanguageModel subject = formats::read_language_model(options.model, options.tokenizer);
+    if (options.task == "needle") return run_needle(options, subject, policies);
+    refuse_needle_settings(options);
     const Config& config = subject.model.config;
     const Framing framing = framing_of(*subject.tokenizer, options.bos);
     const std::vector<Token> tokens = tokens_of(options, *subject.tokenizer);
     const std::size_t window = window_for(options, config.context, tokens.size() + (framing.bos ? 1 : 0));
 
-    Results results{.model = file_name(options.model),
-                    .text = file_name(options.text),
-                    .model_fingerprint = fingerprint(subject.model),
-                    .text_fingerprint = fingerprint(tokens),
-                    .command = options.command,
-                    .date = date(),
-                    .config = config,
-                    .framing = framing,
-                    .windows = {.window = window, .tokens = tokens.size(), .bos = framing.bos},
-                    .settings = options.settings,
-                    .cells = plan(options.choice, window, policies),
-                    .mapped_tokens = {}};
+    Results results{
+        .model = file_name(options.model),
+        .text = file_name(options.text),
+        .model_fingerprint = fingerprint(subject.model),
+        .text_fingerprint = fingerprint(tokens),
+        .command = options.command,
+        .date = date(),
+        .config = config,
+        .framing = framing,
+        .windows = {.window = window, .tokens = tokens.size(), .bos = framing.bos, .prompt = options.settings.prompt},
+        .settings = options.settings,
+        .cells = plan(options.choice, window, policies),
+        .mapped_tokens = {}};
     results.mapped_window = mapped_window(options, results.windows);
     check_results(options);
+    check_prompt(options.settings, window);
+    refuse_misfits(results.cells, config, results.windows, policies, options.settings, options.choice.both_named());
     const auto begin = framing.bos ? std::optional(subject.tokenizer->begin()) : std::nullopt;
     const Reading reading{.model = subject.model,
                           .tokens = tokens,
                           .begin = begin,
                           .window = window,
-                          .memories = memories_of(results.cells, policies),
-                          .mapped_window = results.mapped_window};
+                          .memories = memories_of(results.cells, policies, options.settings),
+                          .mapped_window = results.mapped_window,
+                          .prompt = options.settings.prompt,
+                          .chunk = options.settings.chunk == 0 ? msrnn::unbounded : options.settings.chunk};
     results.mapped_tokens = token_texts(reading.text(results.mapped_window), framing.bos, *subject.tokenizer);
 
     Outcome outcome = options.resume.empty() ? Outcome() : resumed(options.resume, results);
@@ -191,11 +133,10 @@ int run(const Options& options) {
     listen_for_interrupt();
     {
         Watch watch{.interrupted = interrupted};
-        Progress progress((results.windows.count() - results.windows_read.size()) * results.windows.steps_each(),
-                          std::cerr);
+        Progress progress((results.windows.count() - results.windows_read.size()) * reading.work_each(), std::cerr);
         Keeper keeper(json, results);
         outcome = measure(reading, options.settings, watch, std::move(outcome), [&](const Outcome& so_far) {
-            progress.show(watch.steps_done);
+            progress.show(watch.work_done);
             keeper.keep(so_far);
         });
     }

@@ -51,6 +51,19 @@ inline std::string layers_of(const Config& config) {
     return layers + ", " + std::to_string(local) + " of them local with a window of " + grouped(config.local.window);
 }
 
+/// How the windows are read.
+inline std::string protocol(const Results& results) {
+    const Settings& settings = results.settings;
+    std::string text = settings.prompt == 0
+                           ? "the second half of each is scored"
+                           : "the first " + grouped(settings.prompt) + " tokens of each are a prompt, given " +
+                                 (settings.chunk == 0 ? "at once" : "in chunks of " + grouped(settings.chunk)) +
+                                 (settings.selector.empty() ? "" : ", from which " + settings.selector + " selects") +
+                                 "; the rest is scored";
+    if (settings.rule != "none") text += "; budgets are shared out by the rule " + settings.rule;
+    return text;
+}
+
 /// "Interrupted: 3 of 19 windows were read."; empty where all were.
 inline std::string interruption(const Results& results) {
     if (results.complete()) return "";

@@ -21,17 +21,20 @@ public:
     Survival(std::vector<std::vector<Steps>> left_at, std::size_t tokens)
         : tokens_(tokens), read_(tokens), left_at_(std::move(left_at)) {}
 
-    /// To be called after every step of the window, before the next one: a lane's victims are those of its last step.
+    /// To be called for every layer, after every step of the window and before the next one: a lane's victims are those
+    /// of its last step.
+    template <class Lanes>
+    void watch(std::size_t layer, const Lanes& lanes, std::size_t position) {
+        while (left_at_.size() <= layer) left_at_.emplace_back(lanes.size(), Steps(tokens_, never));
+        for (std::size_t i = 0; i < lanes.size(); ++i)
+            for (const msrnn::Slot victim : lanes[i].victims())
+                left_at_[layer][i][static_cast<std::size_t>(lanes[i].position(victim).value())] = position;
+        read_ = position + 1;
+    }
+    /// The same for all layers of a state.
     template <class State>
     void watch(const State& state, std::size_t position) {
-        if (position == 0) begin(state);
-        for (std::size_t layer = 0; layer < left_at_.size(); ++layer)
-            for (std::size_t i = 0; i < left_at_[layer].size(); ++i) {
-                const auto& lane = state.lane(layer, i * state.shape().kv_heads / left_at_[layer].size());
-                for (const msrnn::Slot victim : lane.victims())
-                    left_at_[layer][i][static_cast<std::size_t>(lane.position(victim).value())] = position;
-            }
-        read_ = position + 1;
+        for (std::size_t layer = 0; layer < state.shape().layers; ++layer) watch(layer, state.lanes(layer), position);
     }
 
     std::size_t layers() const { return left_at_.size(); }
@@ -47,13 +50,6 @@ public:
     std::size_t tokens() const { return read_; }
 
 private:
-    template <class State>
-    void begin(const State& state) {
-        left_at_.clear();
-        for (std::size_t layer = 0; layer < state.shape().layers; ++layer)
-            left_at_.emplace_back(state.lanes(layer).size(), Steps(tokens_, never));
-    }
-
     std::size_t tokens_ = 0, read_ = 0;
     std::vector<std::vector<Steps>> left_at_;  // [layer][lane][token]: at whose step it left
 };

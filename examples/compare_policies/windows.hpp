@@ -1,4 +1,5 @@
-// The protocol: consecutive windows, each read from an empty state; the second half of each is scored.
+// The protocol: consecutive windows, each read from an empty state; the second half of each is scored, or what stands
+// behind a prompt.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +11,11 @@ namespace compare {
 struct Windows {
     std::size_t window = 0, tokens = 0;
     bool bos = true;
+    std::size_t prompt = 0;  // so many tokens of a window are given at once; the rest is scored
 
     std::size_t steps_each() const { return window - 1; }
     std::size_t tokens_each() const { return bos ? window - 1 : window; }
-    std::size_t first_scored() const { return window / 2; }
+    std::size_t first_scored() const { return prompt != 0 ? prompt : window / 2; }
     std::size_t targets_each() const { return steps_each() - first_scored(); }
     std::size_t count() const { return tokens / tokens_each(); }
     std::size_t targets() const { return count() * targets_each(); }

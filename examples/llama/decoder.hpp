@@ -5,14 +5,15 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <msrnn/any_policy.hpp>
 #include <msrnn/msrnn.hpp>
 #include <span>
 #include <vector>
 
+#include "memory.hpp"
 #include "model.hpp"
+#include "products.hpp"
 #include "ranks.hpp"
 #include "rotation.hpp"
 
@@ -22,43 +23,29 @@ namespace llama {
 /// anew at every step (as StreamingLLM does), so that no angle ever exceeds those of a text as long as the budget.
 enum class PositionsIn { text, cache };
 
-/// One column for each memory.
-using Columns = Eigen::MatrixXf;
-
-inline std::span<float> column_of(Columns& columns, std::size_t index) {
-    return {columns.col(static_cast<Eigen::Index>(index)).data(), static_cast<std::size_t>(columns.rows())};
-}
-
-/// x * weight / sqrt(mean square + epsilon), column by column.
-inline void rms_norm(const Columns& x, const Vector& weight, float epsilon, Columns& normed) {
-    normed.resizeLike(x);
-    for (Eigen::Index i = 0; i < x.cols(); ++i) {
-        const float mean_square = x.col(i).squaredNorm() / static_cast<float>(x.rows());
-        normed.col(i) = x.col(i).cwiseProduct(weight) / std::sqrt(mean_square + epsilon);
-    }
-}
-
-/// The policy, and the budget of each layer or KV head.
-struct Memory {
-    msrnn::AnyPolicy policy = {};
-    std::size_t budget = msrnn::unbounded;
-};
-
 /// Keys and values are stored as `Scalar`.
 template <class Scalar = float>
 class BasicDecoder {
 public:
     using State = msrnn::State<msrnn::AnyPolicy, Scalar>;
 
-    BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text)
+    /// Rules that give each layer a budget of its own ask for the length of the text.
+    BasicDecoder(const Model& model, std::span<const Memory> memories, PositionsIn positions = PositionsIn::text,
+                 std::size_t tokens = msrnn::unbounded)
         : model_(model),
+          tokens_(tokens),
+          memories_(memories.begin(), memories.end()),
+          products_(model),
           positions_(positions),
           global_(model.config.rope, model.config.head_dim),
           local_(model.config.local.rope, model.config.head_dim) {
         const Config& c = model.config;
-        for (const Memory& memory : memories) states_.push_back(state_of(c, memory));
-        x_ = Columns::Zero(static_cast<Eigen::Index>(c.dim), columns());
-        attended_ = Columns::Zero(static_cast<Eigen::Index>(c.query_dim()), columns());
+        for (const Memory& memory : memories_) states_.push_back(state_of(memory));
+        x_ = columns_of(c.dim);
+        query_ = columns_of(c.query_dim());
+        key_ = columns_of(c.kv_dim());
+        value_ = columns_of(c.kv_dim());
+        attended_ = columns_of(c.query_dim());
     }
     BasicDecoder(const Model& model, std::size_t budget, const msrnn::AnyPolicy& policy,
                  PositionsIn positions = PositionsIn::text)
@@ -68,20 +55,18 @@ public:
     void read(Token token, msrnn::Position position) {
         global_.text.set_position(position.value());
         local_.text.set_position(position.value());
-        x_.colwise() =
-            model_.config.embedding_scale * model_.embedding.row(static_cast<Eigen::Index>(token)).transpose();
+        x_.colwise() = products_.embedding(token);
         for (std::size_t layer = 0; layer < model_.layers.size(); ++layer) {
+            products_.project(model_.layers[layer], x_, query_, key_, value_);
             attend(layer, position);
-            feed_forward(model_.layers[layer]);
+            products_.finish(model_.layers[layer], attended_, x_);
         }
+        for (std::size_t memory = 0; memory < states_.size(); ++memory)
+            if (memories_[memory].slack() != 0) share_out(memory);
     }
 
     /// Of the token behind the last one read, one row per entry of the vocabulary; column m is what memory m expects.
-    const Columns& logits() {
-        rms_norm(x_, model_.final_norm, model_.config.norm_epsilon, normed_);
-        logits_.noalias() = model_.head() * normed_;
-        return logits_;
-    }
+    const Columns& logits() { return products_.logits(x_); }
 
     /// Reads one token and returns what the first memory expects next.
     Vector step(Token token, msrnn::Position position) {
@@ -90,15 +75,17 @@ public:
     }
 
     void reset() {
-        for (State& state : states_) state.reset();
+        for (std::size_t memory = 0; memory < states_.size(); ++memory)
+            if (memories_[memory].slack() == 0)
+                states_[memory].reset();
+            else
+                states_[memory] = state_of(memories_[memory]);  // budgets are those of the start again
     }
 
     std::size_t memories() const { return states_.size(); }
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
 
 private:
-    static constexpr float gelu_slope = 0.7978845608f, gelu_bend = 0.044715f;  // sqrt(2 / pi), arXiv 1606.08415
-
     /// Full groups of four: then Eigen's product takes the same way for every column, whatever is beside it. (From a
     /// width of 16 on, and where the hidden size fills whole packets; else the last bits may differ.)
     Eigen::Index columns() const {
@@ -106,44 +93,57 @@ private:
         return static_cast<Eigen::Index>(memories == 1 ? 1 : (memories + 3) / 4 * 4);
     }
 
-    /// The policy rules the global layers. What is outside a local layer's window is never seen again, so that this
-    /// layer needs no more than the window: budget and newest token together.
-    static State state_of(const Config& c, const Memory& memory) {
-        msrnn::Shape shape{
-            .layers = c.layers, .query_heads = c.query_heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim};
-        msrnn::AnyPolicy newest = msrnn::Window{};
-        newest.scope = memory.policy.scope;  // a lane for each KV head in all layers, or in none
-        if (c.local.window != 0) shape.each = shape.list();
-        for (std::size_t layer = 0; layer < shape.each.size(); ++layer)
-            if (c.local.contain(layer)) shape.each[layer].window = c.local.window;
-        const auto budget_of = [&](std::size_t layer, std::size_t) {
-            return c.local.contain(layer) ? std::max<std::size_t>(c.local.window - 1, 1) : memory.budget;
-        };
-        return State(shape, budget_of,
-                     [&](std::size_t layer) { return c.local.contain(layer) ? newest : memory.policy; });
+    Columns columns_of(std::size_t rows) const { return Columns::Zero(static_cast<Eigen::Index>(rows), columns()); }
+
+    State state_of(const Memory& memory) const {
+        const Config& c = model_.config;
+        const auto policy_of = [&](std::size_t layer) { return in_layer(c, memory, layer).policy; };
+        if (memory.slack() == 0)
+            return State(
+                shape_of(c), [&](std::size_t layer, std::size_t) { return in_layer(c, memory, layer, tokens_).budget; },
+                policy_of);
+        State state(shape_of(c), msrnn::Limits{.budget = memory.budget, .slack = memory.slack()}, policy_of);
+        for (std::size_t layer = 0; layer < c.layers; ++layer)
+            for (std::size_t head = 0; head < c.kv_heads && c.local.contain(layer); ++head)
+                state.set_budget(layer, head, in_layer(c, memory, layer).budget);
+        return state;
+    }
+
+    /// The rule chooses between two tokens, for lanes one of which holds more than its budget.
+    void share_out(std::size_t memory) {
+        const auto& [policy, budget, selector, rule] = memories_[memory];
+        const auto ruled = [&](const auto& lane) { return !model_.config.local.contain(lane.id().layer); };
+        bool is_over = false;
+        for (const auto& lane : states_[memory].lanes()) is_over |= ruled(lane) && lane.size() > lane.budget();
+        if (!is_over) return;
+        states_[memory].share_out([&](auto lanes) {
+            std::vector<msrnn::Lane<msrnn::AnyPolicy>*> part;
+            const auto choose = [&] {
+                if (std::ranges::any_of(part, [](const auto* lane) { return lane->size() > lane->budget(); }))
+                    rule(part, budget);
+                part.clear();
+            };
+            for (auto* lane : lanes) {
+                if (!ruled(*lane)) continue;
+                const bool of_others = !part.empty() && part.back()->id().layer != lane->id().layer;
+                if (of_others && rule.over != RuleOver::lanes_of_model) choose();
+                part.push_back(lane);
+            }
+            choose();
+        });
     }
 
     const Rotations& rotations(std::size_t layer) const {
         return model_.config.local.contain(layer) ? local_ : global_;
     }
 
-    void attend(std::size_t index, msrnn::Position position) {
-        const Layer& layer = model_.layers[index];
-        rms_norm(x_, layer.attention_norm, model_.config.norm_epsilon, normed_);
-        query_.noalias() = layer.query * normed_;
-        key_.noalias() = layer.key * normed_;
-        value_.noalias() = layer.value * normed_;
-        if (model_.config.more_norms) {
-            norm_heads(query_, layer.query_norm);
-            norm_heads(key_, layer.key_norm);
-        }
+    void attend(std::size_t layer, msrnn::Position position) {
         for (std::size_t memory = 0; memory < states_.size(); ++memory) {
             if (positions_ == PositionsIn::text)
-                attend_in_text(memory, index, position);
+                attend_in_text(memory, layer, position);
             else
-                attend_in_cache(memory, index, position);
+                attend_in_cache(memory, layer, position);
         }
-        add(layer.attention_out, attended_, layer.attention_out_norm);
     }
 
     void attend_in_text(std::size_t memory, std::size_t layer, msrnn::Position position) {
@@ -170,44 +170,15 @@ private:
         state.decide(layer, position);
     }
 
-    void feed_forward(const Layer& layer) {
-        rms_norm(x_, layer.feed_forward_norm, model_.config.norm_epsilon, normed_);
-        gate_.noalias() = layer.gate * normed_;
-        up_.noalias() = layer.up * normed_;
-        if (model_.config.gate == Gate::silu)
-            gate_.array() *= up_.array() / (1.0f + (-gate_.array()).exp());
-        else
-            gate_.array() *=
-                up_.array() * (0.5f + 0.5f * (gelu_slope * (gate_.array() + gelu_bend * gate_.array().cube())).tanh());
-        add(layer.down, gate_, layer.feed_forward_out_norm);
-    }
-
-    /// Adds a product to what passes through the layers, normed first where there is a norm for it.
-    void add(const Matrix& matrix, const Columns& columns, const Vector& norm) {
-        if (norm.size() == 0) {
-            x_.noalias() += matrix * columns;
-            return;
-        }
-        added_.noalias() = matrix * columns;
-        rms_norm(added_, norm, model_.config.norm_epsilon, normed_);
-        x_ += normed_;
-    }
-
-    void norm_heads(Columns& heads, const Vector& weight) const {
-        for (Eigen::Index column = 0; column < heads.cols(); ++column)
-            for (Eigen::Index first = 0; first < heads.rows(); first += weight.size()) {
-                auto head = heads.col(column).segment(first, weight.size());
-                const float mean_square = head.squaredNorm() / static_cast<float>(weight.size());
-                head = (head.cwiseProduct(weight) / std::sqrt(mean_square + model_.config.norm_epsilon)).eval();
-            }
-    }
-
     const Model& model_;
+    std::size_t tokens_;
+    std::vector<Memory> memories_;
+    Products products_;
     PositionsIn positions_;
     std::vector<State> states_;
     Rotations global_, local_;
     Ranks ranks_;
-    Columns x_, normed_, query_, key_, value_, attended_, gate_, up_, added_, logits_;
+    Columns x_, query_, key_, value_, attended_;  // one column for each memory
 };
 using Decoder = BasicDecoder<>;
 

@@ -177,7 +177,7 @@ TEST_CASE("each window starts from BOS and an empty state, and its targets from 
         compare::Watch watch{.interrupted = interrupted};
         const auto scores = compare::evaluate(reading, 2, watch, {}, [](const auto&) {}).scores(reading.windows());
         REQUIRE(scores.size() == 2);
-        REQUIRE(watch.steps_done == tokens.size() / (window - 1) * (window - 1));
+        REQUIRE(watch.work_done == tokens.size() / (window - 1) * reading.work_each());
         for (std::size_t i = 0; i < 2; ++i) {
             const Loss expected = plain_loss(checkpoint, tokens, window, memories[i].budget);
             REQUIRE(scores[i].targets == expected.targets);
