@@ -1,7 +1,9 @@
 // llama.cpp writes the likeliest text in a memory that does not grow: msrnn decides which token its cache forgets.
 //     generate model=FILE prompt="Once upon a time" policy=h2o budget=255 tokens=200
-// save=FILE keeps the state at the end, load=FILE goes on from it.
+// save=FILE keeps the state after save_after=N tokens and goes on; load=FILE goes on from it, with the same bits.
+#include <bit>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 
@@ -14,6 +16,13 @@ std::vector<llama_token> first_tokens(const Model& model, const Options& options
     if (!options.text("load").empty()) return {};
     if (options.text("prompt_file").empty()) return model.tokens(options.text("prompt"));
     return model.tokens_of_file(options.text("prompt_file"), options.number("prompt_tokens"));
+}
+
+/// Differs where a bit of the numbers does (FNV-1a).
+std::uint64_t fingerprint(std::span<const float> numbers) {
+    std::uint64_t hash = 14695981039346656037u;
+    for (const float number : numbers) hash = (hash ^ std::bit_cast<std::uint32_t>(number)) * 1099511628211u;
+    return hash;
 }
 
 }  // namespace
@@ -33,6 +42,7 @@ int main(int count, char** arguments) try {
                            {"flash", "on"},
                            {"endless", "no"},
                            {"save", ""},
+                           {"save_after", "0"},
                            {"load", ""}});
     const Model model(options.text("model"));
     std::vector<llama_token> next = first_tokens(model, options);
@@ -48,17 +58,23 @@ int main(int count, char** arguments) try {
     const double before = resident_mib();
     const auto start = std::chrono::steady_clock::now();
     std::size_t written = 0;
+    std::uint64_t bits = 0;
     for (; written < options.number("tokens"); ++written) {
+        if (!options.text("save").empty() && written == options.number("save_after"))
+            save(context, options.text("save"), next);
         context.decode(next);
-        next.assign(1, model.likeliest(context.logits(next.size() - 1)));
+        const float* const logits = context.logits(next.size() - 1);
+        bits = fingerprint(std::span(logits, model.words()));
+        next.assign(1, model.likeliest(logits));
         if (model.ends(next[0]) && options.text("endless") == "no") break;
         std::fputs(model.text(next[0]).c_str(), stdout);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::fprintf(stderr, "[%zu tokens seen, %u cells, %.1f tokens/s, resident %.1f MiB before and %.1f after]\n",
-                 context.seen(), llama_n_ctx(context.get()), static_cast<double>(written) / seconds, before,
-                 resident_mib());
-    if (!options.text("save").empty()) save(context, options.text("save"), next);
+    std::fprintf(
+        stderr,
+        "[%zu tokens seen, %u cells, %.1f tokens/s, resident %.1f MiB before and %.1f after, last logits %016llx]\n",
+        context.seen(), llama_n_ctx(context.get()), static_cast<double>(written) / seconds, before, resident_mib(),
+        static_cast<unsigned long long>(bits));
 } catch (const std::exception& error) {
     std::fprintf(stderr, "generate: %s\n", error.what());
     return 1;
