@@ -71,10 +71,13 @@ public:
     BoundedContext(const BoundedContext&) = delete;
     BoundedContext& operator=(const BoundedContext&) = delete;
 
-    /// The next tokens of every sequence, as many of each: [sequences][tokens]. Then each sequence forgets. Logits are
-    /// computed for all of them, or for the last of each sequence.
+    /// The next tokens of every sequence, or of the first ones, as many of each: [sequences][tokens]. Then each of them
+    /// forgets. Logits are computed for all tokens, or for the last of each sequence.
     void decode(std::span<const llama_token> tokens, bool all_logits = false) {
-        const std::size_t each = tokens.size() / settings_.sequences;
+        decode(tokens, settings_.sequences, all_logits);
+    }
+    void decode(std::span<const llama_token> tokens, std::size_t sequences, bool all_logits = false) {
+        const std::size_t each = tokens.size() / sequences;
         batch_.n_tokens = static_cast<int>(tokens.size());
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             batch_.token[i] = tokens[i];
@@ -87,8 +90,14 @@ public:
         const int wrong = llama_decode(context_.get(), batch_);
         if (fault_) std::rethrow_exception(fault_);
         if (wrong != 0) throw std::runtime_error("llama_decode() answers " + std::to_string(wrong));
-        if (bounded()) forget(each);
+        if (bounded()) forget(each, sequences);
         seen_ += each;
+    }
+    /// Sequence `to` goes on as `from` does.
+    void copy_sequence(std::size_t from, std::size_t to) {
+        llama_memory_seq_cp(llama_get_memory(context_.get()), static_cast<llama_seq_id>(from),
+                            static_cast<llama_seq_id>(to), -1, -1);
+        if (bounded()) lanes_[to] = lanes_[from];
     }
     const float* logits(std::size_t token) const {
         return llama_get_logits_ith(context_.get(), static_cast<int>(token));
@@ -203,9 +212,9 @@ private:
 
     // what leaves ////////////////////////////////////////////////////////////////////////////////////////////////////
 
-    void forget(std::size_t tokens) {
+    void forget(std::size_t tokens, std::size_t sequences) {
         if (!whole()) return make_room(tokens);
-        for (std::size_t s = 0; s < lanes_.size(); ++s) {
+        for (std::size_t s = 0; s < sequences; ++s) {
             Lane& lane = lanes_[s][0];
             for (std::size_t i = 0; i < tokens; ++i) {
                 lane.append(seen_ + i, cell(s * tokens + i));

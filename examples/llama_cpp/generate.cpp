@@ -2,7 +2,6 @@
 //     generate model=FILE prompt="Once upon a time" policy=h2o budget=255 tokens=200
 // save=FILE keeps the state after save_after=N tokens and goes on; load=FILE goes on from it, with the same bits.
 #include <bit>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -56,7 +55,7 @@ int main(int count, char** arguments) try {
          next.erase(next.begin(), next.begin() + static_cast<int>(settings.batch)))
         context.decode(std::span(next).first(settings.batch));
     const double before = resident_mib();
-    const auto start = std::chrono::steady_clock::now();
+    const Clock clock;
     std::size_t written = 0;
     std::uint64_t bits = 0;
     for (; written < options.number("tokens"); ++written) {
@@ -69,12 +68,11 @@ int main(int count, char** arguments) try {
         if (model.ends(next[0]) && options.text("endless") == "no") break;
         std::fputs(model.text(next[0]).c_str(), stdout);
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::fprintf(
         stderr,
         "[%zu tokens seen, %u cells, %.1f tokens/s, resident %.1f MiB before and %.1f after, last logits %016llx]\n",
-        context.seen(), llama_n_ctx(context.get()), static_cast<double>(written) / seconds, before, resident_mib(),
-        static_cast<unsigned long long>(bits));
+        context.seen(), llama_n_ctx(context.get()), static_cast<double>(written) / clock.seconds(), before,
+        resident_mib(), static_cast<unsigned long long>(bits));
 } catch (const std::exception& error) {
     std::fprintf(stderr, "generate: %s\n", error.what());
     return 1;

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -126,6 +128,17 @@ private:
     };
     std::unique_ptr<llama_model, Free> model_;
     const llama_vocab* vocabulary_ = nullptr;
+};
+
+/// Seconds since it was made, and processor seconds of all threads: these do not depend on what else the machine does.
+class Clock {
+public:
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+    double processor() const { return static_cast<double>(std::clock() - ticks_) / CLOCKS_PER_SEC; }
+
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    std::clock_t ticks_ = std::clock();
 };
 
 /// Resident memory of this process in MiB; 0 where there is no /proc.
