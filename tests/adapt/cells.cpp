@@ -139,6 +139,25 @@ TEST_CASE("heads evict different tokens in an engine that drops one cell for all
     CHECK(carried > 500);
 }
 
+// The engine has more cells than it fills, and gives fresh ones first: what it dropped before is masked.
+TEST_CASE("no row moves to a cell that the engine dropped before") {
+    constexpr std::size_t budget = 6, cells = 30;
+    Fed one = fed(H2O{}, budget, 0);
+    one.lane.set_capacity(cells);
+    std::vector<Slot> held;  // by position
+    for (std::size_t t = 0; t < 200; ++t) {
+        held.push_back(Slot(t % cells));
+        one.lane.append(static_cast<std::int64_t>(t), held.back());
+        one.see(static_cast<std::int64_t>(t));
+        one.evict();
+        if (held.size() <= budget) continue;
+        make_way(one.lane, held.front(), [](Move) {});
+        held.erase(held.begin());
+        REQUIRE(one.lane.size() == held.size());
+        for (const Slot cell : held) REQUIRE(one.lane.live(cell));
+    }
+}
+
 TEST_CASE("a cell that the lane has vacated already costs no row, and a copy that fails can be made again") {
     Fed one = fed(H2O{}, 4, 1);
     for (std::int64_t t = 0; t < 6; ++t) {

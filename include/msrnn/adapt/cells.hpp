@@ -95,19 +95,26 @@ private:
 ///     // then the engine drops cell `oldest`, of its oldest position, which no lane needs any more
 ///
 /// Rows keep their keys as they were rotated, so nothing else changes: the engine takes each of them for a token before
-/// the query. `cells` are distinct cells of [0, extent()); the lane has as many vacancies, or more. Calls carry(move)
-/// before the lane changes; if carry throws, the moves before stand and the lane is valid: call it again.
-/// Cost: one row for each cell that holds a token, and a scan of the lane. A step is not undone across it.
-/// Source: a sketch of it ran on an unchanged llama.cpp, which shows its cells in the graph (GGML_OP_SET_ROWS).
+/// the query. `cells` are distinct cells of [0, extent()); the lane has as many vacancies, or more. The cells of the
+/// last evict() are taken first, because the engine holds them; other vacancies are taken where these do not suffice,
+/// so they must not be cells that the engine has dropped. Calls carry(move) before the lane changes; if carry throws,
+/// the moves before stand and the lane is valid: call it again. Cost: one row for each cell that holds a token, and a
+/// scan of the lane. A step is not undone across it. Source: a sketch of it ran on an unchanged llama.cpp, which shows
+/// its cells in the graph (GGML_OP_SET_ROWS).
 template <class AnyLane, class Carry>
 void make_way(AnyLane& lane, std::span<const Slot> cells, Carry carry) {
-    std::size_t to = 0;
+    const auto takes = [&](std::size_t to) {
+        return !lane.live(Slot(to)) && std::ranges::find(cells, Slot(to)) == cells.end();
+    };
+    std::size_t victim = 0, to = 0;
     for (const Slot cell : cells) {
         MSRNN_ASSERT(cell < lane.extent(), "msrnn: make_way() for a cell that was never given out");
         if (!lane.live(cell)) continue;
-        while (to < lane.extent() && (lane.live(Slot(to)) || std::ranges::find(cells, Slot(to)) != cells.end())) ++to;
+        const std::span<const Slot> victims = lane.victims();
+        while (victim < victims.size() && !takes(victims[victim])) ++victim;
+        while (victim == victims.size() && to < lane.extent() && !takes(to)) ++to;
         MSRNN_ASSERT(to < lane.extent(), "msrnn: make_way() with more cells than vacancies; evict() first");
-        const Move move{cell, Slot(to)};
+        const Move move{cell, victim < victims.size() ? victims[victim] : Slot(to)};
         carry(move);
         lane.move(move);
     }
