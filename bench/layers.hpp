@@ -19,7 +19,7 @@ using bf16 = Eigen::bfloat16;
 using f16 = Eigen::half;
 using int8 = std::int8_t;
 
-constexpr std::size_t kv_heads = 8, largest_in_cache = 256, largest_dim = 128;
+constexpr std::size_t kv_heads = 8, largest_in_cache = 64, largest_dim = 128, widest = 256;
 
 /// Random numbers of [-1, 1) as a state stores them; those of int8 by this scale.
 constexpr float int8_scale = 1.0f / 127;
@@ -37,7 +37,7 @@ std::span<const char> pattern() {
 
 inline Arena& arena_for(std::size_t n) {
     if (n <= largest_in_cache + 1) {
-        static Arena one_layer(2 * kv_heads * (largest_in_cache + 1) * largest_dim * sizeof(float));
+        static Arena one_layer(2 * kv_heads * (largest_in_cache + 1) * widest * sizeof(float));
         return one_layer;
     }
     static Arena beyond_cache(bytes_beyond_cache());

@@ -37,6 +37,22 @@ void sequential(const char* memory, std::size_t bytes) {
     for (const Word& word : sum) keep(word);
 }
 
+/// So many pieces side by side, each one address after the other.
+template <std::size_t Streams>
+void streams(const char* memory, std::size_t bytes) {
+    constexpr std::size_t together = 256 / sizeof(Word);
+    const std::size_t part = bytes / Streams / 256 * 256;
+    Word sum[Streams][together] = {};
+    for (std::size_t at = 0; at < part; at += 256)
+#pragma GCC unroll 4
+        for (std::size_t s = 0; s < Streams; ++s)
+#pragma GCC unroll 16
+            for (std::size_t i = 0; i < together; ++i)
+                sum[s][i] += msrnn::detail::load<Word>(memory + s * part + at + i * sizeof(Word));
+    for (const auto& stream : sum)
+        for (const Word& word : stream) keep(word);
+}
+
 /// A line of each of so many stretches of memory side by side, then the next.
 template <std::size_t Stretches, std::size_t Lines, std::size_t BlocksAhead>
 void interleaved(const char* memory, std::size_t bytes) {
@@ -66,6 +82,11 @@ inline const std::vector<NamedReader>& sequential_readers() {
                                                   {sequential<8, 1024>, "8 accumulators, prefetch 1 KiB"},
                                                   {sequential<16, 1024>, "16 accumulators, prefetch 1 KiB"},
                                                   {sequential<8, 4096>, "8 accumulators, prefetch 4 KiB"}};
+    return readers;
+}
+inline const std::vector<NamedReader>& stream_readers() {
+    using namespace reading;
+    static const std::vector<NamedReader> readers{{streams<2>, "2 streams"}, {streams<4>, "4 streams"}};
     return readers;
 }
 inline const std::vector<NamedReader>& interleaved_readers() {
