@@ -1,5 +1,6 @@
 #!/bin/sh
-# quotes.sh ROOT PAGE...: a block of C++ below <!-- FILE --> is lines of that file, in its order, whatever their indentation.
+# quotes.sh ROOT PAGE...: a block of C++ below <!-- FILE --> is lines of that file, in its order, whatever their indentation; a
+# diff is what the file has become.
 set -eu
 root=$1
 shift
@@ -23,8 +24,10 @@ awk -v root="$root" '
         ++blocks
     }
     /^<!-- .* -->$/ { file = $2; next }
-    /^```cpp$/ && file != "" { inside = 1; quoted = 0; next }
+    /^```(cpp|diff)$/ && file != "" { inside = 1; quoted = 0; diff = /diff/; next }
     /^```$/ && inside { check(); inside = 0 }
+    inside && diff && /^[-@]/ { next }
+    inside && diff { sub(/^./, "") }
     inside && bare($0) != "" { quote[++quoted] = bare($0) }
     !inside { file = "" }
     END { print blocks + 0 " blocks quoted"; exit wrong || !blocks }' "$@"

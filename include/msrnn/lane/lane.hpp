@@ -56,6 +56,18 @@ public:
     /// The same with capacity, slack and widths.
     explicit Lane(Limits limits, P policy = {}, LaneId id = {})
         : Lane(accepted(policy, limits), limits, std::move(policy), id) {}
+    /// What is no policy of this lane is refused by the compiler in one sentence.
+    template <class Other>
+        requires(!std::convertible_to<Other, P>)
+    Lane(Limits limits, Other&&, LaneId = {}) : Lane(limits) {
+        static_assert(std::convertible_to<Other, P>,
+                      "msrnn: the second argument of a Lane<P> is its policy, a P. One that is called by name is "
+                      "AnyPolicy::named(text), and AnyPolicy::find(name) points to one.");
+    }
+    /// The same.
+    template <class Other>
+        requires(!std::convertible_to<Other, P>)
+    Lane(std::size_t budget, Other&& other, LaneId = {}) : Lane(Limits{.budget = budget}, std::forward<Other>(other)) {}
 
     // one step back //////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -97,6 +109,7 @@ public:
     /// keep position and arrival under a slot behind extent().
     template <class Carry>
     void compact(Carry carry) {
+        static_assert(std::invocable<Carry&, Move>, "msrnn: compact() calls carry(Move): row `from` becomes row `to`.");
         table_.compact(carry);
     }
 
@@ -105,6 +118,7 @@ public:
     /// victims.
     template <class Carry>
     void compact_in_order(Carry carry) {
+        static_assert(std::invocable<Carry&, RunMove>, "msrnn: compact_in_order() calls carry(RunMove).");
         table_.compact_in_order(carry);
     }
     /// The owner has copied row `from`, a token's, to row `to`, a vacancy of [0, extent()): the token is there now, and

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -81,6 +82,14 @@ public:
         if (observes()) ++observed_.rows;
         observed_.newest = true;
     }
+    /// What is no evidence is refused by the compiler in one sentence.
+    template <class Other>
+        requires(!Seen::holds<Other> && !std::convertible_to<const Other&, std::span<const float>>)
+    void observe(const Other&) {
+        static_assert(Seen::holds<Other>,
+                      "msrnn: observe() takes softmax weights of float: a vector or span without gaps, a pointer with "
+                      "the number of query heads and the stride, or Attention, Heads, Query, Outputs, Keys, Values.");
+    }
 
     /// Whether evict() evicts: size() exceeds budget() by more than slack().
     bool due() const { return table_.size() > budget_ && table_.size() - budget_ > slack_; }
@@ -97,6 +106,16 @@ public:
         }
         if (!observed_.rated) rate(rows...);
         return evict_rated();
+    }
+    /// Rows without a name are refused by the compiler in one sentence.
+    template <class Rows>
+        requires(std::convertible_to<const Rows&, const float*> ||
+                 std::convertible_to<const Rows&, std::span<const float>>)
+    std::span<const Slot> evict(const Rows&) {
+        static_assert(Swept::holds<Rows>,
+                      "msrnn: evict() takes rows by name: Keys(pointer, stride, head_dim), Values the same, or of a "
+                      "callable.");
+        return {};
     }
     /// The first half of a choice: the policy rates. Once per choice, because it may change what the policy remembers;
     /// a choice before the policy observed the newest token is a broken precondition. Between the halves a rule may

@@ -81,6 +81,21 @@ public:
               return Limits{.budget = detail::budget_from(budget_of(layer, kv_head))};
           }) {}
 
+    /// What says no budget, and a shape in the wrong place, are refused by the compiler in one sentence.
+    template <class Other>
+        requires(!BudgetCallable<Other> && !std::convertible_to<Other, Limits>)
+    State(Shape shape, Other&&, P = {}, Rollback = {}) : State(std::move(shape), Limits{}) {
+        static_assert(BudgetCallable<Other>,
+                      "msrnn: a State<P> is made of a Shape, then Limits such as {.budget = 512}, or a callable "
+                      "(layer, kv_head) -> a whole number; then the policy.");
+    }
+    /// The same.
+    template <std::same_as<Limits> First>
+    State(First limits, Shape shape, P = {}, Rollback = {}) : State(std::move(shape), limits) {
+        static_assert(!std::same_as<First, Limits>,
+                      "msrnn: a State<P> is made of a Shape, then Limits; here they are swapped.");
+    }
+
     State(const State&) = default;
     State(State&&) noexcept = default;
     State& operator=(State&&) noexcept = default;

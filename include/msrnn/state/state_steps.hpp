@@ -59,6 +59,13 @@ public:
         else
             at(layer).step(position, q, k, v, out, work_, turn);
     }
+    /// What is no turn is refused by the compiler in one sentence.
+    template <class Other>
+        requires(!KeyTurn<Other>)
+    void step(std::size_t, Position, Floats<const float>, Floats<const float>, Floats<const float>, Floats<float>,
+              Other) {
+        static_assert(KeyTurn<Other>, "msrnn: a turn is called as turn(Slot, std::span<float> key).");
+    }
 
     /// First half of a step, for one KV head and its query heads: stores the rows and attends. The spans are those of
     /// the whole layer; only this head's part is read and written, so the heads of a layer may run on different
