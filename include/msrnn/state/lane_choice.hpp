@@ -29,19 +29,20 @@ public:
         const std::size_t first_head = index_ * layer_->heads_per_lane();
         if (lane_.size() > 0) lane_.rate(layer_->keys(first_head, work), layer_->values(first_head, work));
     }
-    /// Down to the budget, without gaps, and memory for so many rows as the budget wants. Rows that are there stay
-    /// where they are while no more than a fourth of them is too much, so that budgets which move a little move no
-    /// memory.
-    void evict() {
+    enum Fit { exactly, about };
+    /// Down to the budget, without gaps, with memory for so many rows as the budget wants.
+    void evict() { evict(lane_.budget() != unbounded ? lane_.budget() + lane_.slack() + 1 : lane_.size() + 1, about); }
+    /// The same for a capacity of one's own. About so much memory: rows that are there stay where they are while no
+    /// more than a fourth of them is too much, so that budgets which move a little move no memory.
+    void evict(std::size_t capacity, Fit fit) {
         lane_.evict_rated();
         lane_.compact([this](Move move) { moves_.push_back(move); });
-        const bool bounded = lane_.budget() != unbounded;
-        const std::size_t capacity = bounded ? lane_.budget() + lane_.slack() + 1 : lane_.size() + 1;
         lane_.set_capacity(capacity);
         const std::size_t enough = (std::max)(detail::rows_at_once(capacity), lane_.size() + 1);
         for (const HeadRows<Scalar>& head : layer_->heads_of(index_))
-            if (head.room() < enough || head.room() > enough + enough / 4)
-                rows_.push_back(layer_->moved(head, lane_.size(), moves_, enough + enough / 8));
+            if (fit == exactly || head.room() < enough || head.room() > enough + enough / 4)
+                rows_.push_back(
+                    layer_->moved(head, lane_.size(), moves_, fit == exactly ? enough : enough + enough / 8));
     }
     /// Rows of a head after commit().
     std::size_t room() const { return rows_.empty() ? layer_->heads_of(index_).front().room() : rows_.front().room(); }

@@ -136,24 +136,12 @@ public:
     /// See State::set_budget().
     void set_budget(std::size_t kv_head, std::size_t budget, Workspace& work) {
         detail::refuse(problem(kv_head, budget));
-        const std::size_t i = lane_index(kv_head);
-        const std::size_t capacity = rows_for(lanes_[i], budget);
-        Lane<P> lane = lanes_[i];
-        if (capacity > lane.capacity()) lane.set_capacity(capacity);
-        lane.set_budget(budget);
-        const std::size_t first_head = i * this->heads_per_lane();
-        if (lane.size() > budget) lane.rate(this->keys(first_head, work), this->values(first_head, work));
-        lane.evict_rated();
-        std::vector<Move> moves;
-        lane.compact([&](Move move) { moves.push_back(move); });
-        lane.set_capacity(capacity);
-        const std::size_t enough = (std::max)(detail::rows_at_once(capacity), lane.size() + 1);
-        std::vector<HeadRows<Scalar>> rows;
-        for (const HeadRows<Scalar>& head : heads_of(i)) rows.push_back(moved(head, lane.size(), moves, enough));
-
-        lanes_[i] = std::move(lane);
-        std::ranges::move(rows, heads_of(i).begin());
-        forget(i);
+        LaneChoice<P, Scalar> choice(*this, lane_index(kv_head));
+        const std::size_t capacity = rows_for(choice.lane(), budget);
+        choice.lane().set_budget(budget);
+        if (choice.lane().size() > budget) choice.rate(work);
+        choice.evict(capacity, LaneChoice<P, Scalar>::exactly);
+        choice.commit();
     }
     std::string problem(std::size_t kv_head, std::size_t budget) const {
         return this->lane(kv_head).problem(budget, rows_for(this->lane(kv_head), budget));
