@@ -1,4 +1,5 @@
-// The task needle: facts spread over real text, and what each memory still knows of them at the end.
+// The tasks needle and copy: facts spread over real text, or passages of it, and what each memory still knows of them
+// at the end.
 #pragma once
 
 #include <algorithm>
@@ -24,12 +25,13 @@ enum class Question : unsigned char { seen, unseen };
 inline constexpr std::array both_questions{Question::seen, Question::unseen};
 inline const char* name_of(Question question) { return question == Question::seen ? "seen" : "unseen"; }
 
-/// One fact asked for, of one memory. A fact is found where each of its digits is the likeliest token behind those
-/// before it: then what the model writes by itself, always the likeliest token, is the number.
+/// One fact asked for, of one memory. A number is found where each of its digits is the likeliest token behind those
+/// before it: then what the model writes by itself, always the likeliest token, is the number. Of a passage each token
+/// counts.
 struct Found {
     std::size_t text = 0, fact = 0;
-    bool right = false;
-    double nll = 0;  // of all digits together, in nats
+    std::size_t right = 0, all = 0;
+    double nll = 0;  // of all that was asked for, together, in nats
 };
 
 /// What one memory found, [question].
@@ -38,19 +40,27 @@ struct Finds {
 
     const std::vector<Found>& asked(Question question) const { return of[static_cast<std::size_t>(question)]; }
     std::size_t right(Question question) const {
-        return static_cast<std::size_t>(std::ranges::count_if(asked(question), &Found::right));
+        std::size_t sum = 0;
+        for (const Found& found : asked(question)) sum += found.right;
+        return sum;
+    }
+    std::size_t all(Question question) const {
+        std::size_t sum = 0;
+        for (const Found& found : asked(question)) sum += found.all;
+        return sum;
     }
     /// Of those at one depth: how many were found, and asked for.
     std::pair<std::size_t, std::size_t> right_at(Question question, std::size_t fact) const {
         std::pair<std::size_t, std::size_t> of_all;
         for (const Found& found : asked(question))
-            if (found.fact == fact) of_all.first += found.right, ++of_all.second;
+            if (found.fact == fact) of_all.first += found.right, of_all.second += found.all;
         return of_all;
     }
+    /// Of a number, or of a token of a passage.
     double nll(Question question) const {
         double sum = 0;
         for (const Found& found : asked(question)) sum += found.nll;
-        return sum / static_cast<double>(asked(question).size());
+        return sum / static_cast<double>(all(question));
     }
 };
 
@@ -134,20 +144,24 @@ public:
 
 private:
     Found answer(std::size_t memory, std::size_t first, const Haystack& hay, std::size_t text, std::size_t fact) {
-        Found found{.text = text, .fact = fact, .right = true};
+        Found found{.text = text, .fact = fact};
+        std::size_t wanted = 0;
         const std::vector<Token>& question = hay.questions[fact];
         const auto see = [&](std::size_t column, const auto& logits) {
             const std::size_t next = column - first + 1;
-            if (!hay.digits[fact][next]) return;
+            if (!hay.wanted[fact][next]) return;
             Eigen::Index likeliest = 0;
             logits.maxCoeff(&likeliest);
-            found.right = found.right && static_cast<Token>(likeliest) == question[next];
+            found.right += static_cast<Token>(likeliest) == question[next];
+            ++wanted;
             found.nll += negative_log_likelihood(logits, question[next]);
         };
         const std::size_t end = first + question.size() - 1, from = first + hay.asked[fact] - 1;
         const std::size_t source = reader_.order().front(), own = reader_.own_from(memory);
         if (own > from) reader_.each_logits(source, from, std::min(own, end), see);
         reader_.each_logits(memory, std::max(from, own), end, see);
+        found.all = hay.each_token_counts ? wanted : 1;
+        if (!hay.each_token_counts) found.right = found.right == wanted;
         return found;
     }
 

@@ -1,4 +1,4 @@
-// What the task needle tells: a table, a map of depth and budget, and files for programs and browsers.
+// What the tasks needle and copy tell: a table, a map of depth and budget, and files for programs and browsers.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 namespace compare {
 
 struct NeedleResults {
+    std::string task = "needle";
     std::string model, text, command, date, scalar, rule, selector;
     std::size_t window = 0, chunk = 0, digits = 0, asked = 0, planned = 0;  // chunk 0: the prompt at once
     std::vector<double> depths;                                             // [fact]
@@ -24,14 +25,15 @@ struct NeedleResults {
 
     bool complete() const { return asked == planned; }
     std::string found(std::size_t cell, Question question) const {
-        return grouped(finds[cell].right(question)) + " of " + grouped(finds[cell].asked(question).size());
+        return grouped(finds[cell].right(question)) + " of " + grouped(finds[cell].all(question));
     }
     bool measured(std::size_t cell, Question question) const {
         return cells[cell].refusal.empty() && !finds[cell].asked(question).empty();
     }
 };
 
-inline std::string said_of(Question question) {
+inline std::string said_of(const NeedleResults& results, Question question) {
+    if (results.task == "copy") return "tokens of passages, said again";
     return question == Question::seen ? "question in the prompt" : "question unseen by the policy";
 }
 
@@ -57,8 +59,10 @@ inline std::string needle_answer(const NeedleResults& results) {
                             (equal == 0 ? "" : ", as " + grouped(equal) + (equal == 1 ? " other does" : " others do"));
         }
         if (!best_of_each.empty())
-            text += (question == Question::seen ? "Question in the prompt" : "Question unseen") + full + ": " +
-                    best_of_each + ".\n";
+            text += (results.task == "copy"       ? "Tokens of passages"
+                     : question == Question::seen ? "Question in the prompt"
+                                                  : "Question unseen") +
+                    full + ": " + best_of_each + ".\n";
     }
     return text;
 }
@@ -67,7 +71,7 @@ inline std::string needle_answer(const NeedleResults& results) {
 inline std::string needle_table(const NeedleResults& results, Question question) {
     const int width = detail::name_width(results.cells);
     std::string text =
-        said_of(question) + "\n" + format("%-*s %8s %10s %8s ", width, "policy", "budget", "found", "nll");
+        said_of(results, question) + "\n" + format("%-*s %8s %10s %8s ", width, "policy", "budget", "found", "nll");
     for (const double depth : results.depths) text += format(" %4.0f %%", 100 * depth);
     text += "\n";
     std::size_t budget = 0;
@@ -99,7 +103,7 @@ inline std::string needle_csv(const NeedleResults& results) {
         for (std::size_t i = 0; i < results.cells.size(); ++i) {
             if (!results.measured(i, question)) continue;
             const Finds& finds = results.finds[i];
-            line(results.cells[i], question, finds.asked(question).size(), finds.right(question),
+            line(results.cells[i], question, finds.all(question), finds.right(question),
                  format("%.6f", finds.nll(question)), "");
             for (std::size_t fact = 0; fact < results.depths.size(); ++fact) {
                 const auto [right, all] = finds.right_at(question, fact);
@@ -118,16 +122,20 @@ inline std::string needle_json(const NeedleResults& results) {
             if (!results.measured(i, question)) continue;
             Json needles = Json::array();
             for (const Found& found : results.finds[i].asked(question))
-                needles.push_back(
-                    {{"text", found.text}, {"fact", found.fact}, {"right", found.right}, {"nll", found.nll}});
+                needles.push_back({{"text", found.text},
+                                   {"fact", found.fact},
+                                   {"right", found.right},
+                                   {"of", found.all},
+                                   {"nll", found.nll}});
             row[name_of(question)] = {{"right", results.finds[i].right(question)},
+                                      {"of", results.finds[i].all(question)},
                                       {"nll", results.finds[i].nll(question)},
                                       {"needles", needles}};
         }
         rows.push_back(row);
     }
     return dumped(Json{{"version", version()},
-                       {"task", "needle"},
+                       {"task", results.task},
                        {"command", results.command},
                        {"date", results.date},
                        {"model", results.model},
@@ -163,7 +171,7 @@ td:first-child, th:first-child { text-align: left; } th { color: var(--soft); fo
         html += "<p><b>Interrupted: " + grouped(results.asked) + " of " + grouped(results.planned) +
                 " needles were asked for.</b></p>\n";
     for (const Question question : results.questions) {
-        html += "<h2>" + escaped(said_of(question)) +
+        html += "<h2>" + escaped(said_of(results, question)) +
                 "</h2>\n<div class=\"wide\"><table><tr><th>policy</th><th>budget</th>" + "<th>found</th><th>nll</th>";
         for (const double depth : results.depths) html += format("<th>%.0f&#8239;%%</th>", 100 * depth);
         html += "</tr>\n";

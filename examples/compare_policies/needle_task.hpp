@@ -1,13 +1,15 @@
-// The task needle, from the options to the files.
+// The tasks needle and copy, from the options to the files.
 #pragma once
 
 #include <cstddef>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "copy_text.hpp"
 #include "formats/language_model.hpp"
 #include "needle.hpp"
 #include "needle_report.hpp"
@@ -18,18 +20,26 @@
 namespace compare {
 
 inline void refuse_needle_settings(const Options& options) {
-    for (const auto& [name, given] :
-         {std::pair("--needles", options.needles != 0), std::pair("--texts", options.texts != 0),
-          std::pair("--digits", options.digits != 0), std::pair("--question", !options.question.empty())})
-        if (given) throw std::invalid_argument(std::string(name) + " is of --task needle: give both, or neither.");
+    const auto refuse = [](const std::string& name, const std::string& tasks) {
+        throw std::invalid_argument(name + " is of --task " + tasks + ": give both, or neither.");
+    };
+    const bool hides = options.task == "needle" || options.task == "copy";
+    if (options.needles != 0 && !hides) refuse("--needles", "needle or copy");
+    if (options.texts != 0 && !hides) refuse("--texts", "needle or copy");
+    if (options.digits != 0 && options.task != "needle") refuse("--digits", "needle");
+    if (!options.question.empty() && options.task != "needle") refuse("--question", "needle");
+    if (!options.loss.empty() && options.task != "budget") refuse("--loss", "budget");
 }
 inline void refuse_perplexity_settings(const Options& options) {
     if (options.settings.prompt != 0)
-        throw std::invalid_argument("The prompt of --task needle is the text: leave out --prompt.");
+        throw std::invalid_argument("The prompt of --task " + options.task + " is the text: leave out --prompt.");
     if (!options.resume.empty())
-        throw std::invalid_argument("--task needle does not go on from a file: leave out --resume.");
+        throw std::invalid_argument("--task " + options.task + " does not go on from a file: leave out --resume.");
     if (options.settings.chunk == 1 && !options.settings.selector.empty())
         throw std::invalid_argument("With --chunk 1 there is no prompt to select from: leave out --selector.");
+    if (!options.settings.selector.empty() && budget_rule_named(options.settings.rule).moves_slots())
+        throw std::invalid_argument("The budget rule " + options.settings.rule +
+                                    " shares out by the policy's own ratings: leave out --selector.");
 }
 
 namespace detail {
@@ -37,9 +47,14 @@ namespace detail {
 inline std::string needles_told(const NeedleReading& reading, const Options& options, std::size_t digits) {
     std::size_t longest = 0;
     for (const Haystack& hay : reading.texts) longest = std::max(longest, hay.context.size());
-    const std::size_t chunk = options.settings.chunk;
-    return "Needles: " + grouped(reading.texts.front().facts.size()) + " in each of " + grouped(reading.texts.size()) +
-           " texts, of " + grouped(digits) + " digits. Contexts of up to " + grouped(longest) + " tokens, read " +
+    const std::size_t chunk = options.settings.chunk, count = reading.texts.front().facts.size();
+    const std::string what = options.task == "copy"
+                                 ? "Passages: " + grouped(count) + " of each of " + grouped(reading.texts.size()) +
+                                       " texts; of each " + grouped(cue_tokens) +
+                                       " tokens are said again, and the next " + grouped(copied_tokens) + " asked for."
+                                 : "Needles: " + grouped(count) + " in each of " + grouped(reading.texts.size()) +
+                                       " texts, of " + grouped(digits) + " digits.";
+    return what + " Contexts of up to " + grouped(longest) + " tokens, read " +
            (chunk == 0   ? "at once, then the policy chooses"
             : chunk == 1 ? "token by token"
                          : "in chunks of " + grouped(chunk)) +
@@ -48,9 +63,19 @@ inline std::string needles_told(const NeedleReading& reading, const Options& opt
            ". The answer is read under the budget.";
 }
 
+inline std::vector<Haystack> haystacks_for(const Options& options, const std::vector<Token>& tokens,
+                                           const Tokenizer& tokenizer, bool bos, std::size_t window,
+                                           std::size_t needles, std::size_t digits) {
+    const std::size_t texts = options.texts == 0 ? 4 : options.texts;
+    if (options.task == "copy")
+        return passages_of(tokens, bos ? std::optional(tokenizer.begin()) : std::nullopt, window, texts, needles);
+    return haystacks_of(tokens, tokenizer, bos, window, texts, needles, digits, options.settings.seed);
+}
+
 }  // namespace detail
 
 inline int run_needle(const Options& options, const formats::LanguageModel& subject, const msrnn::Policies& policies) {
+    refuse_needle_settings(options);
     refuse_perplexity_settings(options);
     const Config& config = subject.model.config;
     const Framing framing = framing_of(*subject.tokenizer, options.bos);
@@ -61,14 +86,15 @@ inline int run_needle(const Options& options, const formats::LanguageModel& subj
 
     NeedleReading reading{
         .model = subject.model,
-        .texts = haystacks_of(tokens, *subject.tokenizer, framing.bos, window, options.texts == 0 ? 4 : options.texts,
-                              needles, digits, options.settings.seed),
+        .texts = detail::haystacks_for(options, tokens, *subject.tokenizer, framing.bos, window, needles, digits),
         .memories = {},
         .questions = {both_questions.begin(), both_questions.end()},
         .chunk = options.settings.chunk == 0 ? msrnn::unbounded : options.settings.chunk};
+    if (options.task == "copy") reading.questions = {Question::unseen};
     if (!options.question.empty()) reading.questions = {options.question == "seen" ? Question::seen : Question::unseen};
 
-    NeedleResults results{.model = file_name(options.model),
+    NeedleResults results{.task = options.task,
+                          .model = file_name(options.model),
                           .text = file_name(options.text),
                           .command = options.command,
                           .date = date(),

@@ -80,7 +80,8 @@ struct Haystack {
     std::vector<Token> context = {};                 // BOS maybe, story and facts
     std::vector<std::vector<Token>> questions = {};  // [fact], what stands behind the context: question and answer
     std::vector<std::size_t> asked = {};             // [fact], tokens of it that ask
-    std::vector<std::vector<bool>> digits = {};      // [fact][token of the question]: one that holds a digit
+    std::vector<std::vector<bool>> wanted = {};      // [fact][token of the question]: what must be known
+    bool each_token_counts = false;                  // or only all of them together
 
     double depth(std::size_t fact) const {
         return (2 * static_cast<double>(fact) + 1) / (2 * static_cast<double>(facts.size()));
@@ -121,11 +122,11 @@ inline Haystack haystack_of(const std::string& story, std::vector<Fact> facts, c
     for (std::size_t i = 0; i < whole.size(); ++i) {
         hay.asked.push_back(detail::common(question[i], whole[i]) - hay.context.size());
         hay.questions.emplace_back(whole[i].begin() + static_cast<std::ptrdiff_t>(hay.context.size()), whole[i].end());
-        hay.digits.emplace_back();
+        hay.wanted.emplace_back();
         for (const Token token : hay.questions[i]) {
             const std::string text = tokenizer.text(token, token);
-            const bool digit = text.find_first_of("0123456789") != text.npos && hay.digits[i].size() >= hay.asked[i];
-            hay.digits[i].push_back(digit);
+            const bool digit = text.find_first_of("0123456789") != text.npos && hay.wanted[i].size() >= hay.asked[i];
+            hay.wanted[i].push_back(digit);
         }
     }
     return hay;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -21,11 +22,19 @@ struct Options {
     std::string task = "perplexity";
     std::size_t needles = 0, texts = 0, digits = 0;  // 0: not given
     std::string question;                            // empty: both
+    std::string loss;                                // percent; empty: not given
     bool list = false;
     Choice choice;
     Settings settings;
     msrnn::Policies policies = {};
 };
+
+/// "5", "0.25": CLI11 would take nan.
+inline std::string a_percentage(const std::string& text) {
+    const bool plain = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789.") == text.npos &&
+                       std::count(text.begin(), text.end(), '.') <= 1 && text != ".";
+    return plain && std::stod(text) > 0 ? "" : "'" + text + "' is no percentage above 0, like 5 or 0.5";
+}
 
 inline void add_options(CLI::App& app, Options& options) {
     app.add_option("--model", options.model, "GGUF, or a llama2.c checkpoint (default: our own small model)")
@@ -81,11 +90,15 @@ inline void add_options(CLI::App& app, Options& options) {
                    "how lanes share their slots: pyramid, adakv, adakv-model, together or lazy (default: none)")
         ->check(budget_rule_problem)
         ->type_name("NAME");
-    app.add_option("--task", options.task,
-                   "perplexity, or needle: facts in the text, asked for at its end (default: perplexity)")
-        ->check(CLI::IsMember({"perplexity", "needle"}))
+    app.add_option(
+           "--task", options.task,
+           "perplexity; budget: the smallest budget that loses less than --loss; needle: facts in the text, asked for\n"
+           "at its end; copy: passages of the text, said again (default: perplexity)")
+        ->check(CLI::IsMember({"perplexity", "budget", "needle", "copy"}))
         ->type_name("TASK");
-    app.add_option("--needles", options.needles, "facts in each text (default: 8)")->check(from_1)->type_name("N");
+    app.add_option("--needles", options.needles, "facts or passages in each text (default: 8)")
+        ->check(from_1)
+        ->type_name("N");
     app.add_option("--texts", options.texts, "so many texts at most, a window each (default: 4)")
         ->check(from_1)
         ->type_name("N");
@@ -96,6 +109,10 @@ inline void add_options(CLI::App& app, Options& options) {
                    "seen by the policy, which makes it easy, or unseen (default: both, one after the other)")
         ->check(CLI::IsMember({"seen", "unseen"}))
         ->type_name("seen|unseen");
+    app.add_option("--loss", options.loss,
+                   "of --task budget: percent by which the perplexity may lie above the full cache (default: 5)")
+        ->check(a_percentage)
+        ->type_name("P");
     app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
     app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
     app.add_option("--resume", options.resume,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "answer.hpp"
+#include "budget_answer.hpp"
 #include "comparison.hpp"
 #include "csv.hpp"
 #include "fingerprint.hpp"
@@ -82,6 +83,17 @@ void show(const Results& results) {
     flush_output();
 }
 
+/// A bound needs windows, and something to compare with.
+void check_budget_task(const Results& results) {
+    if (results.windows.count() < fewest_windows)
+        throw std::invalid_argument(
+            "A text of " + std::to_string(results.windows.count()) +
+            " windows is too short for an answer that holds: " + std::to_string(fewest_windows) +
+            " are the least; give a longer --text or a smaller --window.");
+    if (std::ranges::none_of(results.cells, [](const Cell& cell) { return cell.budget == 0; }))
+        throw std::invalid_argument("--task budget compares with the full cache: give full among the --policies.");
+}
+
 int run(const Options& options) {
     if (options.list) {
         std::cout << list_of_policies(options.policies, options.choice.shown);
@@ -90,7 +102,7 @@ int run(const Options& options) {
     }
     const msrnn::Policies policies = seeded(options.policies, options.settings.seed);
     const formats::LanguageModel subject = formats::read_language_model(options.model, options.tokenizer);
-    if (options.task == "needle") return run_needle(options, subject, policies);
+    if (options.task == "needle" || options.task == "copy") return run_needle(options, subject, policies);
     refuse_needle_settings(options);
     const Config& config = subject.model.config;
     const Framing framing = framing_of(*subject.tokenizer, options.bos);
@@ -113,6 +125,7 @@ int run(const Options& options) {
     results.mapped_window = mapped_window(options, results.windows);
     check_results(options);
     check_prompt(options.settings, window);
+    if (options.task == "budget") check_budget_task(results);
     refuse_misfits(results.cells, config, results.windows, policies, options.settings, options.choice.both_named());
     const auto begin = framing.bos ? std::optional(subject.tokenizer->begin()) : std::nullopt;
     const Reading reading{.model = subject.model,
@@ -149,7 +162,14 @@ int run(const Options& options) {
     deliver({[&] {
                  if (json) json->write(json_text(results));
              },
-             [&] { show(results); },
+             [&] {
+                 show(results);
+                 if (options.task == "budget" && results.windows_read.size() >= fewest_windows)
+                     std::cout << budget_answer(results.cells, window,
+                                                options.loss.empty() ? 5 : std::stod(options.loss))
+                               << "\n";
+                 flush_output();
+             },
              [&] {
                  if (csv) csv->write(csv_of(results.cells, results.windows.count()));
              },

@@ -111,7 +111,8 @@ private:
 
     /// The rule chooses between two tokens, for lanes one of which holds more than its budget.
     void share_out(std::size_t memory) {
-        const auto& [policy, budget, selector, rule] = memories_[memory];
+        const BudgetRule& rule = memories_[memory].rule;
+        const std::size_t budget = memories_[memory].budget;
         const auto ruled = [&](const auto& lane) { return !model_.config.local.contain(lane.id().layer); };
         bool is_over = false;
         for (const auto& lane : states_[memory].lanes()) is_over |= ruled(lane) && lane.size() > lane.budget();

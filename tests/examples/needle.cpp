@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "compare_policies/copy_text.hpp"
 #include "compare_policies/needle_report.hpp"
 #include "files.hpp"
 #include "formats/llama2c/checkpoint.hpp"
@@ -110,7 +111,7 @@ TEST_CASE("a haystack's tokens are context, question and answer, and the digits 
         REQUIRE(whole.substr(whole.size() - asked.size()) == asked);
         std::string digits;
         for (std::size_t i = 0; i < hay.questions[fact].size(); ++i)
-            if (hay.digits[fact][i]) digits += text_of({hay.questions[fact][i]});
+            if (hay.wanted[fact][i]) digits += text_of({hay.questions[fact][i]});
         REQUIRE(digits == hay.facts[fact].digits);
         const std::vector<llama::Token> answer(
             hay.questions[fact].begin() + static_cast<std::ptrdiff_t>(hay.asked[fact]), hay.questions[fact].end());
@@ -141,7 +142,7 @@ TEST_CASE("without a bound, question in the prompt or not, all at once or token 
 
 TEST_CASE("finds are counted by depth, and told with their settings") {
     compare::Finds finds;
-    finds.of[0] = {{0, 0, true, 1}, {0, 1, false, 5}, {1, 0, true, 1}, {1, 1, true, 1}};
+    finds.of[0] = {{0, 0, 1, 1, 1}, {0, 1, 0, 1, 5}, {1, 0, 1, 1, 1}, {1, 1, 1, 1, 1}};
     REQUIRE(finds.right(Question::seen) == 3);
     REQUIRE(finds.right_at(Question::seen, 0) == std::pair<std::size_t, std::size_t>(2, 2));
     REQUIRE(finds.right_at(Question::seen, 1) == std::pair<std::size_t, std::size_t>(1, 2));
@@ -151,13 +152,44 @@ TEST_CASE("finds are counted by depth, and told with their settings") {
     results.questions = {Question::seen};
     results.depths = {0.25, 0.75};
     results.finds = {finds, finds, finds};
-    results.finds[2].of[0][0].right = false;
+    results.finds[2].of[0][0].right = 0;
     REQUIRE(needle_answer(results) == "Question in the prompt (full cache: 3 of 4): at 64 tokens tova finds 3 of 4.\n");
-    results.finds[2].of[0][0].right = true;
+    results.finds[2].of[0][0].right = 1;
     REQUIRE(contains(needle_answer(results), "tova finds 3 of 4, as 1 other does."));
     REQUIRE(contains(needle_table(results, Question::seen), "   25 %   75 %"));
     REQUIRE(contains(needle_csv(results), "tova,64,seen,2,1,,75.00,"));
     REQUIRE(contains(needle_page(results, ""), "rgba(var(--heat), 0.38)\">1/2"));
+}
+
+TEST_CASE("passages are parts of their context, each asked for by its first tokens") {
+    std::vector<llama::Token> tokens(700);
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = 2 + i % 251;
+    const auto texts = compare::passages_of(tokens, 1, 300, 4, 3);
+    REQUIRE(texts.size() == 2);
+    for (const Haystack& hay : texts) {
+        REQUIRE(hay.context.size() + 32 == 300);
+        REQUIRE(hay.context.front() == 1);
+        for (std::size_t i = 0; i < 3; ++i) {
+            REQUIRE(hay.questions[i].size() == 32);
+            const auto found = std::ranges::search(hay.context, hay.questions[i]);
+            REQUIRE(!found.empty());
+            REQUIRE(hay.asked[i] == 8);
+            REQUIRE(std::ranges::count(hay.wanted[i], true) == 24);
+        }
+    }
+    REQUIRE(texts[1].context[1] == tokens[267]);
+    REQUIRE(contains(thrown_by([&] { compare::passages_of(tokens, 1, 100, 4, 3); }), "give at least 129, or fewer"));
+    REQUIRE(contains(thrown_by([&] { compare::passages_of({2, 3}, 1, 300, 4, 3); }), "too short: a context takes 267"));
+}
+
+TEST_CASE("the program lets our own story be copied") {
+    const Run told = run_program("--task copy --window 256 --needles 2 --texts 1 --policies full,tova --budgets 64");
+    INFO(told.err);
+    REQUIRE(told.status == 0);
+    REQUIRE(contains(told.out,
+                     "Passages: 2 of each of 1 texts; of each 8 tokens are said again, and the next 24 asked for."));
+    REQUIRE(contains(told.out, " of 48): at 64 tokens tova finds "));
+    require_refused("--task copy --question seen", "--question is of --task needle: give both, or neither.");
 }
 
 TEST_CASE("the program hides needles in our own story and looks for them") {
