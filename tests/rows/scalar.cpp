@@ -112,7 +112,7 @@ std::vector<float> widened(const S* stored, std::size_t count) {
         msrnn::detail::widen(stored + i, packs);
         float restored[step];
         std::memcpy(restored, packs, sizeof restored);
-        msrnn::detail::from_kernel_order<S>(restored, &numbers[i]);
+        msrnn::detail::from_kernel_order<S>(restored, 1, &numbers[i]);
     }
     return numbers;
 }
@@ -367,8 +367,8 @@ TEMPLATE_LIST_TEST_CASE("numbers are brought into the order of the kernel and ba
     constexpr std::size_t step = msrnn::detail::floats_per_load<TestType>;
     std::vector<float> numbers(step), ordered(step), restored(step);
     std::iota(numbers.begin(), numbers.end(), 1.0f);
-    msrnn::detail::to_kernel_order<TestType>(numbers.data(), ordered.data());
-    msrnn::detail::from_kernel_order<TestType>(ordered.data(), restored.data());
+    msrnn::detail::to_kernel_order<TestType>(numbers.data(), 1, ordered.data());
+    msrnn::detail::from_kernel_order<TestType>(ordered.data(), 1, restored.data());
     CHECK(restored == numbers);
     Rows<TestType> rows(1, step);
     for (std::size_t i = 0; i < step; ++i) rows[0][i] = static_cast<TestType>(numbers[i]);

@@ -102,30 +102,52 @@ TEST_CASE("exp never rises as its argument falls") {
     CHECK(std::is_sorted(e.rbegin(), e.rend()));
 }
 
-TEST_CASE("four sums at once are exact on whole numbers, each in its place") {
+TEST_CASE("sums of as many packs as a pack has elements are exact on whole numbers, each in its place") {
     Random random{1};
     for (int i = 0; i < 1000; ++i) {
-        const auto a = whole_numbers<Pack>(random), b = whole_numbers<Pack>(random);
-        const auto c = whole_numbers<Pack>(random), d = whole_numbers<Pack>(random);
-        const Quad measured = msrnn::detail::sums(a, b, c, d);
-        REQUIRE(measured[0] == sum_by_hand(a));
-        REQUIRE(measured[1] == sum_by_hand(b));
-        REQUIRE(measured[2] == sum_by_hand(c));
-        REQUIRE(measured[3] == sum_by_hand(d));
+        Pack packs[floats_per_pack];
+        for (Pack& pack : packs) pack = whole_numbers<Pack>(random);
+        const Pack measured = msrnn::detail::sums(packs);
+        for (std::size_t p = 0; p < floats_per_pack; ++p) REQUIRE(measured[p] == sum_by_hand(packs[p]));
     }
 }
 
-TEST_CASE("four sums at once count every element once") {
+TEST_CASE("sums at once count every element once, and add all packs in the same order") {
     for (std::size_t i = 0; i < floats_per_pack; ++i) {
-        Pack one = {};
-        one[i] = 1;
-        const Quad measured = msrnn::detail::sums(all(0.0f), one, one * all(2.0f), all(0.0f));
+        Pack packs[floats_per_pack] = {};
+        packs[1][i] = 1;
+        packs[2][i] = 2;
+        const Pack measured = msrnn::detail::sums(packs);
         CAPTURE(i);
-        REQUIRE(measured[0] == 0);
-        REQUIRE(measured[1] == 1);
-        REQUIRE(measured[2] == 2);
-        REQUIRE(measured[3] == 0);
+        for (std::size_t p = 0; p < floats_per_pack; ++p) REQUIRE(measured[p] == (p == 1 ? 1 : p == 2 ? 2 : 0));
     }
+    Random random{3};
+    for (int i = 0; i < 100; ++i) {
+        Pack packs[floats_per_pack];
+        for (std::size_t lane = 0; lane < floats_per_pack; ++lane) packs[0][lane] = random.unit() - 0.5f;
+        for (Pack& pack : packs) pack = packs[0];
+        const Pack measured = msrnn::detail::sums(packs);
+        for (std::size_t p = 1; p < floats_per_pack; ++p) REQUIRE(measured[p] == measured[0]);
+    }
+}
+
+TEST_CASE("exp2 is within 2 units in the last place, and 0 or NaN where it has to be") {
+    std::vector<float> numbers{-0.0f, -1e-45f, -1e-9f, -0.5f, -125.5f, -126.0f, -126.49f};
+    const auto last = bits<std::uint32_t>(-126.49f);
+    for (auto u = bits<std::uint32_t>(-1e-8f); u < last; u += 499) numbers.push_back(bits<float>(u));
+    double worst = 0;
+    float at = 0;
+    for (const float x : numbers) {
+        const double expected = std::exp2(static_cast<double>(x));
+        const auto measured = static_cast<double>(msrnn::detail::exp2(all(x))[0]);
+        const double units = std::fabs(measured - expected) / last_place(expected);
+        if (!(units <= worst)) worst = units, at = x;
+    }
+    CAPTURE(worst, at);
+    CHECK(worst <= 2);
+    CHECK(msrnn::detail::exp2(all(0.0f))[0] == 1);
+    for (const float low : {-126.6f, -200.0f, -1e30f, -infinite}) CHECK(msrnn::detail::exp2(all(low))[0] == 0);
+    CHECK(std::isnan(msrnn::detail::exp2(all(not_a_number))[0]));
 }
 
 TEST_CASE("the sum and the smallest of a vector are exact on whole numbers") {

@@ -43,7 +43,7 @@ void attend(const Keys& keys, const Values& values, std::size_t n, const Attenti
             const typename Keys::Number* next = nullptr) {
     MSRNN_ASSERT(detail::has_whole_pages(keys) && detail::has_whole_pages(values),
                  "msrnn: page_rows is a multiple of 16");
-    detail::decode(keys, values, n, settings, queries, weights, weight_stride, out, next);
+    detail::decode(keys, values, n, settings, queries, weights, weight_stride, out, next, detail::tuning());
 }
 
 /// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is

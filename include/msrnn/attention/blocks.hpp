@@ -3,16 +3,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
 #include "../simd/pack.hpp"
 #include "row_stream.hpp"
 
-/// What up to four query heads want of a block of rows.
+/// What a few query heads want of the keys of a block. Lanes of a product add column after column in one sum, and
+/// sums() adds the lanes: so both functions here give the same bits.
 namespace msrnn::inline MSRNN_ABI::detail {
-
-inline constexpr std::size_t stripe_packs = 4;  // of columns of values, whose outputs are in registers
 
 /// The last numbers of a row, fewer than a load; zeros fill the rest of it.
 template <class Scalar>
@@ -25,108 +25,158 @@ void widen_rest(const Scalar* row, std::size_t rest, Loaded<Scalar>& out) {
         std::copy_n(row, rest, padded);
     widen(padded, out);
 }
+/// One pack of a load, in a register.
+template <class Scalar>
+[[gnu::always_inline]] inline Pack widened(const Scalar* row, std::size_t pack) {
+    Loaded<Scalar> load;
+    widen(row, load);
+    return pin(load[pack]);
+}
 
-/// Calls take(q, r, dots) with the products of query q and rows r to r + 3, for `rows` rows and Q queries that lie
-/// `width` floats apart, ordered as the scalar wants them. Behind the end the last row stands once more.
-template <std::size_t Q, class Scalar, class Take>
-void dot_block(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim, Prefetch& prefetch,
-               const float* queries, std::size_t width, Take take) {
-    constexpr std::size_t line = line_bytes / sizeof(Scalar);
+/// Rows side by side for Q query heads: so many that their sums fill a pack, four at least.
+template <std::size_t Q>
+inline constexpr std::size_t tile_rows = floats_per_pack / Q > 4 ? floats_per_pack / Q : 4;
+
+/// Logits of a block: those of query q and row r stand at first[q * stride + r]. The highest are kept lane by lane.
+struct Logits {
+    float* first;
+    std::size_t stride;
+    const float* scales;  // of the rows, [block_rows]; read where the scalar has some
+    Pack* high;
+};
+
+/// Products of `rows` rows, rounded up to a tile, and Q queries that lie `width` floats apart, ordered as the scalar
+/// wants them. Behind the end the last row stands once more. Sums of query q are in the lanes from q * tile_rows on.
+template <std::size_t Q, bool Scaled, class Scalar>
+[[gnu::noinline]] void dot_tiles(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim,
+                                 Prefetch& prefetch, const float* queries, std::size_t width, Logits logits) {
+    constexpr std::size_t R = tile_rows<Q>, packs = packs_per_load<Scalar>, trees = Q * R / floats_per_pack;
+    const std::size_t whole = head_dim - head_dim % floats_per_load<Scalar>;
     Prefetch ahead = prefetch;
-    for (std::size_t r = 0; r < rows; r += tile_rows, first += tile_rows * stride) {
-        const std::size_t last = rows - 1 - r,
-                          behind[tile_rows] = {0, stride * (last < 1 ? last : 1), stride * (last < 2 ? last : 2),
-                                               stride * (last < 3 ? last : 3)};
-        Pack products[Q][tile_rows] = {};
-        const auto add = [&](std::size_t column, const Loaded<Scalar>(&key)[tile_rows]) __attribute__((always_inline)) {
-#pragma GCC unroll 4
-            for (std::size_t q = 0; q < Q; ++q)
+    for (std::size_t r = 0; r < rows; r += R, first += R * stride) {
+        std::size_t behind[R];
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < R; ++i) behind[i] = stride * (std::min)(i, rows - 1 - r);
+        Pack products[Q * R];
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < Q * R; ++i) products[i] = Pack{};
+#pragma GCC unroll 1
+        for (std::size_t column = 0; column < whole; column += floats_per_load<Scalar>) {
+            ahead.step();
 #pragma GCC unroll 2
-                for (std::size_t u = 0; u < packs_per_load<Scalar>; ++u) {
-                    const Pack query = load(queries + q * width + column + u * floats_per_pack);
+            for (std::size_t p = 0; p < packs; ++p) {
+                Pack key[R];
+#pragma GCC unroll 8
+                for (std::size_t i = 0; i < R; ++i) key[i] = widened(first + behind[i] + column, p);
 #pragma GCC unroll 4
-                    for (std::size_t i = 0; i < tile_rows; ++i) products[q][i] += key[i][u] * query;
+                for (std::size_t q = 0; q < Q; ++q) {
+                    const Pack query = pin(load(queries + q * width + column + p * floats_per_pack));
+#pragma GCC unroll 8
+                    for (std::size_t i = 0; i < R; ++i) products[q * R + i] += key[i] * query;
                 }
-        };
-        std::size_t column = 0;
-        for (; column + floats_per_load<Scalar> <= head_dim; column += floats_per_load<Scalar>) {
-            ahead.tick();
-            Loaded<Scalar> key[tile_rows];
-#pragma GCC unroll 4
-            for (std::size_t i = 0; i < tile_rows; ++i) widen(first + behind[i] + column, key[i]);
-            // Not a function: g++ takes one that only prefetches for one without effects, and drops the call.
-            if (column % line == 0 && ahead.first_pass)
-#pragma GCC unroll 4
-                for (std::size_t i = 0; i < tile_rows; ++i)
-                    __builtin_prefetch(first + near_rows * stride + behind[i] + column, 0, 3);
-            add(column, key);
+            }
         }
-        if (column < head_dim) {
-            Loaded<Scalar> key[tile_rows];
-            for (std::size_t i = 0; i < tile_rows; ++i)
-                widen_rest(first + behind[i] + column, head_dim - column, key[i]);
-            add(column, key);
-        }
+        if (whole < head_dim)
+#pragma GCC unroll 8
+            for (std::size_t i = 0; i < R; ++i) {
+                Loaded<Scalar> key;
+                widen_rest(first + behind[i] + whole, head_dim - whole, key);
+#pragma GCC unroll 2
+                for (std::size_t p = 0; p < packs; ++p)
 #pragma GCC unroll 4
-        for (std::size_t q = 0; q < Q; ++q)
-            take(q, r, sums(products[q][0], products[q][1], products[q][2], products[q][3]));
+                    for (std::size_t q = 0; q < Q; ++q)
+                        products[q * R + i] += key[p] * load(queries + q * width + whole + p * floats_per_pack);
+            }
+#pragma GCC unroll 2
+        for (std::size_t tree = 0; tree < trees; ++tree) {
+            Pack sum = sums(products + tree * floats_per_pack);
+            [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+                const auto place = [&](std::size_t i) { return (tree * floats_per_pack + 4 * i); };
+                if constexpr (Scaled) {
+                    alignas(64) float scales[floats_per_pack];
+                    (store(scales + 4 * I, load<Quad>(logits.scales + r + place(I) % R)), ...);
+                    sum *= load(scales);
+                }
+                (store(logits.first + place(I) / R * logits.stride + r + place(I) % R, quad_of<I>(sum)), ...);
+            }
+            (std::make_index_sequence<floats_per_pack / 4>());
+            logits.high[tree] = larger(sum, logits.high[tree]);
+        }
     }
     prefetch = ahead;
 }
+/// The highest logit of query q of those that dot_tiles() kept, as the largest of a quad.
+template <std::size_t Q>
+Quad highest_of_tile(const Pack* high, std::size_t q) {
+    constexpr std::size_t R = tile_rows<Q>;
+    const float* const lanes = reinterpret_cast<const float*>(high) + q * R;
+    Quad highest = load<Quad>(lanes);
+    if constexpr (R == 8) highest = larger(load<Quad>(lanes + 4), highest);
+    return highest;
+}
 
-/// out[q] += sum over `rows` rows of weights[q][row] * row, for the columns of U loads that begin at `first`; rows of
-/// weights are block_rows apart, rows of out `width`.
-template <std::size_t Q, std::size_t U, class Scalar, class Widen>
-void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefetch& prefetch, const float* weights,
-                float* out, std::size_t width, Widen widen_row) {
-    constexpr std::size_t packs = packs_per_load<Scalar>, line = line_bytes / sizeof(Scalar);
-    Pack sum[Q][U][packs];
-#pragma GCC unroll 4
-    for (std::size_t q = 0; q < Q; ++q)
-#pragma GCC unroll 4
-        for (std::size_t i = 0; i < U * packs; ++i)
-            sum[q][i / packs][i % packs] = load(out + q * width + i * floats_per_pack);
+/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block.
+/// Loads is how many loads a row has, or 0 where the number is not known before: a known one is up to 15 % faster.
+template <std::size_t Q, std::size_t Loads, class Scalar>
+[[gnu::noinline]] void dot_rows(const Scalar* block, std::size_t stride, std::size_t from, std::size_t to,
+                                std::size_t head_dim, Prefetch& prefetch, const float* queries, std::size_t width,
+                                Pack (*products)[block_rows]) {
+    constexpr std::size_t packs = packs_per_load<Scalar>, step = floats_per_load<Scalar>;
+    const std::size_t whole = Loads != 0 ? Loads * step : head_dim - head_dim % step;
     Prefetch ahead = prefetch;
-    for (std::size_t r = 0; r < rows; ++r, first += stride) {
-        ahead.tick();
-        Loaded<Scalar> value[U];
+#pragma GCC unroll 1
+    for (std::size_t r = from; r < to; ++r) {
+        ahead.step();
+        const Scalar* const row = block + r * stride;
+        Pack sum[Q] = {};
+        const auto add = [&](const Loaded<Scalar>& key, std::size_t column) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+            for (std::size_t p = 0; p < packs; ++p)
 #pragma GCC unroll 4
-        for (std::size_t u = 0; u < U; ++u) widen_row(first + u * floats_per_load<Scalar>, value[u]);
-        if (ahead.first_pass)
-#pragma GCC unroll 4
-            for (std::size_t i = 0; i < U * floats_per_load<Scalar>; i += line)
-                __builtin_prefetch(first + near_rows * stride + i, 0, 3);
-#pragma GCC unroll 4
-        for (std::size_t q = 0; q < Q; ++q) {
-            const Pack weight = all(weights[q * block_rows + r]);
-#pragma GCC unroll 4
-            for (std::size_t i = 0; i < U * packs; ++i)
-                sum[q][i / packs][i % packs] += value[i / packs][i % packs] * weight;
+                for (std::size_t q = 0; q < Q; ++q)
+                    sum[q] += key[p] * load(queries + q * width + column + p * floats_per_pack);
+        };
+        Loaded<Scalar> key;
+#pragma GCC unroll 16
+        for (std::size_t column = 0; column < whole; column += step) {
+            widen(row + column, key);
+            if constexpr (Q > 1)
+#pragma GCC unroll 2
+                for (Pack& pack : key) pack = pin(pack);
+            add(key, column);
         }
+        if (Loads == 0 && whole < head_dim) {
+            widen_rest(row + whole, head_dim - whole, key);
+            add(key, whole);
+        }
+#pragma GCC unroll 4
+        for (std::size_t q = 0; q < Q; ++q) products[q][r] = sum[q];
     }
     prefetch = ahead;
-#pragma GCC unroll 4
-    for (std::size_t q = 0; q < Q; ++q)
-#pragma GCC unroll 4
-        for (std::size_t i = 0; i < U * packs; ++i)
-            store(out + q * width + i * floats_per_pack, sum[q][i / packs][i % packs]);
+}
+/// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
+template <class Scalar, class Use>
+[[gnu::always_inline]] inline void with_loads(std::size_t head_dim, Use use) {
+    constexpr std::size_t step = floats_per_load<Scalar>;
+    if (head_dim == 4 * step)
+        use(std::integral_constant<std::size_t, 4>{});
+    else if (head_dim == 8 * step)
+        use(std::integral_constant<std::size_t, 8>{});
+    else
+        use(std::integral_constant<std::size_t, 0>{});
 }
 
-/// The same for all columns. Each caller has one of its own, by number: g++ inlines what is called once, which is up to
-/// 5 % faster.
-template <std::size_t Q, int Caller, class Scalar>
-void add_block(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim, Prefetch& prefetch,
-               const float* weights, float* out, std::size_t width) {
-    constexpr std::size_t loads = stripe_packs / packs_per_load<Scalar>;
-    const auto whole = [](const Scalar* row, Loaded<Scalar>& value) { widen(row, value); };
-    std::size_t column = 0;
-    for (; column + loads * floats_per_load<Scalar> <= head_dim; column += loads * floats_per_load<Scalar>)
-        add_stripe<Q, loads>(first + column, stride, rows, prefetch, weights, out + column, width, whole);
-    for (; column + floats_per_load<Scalar> <= head_dim; column += floats_per_load<Scalar>)
-        add_stripe<Q, 1>(first + column, stride, rows, prefetch, weights, out + column, width, whole);
-    if (const std::size_t rest = head_dim - column; rest > 0)
-        add_stripe<Q, 1>(first + column, stride, rows, prefetch, weights, out + column, width,
-                         [=](const Scalar* row, Loaded<Scalar>& value) { widen_rest(row, rest, value); });
+/// The logits of one query head out of the products of a block. Behind the end the last row stands once more.
+template <bool Scaled>
+void sum_rows(Pack (&products)[block_rows], std::size_t rows, Logits logits) {
+    for (std::size_t i = rows; i < block_rows; ++i) products[i] = products[rows - 1];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < block_rows; r += floats_per_pack) {
+        Pack sum = sums(products + r);
+        if constexpr (Scaled) sum *= load(logits.scales + r);
+        store(logits.first + r, sum);
+        *logits.high = larger(sum, *logits.high);
+    }
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

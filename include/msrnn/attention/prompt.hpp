@@ -147,7 +147,7 @@ private:
                 const std::size_t row = i + (std::min)(q, rows - 1);
                 from[q] = queries_.at(token(row), head(row));
             }
-            transpose_rows<most>(from, width_, settings_.scale, transposed_ + i * width_);
+            transpose_rows<most>(from, width_, settings_.scale * log2_of_e, transposed_ + i * width_);
         });
     }
     /// weights <- logits, of the rows that a query row of the tile sees.

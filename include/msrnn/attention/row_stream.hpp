@@ -9,10 +9,7 @@
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
-inline constexpr std::size_t tile_rows = 4;      // side by side
-inline constexpr std::size_t block_rows = 16;    // in the first-level cache together
-inline constexpr std::size_t far_bytes = 16384;  // prefetched into the second-level cache, so much ahead
-inline constexpr std::size_t near_rows = 8;      // into the first-level cache
+inline constexpr std::size_t block_rows = 16;  // in the first-level cache together
 inline constexpr std::size_t line_bytes = 64;
 
 /// A piece of memory in rows.
@@ -22,33 +19,37 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
-/// Prefetches rows, four at a time and a line of each: one such step after every `pace` calls of tick().
+/// Prefetches rows into the second-level cache, in the order of addresses: some lines at each call of step().
 class Prefetch {
 public:
-    Prefetch(RowMemory rows, std::size_t pace)
-        : line_(rows.base), end_(rows.base + rows.row_bytes), rows_(rows), pace_(pace), left_(pace) {}
+    Prefetch() = default;
+    Prefetch(RowMemory rows, std::size_t lines)
+        : line_(rows.base),
+          end_(rows.stride == rows.row_bytes ? nullptr : rows.base + rows.row_bytes),
+          row_bytes_(rows.row_bytes),
+          stride_(rows.stride),
+          lines_(lines),
+          second_(lines < 2 ? 0 : line_bytes) {}
 
-    bool first_pass = true;  ///< over the block: what is near needs to be prefetched once
-
-    [[gnu::always_inline]] void tick() {
-        if (--left_ != 0) return;
-        left_ = pace_;
+    [[gnu::always_inline]] void step() {
+        if (lines_ == 0) return;
         __builtin_prefetch(line_, 0, 2);
-        __builtin_prefetch(line_ + rows_.stride, 0, 2);
-        __builtin_prefetch(line_ + 2 * rows_.stride, 0, 2);
-        __builtin_prefetch(line_ + 3 * rows_.stride, 0, 2);
-        line_ += line_bytes;
-        if (line_ < end_) return;
-        end_ += 4 * rows_.stride;
-        line_ = end_ - rows_.row_bytes;
+        __builtin_prefetch(line_ + second_, 0, 2);
+#pragma GCC unroll 1
+        for (std::size_t i = 2; i < lines_; ++i) __builtin_prefetch(line_ + i * line_bytes, 0, 2);
+        line_ += lines_ * line_bytes;
+        if (end_ == nullptr || line_ < end_) return;
+        end_ += stride_;
+        line_ = end_ - row_bytes_;
     }
 
 private:
-    const char* line_;
-    const char* end_;
-    RowMemory rows_;
-    std::size_t pace_;
-    std::size_t left_;
+    const char* line_ = nullptr;
+    const char* end_ = nullptr;  // of the row; nullptr where rows have no gaps
+    std::size_t row_bytes_ = 0;
+    std::size_t stride_ = 0;
+    std::size_t lines_ = 0;
+    std::size_t second_ = 0;
 };
 
 /// The rows of one head in the order in which they are read, and the memory that is read after them. Pages may lie
@@ -59,11 +60,12 @@ class RowStream {
 public:
     using Scalar = typename View::Number;
 
-    RowStream(View rows, std::size_t n, std::size_t head_dim, RowMemory next)
+    /// `ahead` bytes are between a row and what is prefetched meanwhile; 0: nothing is.
+    RowStream(View rows, std::size_t n, std::size_t width, std::size_t ahead, RowMemory next)
         : rows_(rows),
           n_(n),
-          row_bytes_(head_dim * sizeof(Scalar)),
-          distance_((std::max)(2 * near_rows, far_bytes / row_bytes_ / block_rows * block_rows)),
+          row_bytes_(width * sizeof(Scalar)),
+          distance_(ahead == 0 ? 0 : (std::max)(block_rows, ahead / row_bytes_ / block_rows * block_rows)),
           next_(next.base != nullptr ? next : RowMemory{at(n - 1), 0, row_bytes_}) {}
 
     const Scalar* row(std::size_t r) const { return rows_.row(r); }
@@ -77,12 +79,14 @@ public:
         else
             for (std::size_t i = 0; i < block_rows; ++i) scales[i] = first[(std::min)(i, last) * stride];
     }
-    /// What will be wanted when row r is at work. `bytes` of each four rows are read between two calls of tick().
-    Prefetch prefetch(std::size_t r, std::size_t bytes, std::size_t passes) const {
-        const std::size_t pace = (std::max)(tile_rows * line_bytes / bytes, std::size_t{1}) * passes;
+    /// What will be wanted when the block at row r is at work, which takes so many steps.
+    Prefetch prefetch(std::size_t r, std::size_t steps) const {
+        if (distance_ == 0) return {};
+        const std::size_t lines = (block_rows * row_bytes_ + line_bytes - 1) / line_bytes;
         r += distance_;
-        if (r < n_) return {{at(r), rows_.stride * sizeof(Scalar), row_bytes_}, pace};
-        return {{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes}, pace};
+        const RowMemory rows = r < n_ ? RowMemory{at(r), rows_.stride * sizeof(Scalar), row_bytes_}
+                                      : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};
+        return {rows, (lines + steps - 1) / steps};
     }
     RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 

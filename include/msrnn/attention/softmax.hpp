@@ -11,10 +11,12 @@
 #include "../simd/pack.hpp"
 #include "settings.hpp"
 
-/// What stands between logits and weights, for steps and prompts alike.
+/// What stands between logits and weights, for steps and prompts alike. Logits are in base 2: log2(e) is multiplied
+/// into the queries with the scale.
 namespace msrnn::inline MSRNN_ABI::detail {
 
 inline constexpr float infinitely_low = -std::numeric_limits<float>::infinity();
+inline constexpr float log2_of_e = 1.44269504f;
 
 inline void multiply(float* numbers, std::size_t count, float factor) {
     std::size_t i = 0;
@@ -30,7 +32,7 @@ inline Quad highest_quad(Pack high) {
 /// where a row is not seen. `room` as in each_pack(). Returns the highest, element by element.
 inline Pack adjust(float* logits, std::size_t count, std::size_t room, const AttentionSettings& settings,
                    const std::uint32_t* seen_by, std::size_t token) {
-    const float cap = settings.soft_cap;
+    const float cap = settings.soft_cap * log2_of_e;
     const Pack all_caps = all(cap), inverse = all(1 / cap), low = all(infinitely_low);
     constexpr std::uint32_t sign = 0x80000000u;  // SSE2 compares signed integers alone
     const IntPack now = IntPack{} + static_cast<std::int32_t>(static_cast<std::uint32_t>(token) ^ sign);
@@ -58,12 +60,12 @@ public:
     /// `sink` as in AttentionSettings, for this query; nullptr: none.
     Softmax(Quad high, const float* sink)
         : sum_{}, top_((std::max)((std::max)(high[0], high[1]), (std::max)(high[2], high[3]))), sink_(0) {
-        if (sink != nullptr) top_ = (std::max)(top_, *sink);
+        if (sink != nullptr) top_ = (std::max)(top_, *sink * log2_of_e);
         if (top_ == infinitely_low) top_ = 0;  // then every exponential is 0
-        if (sink != nullptr) sink_ = exp(all(*sink - top_))[0];
+        if (sink != nullptr) sink_ = exp2(all(*sink * log2_of_e - top_))[0];
     }
     Pack exponential(Pack logits) {
-        const Pack e = exp(logits - all(top_));
+        const Pack e = exp2(logits - all(top_));
         sum_ += e;
         return e;
     }

@@ -143,7 +143,7 @@ bool pack_values(RowAt row_at, std::size_t count, std::size_t width, float* pack
                 Loaded<Scalar> numbers{};
                 if (column + at < width) widen_load(row, column + at, width, numbers);
                 for (const Pack& pack : numbers) poison += pack * all(0);
-                from_kernel_order<Scalar>(reinterpret_cast<const float*>(numbers), to + at);
+                from_kernel_order<Scalar>(reinterpret_cast<const float*>(numbers), 1, to + at);
             }
         }
     }

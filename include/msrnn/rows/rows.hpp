@@ -13,6 +13,7 @@
 #include "../base/refuse.hpp"
 #include "../base/text.hpp"
 #include "../config.hpp"
+#include "row_memory.hpp"
 #include "scalar.hpp"
 #include "view.hpp"
 
@@ -120,7 +121,7 @@ public:
 
 private:
     std::size_t head_dim_;
-    std::vector<Scalar, CacheLineAllocator<Scalar>> data_;
+    std::vector<Scalar, detail::RowAllocator<Scalar>> data_;
     Buffer scales_;
 };
 

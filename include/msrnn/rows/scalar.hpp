@@ -157,27 +157,28 @@ inline void widen(const std::int8_t* stored, Loaded<std::int8_t>& out) {
 }
 
 template <std::size_t... I>
-void split_pairs(const float* numbers, float* ordered, std::index_sequence<I...>) {
-    const Pack a = load(numbers), b = load(numbers + floats_per_pack);
+void split_pairs(const float* numbers, float factor, float* ordered, std::index_sequence<I...>) {
+    const Pack a = load(numbers) * all(factor), b = load(numbers + floats_per_pack) * all(factor);
     store(ordered, __builtin_shufflevector(a, b, (2 * I)...));
     store(ordered + floats_per_pack, __builtin_shufflevector(a, b, (2 * I + 1)...));
 }
+/// The numbers of a load times a factor, into the order of the kernel and out of it.
 template <class Scalar>
-void to_kernel_order(const float* numbers, float* ordered) {
+void to_kernel_order(const float* numbers, float factor, float* ordered) {
     if constexpr (packs_per_load<Scalar> == 2)
-        split_pairs(numbers, ordered, std::make_index_sequence<floats_per_pack>());
+        split_pairs(numbers, factor, ordered, std::make_index_sequence<floats_per_pack>());
     else
-        store(ordered, load(numbers));
+        store(ordered, load(numbers) * all(factor));
 }
 template <class Scalar>
-void from_kernel_order(const float* ordered, float* numbers) {
+void from_kernel_order(const float* ordered, float factor, float* numbers) {
     if constexpr (packs_per_load<Scalar> == 2) {
         constexpr std::make_index_sequence<floats_per_pack> indices;
-        const Pack even = load(ordered), odd = load(ordered + floats_per_pack);
+        const Pack even = load(ordered) * all(factor), odd = load(ordered + floats_per_pack) * all(factor);
         store(numbers, lower_by_turns(even, odd, indices));
         store(numbers + floats_per_pack, upper_by_turns(even, odd, indices));
     } else
-        store(numbers, load(ordered));
+        store(numbers, load(ordered) * all(factor));
 }
 
 }  // namespace detail

@@ -23,6 +23,18 @@ inline Pack exp(Pack x) {
     return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
 }
 
+/// 2^x for x <= 0, within 2 units in the last place; 0 below -126.5, where 2^x is no normal number; NaN stays NaN.
+/// There is no range to reduce: a softmax has log2(e) in its queries already.
+inline Pack exp2(Pack x) {
+    x = larger(all(-127.0f), x);
+    const auto n = __builtin_convertvector(x - all(0.5f), IntPack);
+    const Pack r = x - __builtin_convertvector(n, Pack);
+    Pack p = all(1.54653e-4f);
+    for (const float coefficient : {1.33908e-3f, 9.618129e-3f, 5.5503324e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f})
+        p = p * r + all(coefficient);
+    return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
+}
+
 /// tanh x, within 3 units in the last place; NaN stays NaN.
 ///
 /// Near zero x + x^3 times a polynomial in x^2 (the coefficients of Cephes' tanhf), else (1 - e) / (1 + e) with

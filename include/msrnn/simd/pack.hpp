@@ -161,17 +161,47 @@ Pack upper_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
     }
 }
 
-/// Sums of neighbours: in each 16 bytes, two from `a`, then two from `b`.
-template <std::size_t... I>
-Pack neighbours(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : floats_per_pack) + I / 4 * 4 + I % 2 * 2)...) +
-           __builtin_shufflevector(a, b, ((I % 4 < 2 ? 0 : floats_per_pack) + I / 4 * 4 + I % 2 * 2 + 1)...);
+/// Four neighbours of a pack.
+template <std::size_t I, class Vector>
+Quad quad_of(Vector v) {
+    if constexpr (sizeof v == sizeof(Quad))
+        return v;
+    else
+        return __builtin_shufflevector(v, v, 4 * I, 4 * I + 1, 4 * I + 2, 4 * I + 3);
 }
-/// {sum of a, sum of b, sum of c, sum of d}. Four at once: one at a time costs more than the products they add up.
-inline Quad sums(Pack a, Pack b, Pack c, Pack d) {
+
+// Of two packs in four, eight or sixteen bytes each: lower neighbours plus upper ones. Two shuffles an addition are
+// faster than a shuffle and a blend.
+template <std::size_t... I>
+Pack fold_numbers(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I % 2 * floats_per_pack + I / 4 * 4 + I % 4 / 2)...) +
+           __builtin_shufflevector(a, b, (I % 2 * floats_per_pack + I / 4 * 4 + I % 4 / 2 + 2)...);
+}
+template <std::size_t... I>
+Pack fold_pairs(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I % 4 / 2 * floats_per_pack + I / 4 * 4 + I % 2)...) +
+           __builtin_shufflevector(a, b, (I % 4 / 2 * floats_per_pack + I / 4 * 4 + I % 2 + 2)...);
+}
+template <std::size_t... I>
+Pack fold_quads(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I / 4 * 8 + I % 4)...) +
+           __builtin_shufflevector(a, b, (I / 4 * 8 + I % 4 + 4)...);
+}
+/// Element i is the sum of packs[i]. So many at once: one at a time costs more than the products they add up. The order
+/// of addition is the same for all.
+[[gnu::always_inline]] inline Pack sums(const Pack* packs) {
     constexpr std::make_index_sequence<floats_per_pack> indices;
-    const Pack in_quads = neighbours(neighbours(a, b, indices), neighbours(c, d, indices), indices);
-    return fold_to_quad(in_quads, [](auto x, auto y) { return x + y; });
+    constexpr std::size_t quads = floats_per_pack / 4;
+    Pack folded[quads];
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < quads; ++i)
+        folded[i] = fold_pairs(fold_numbers(packs[4 * i], packs[4 * i + 1], indices),
+                               fold_numbers(packs[4 * i + 2], packs[4 * i + 3], indices), indices);
+#pragma GCC unroll 2
+    for (std::size_t left = quads; left > 1; left /= 2)
+#pragma GCC unroll 2
+        for (std::size_t i = 0; i < left / 2; ++i) folded[i] = fold_quads(folded[2 * i], folded[2 * i + 1], indices);
+    return folded[0];
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "../config.hpp"
+#include "../rows/rows.hpp"
+#include "../rows/scalar.hpp"
+#include "../rows/view.hpp"
+#include "../simd/exp.hpp"
+#include "../simd/pack.hpp"
+#include "blocks.hpp"
+#include "row_stream.hpp"
+#include "settings.hpp"
+#include "shape.hpp"
+#include "softmax.hpp"
+#include "value_blocks.hpp"
+
+namespace msrnn::inline MSRNN_ABI::detail {
+
+inline constexpr std::size_t key_queries = floats_per_pack == 16 ? 4 : 2;    // at a time: 32 registers, or 16
+inline constexpr std::size_t value_queries = floats_per_pack == 16 ? 8 : 4;  // the same for values
+inline constexpr std::size_t most_queries = 32;                              // that attend in one walk over the rows
+inline constexpr std::size_t scratch_floats = 4096;
+
+template <std::size_t N>
+using Count = std::integral_constant<std::size_t, N>;
+
+/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
+template <std::size_t Most, class Use>
+[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
+    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
+    if constexpr (Most > 1)
+        if (first < queries) by_queries<Most / 2>(queries, use, first);
+}
+
+/// One walk over the rows of a KV head, for at most `most_queries` query heads.
+template <RowSource Keys, RowSource Values>
+struct DecodeAttention {
+    using Key = typename Keys::Number;
+    using Value = typename Values::Number;
+
+    RowStream<Keys> keys;
+    RowStream<Values> values;
+    std::size_t n;
+    const AttentionSettings& settings;
+    const float* sinks;  // of these query heads, or nullptr
+    std::size_t query_heads;
+    float* weights;
+    std::size_t weight_stride;
+    float* ordered;         // [query_heads][key_width]: the queries, times the scale
+    float* sums_of_values;  // [query_heads][value_width]
+    Softmax* softmax;       // [query_heads]
+    ReadShape shape;
+    std::size_t head_dim = settings.head_dim;
+    std::size_t value_dim = settings.value_width();
+    std::size_t key_width = whole_loads<Key>(head_dim);
+    std::size_t value_width = whole_loads<Value>(value_dim);
+    Pack high[most_queries] = {};     // while the keys are read: lanes of one or of several query heads
+    Quad highest[most_queries] = {};  // of each query head
+    static constexpr bool scaled = Rows<Key>::scaled;
+
+    void prepare_queries(const float* queries) {
+        const float factor = settings.scale * log2_of_e;
+        const std::size_t columns = head_dim, whole = columns - columns % floats_per_load<Key>;
+        float* to = ordered;
+        for (std::size_t q = 0; q < query_heads; ++q, queries += columns, to += key_width) {
+            for (std::size_t column = 0; column < whole; column += floats_per_load<Key>)
+                to_kernel_order<Key>(queries + column, factor, to + column);
+            if (whole == columns) continue;
+            float padded[floats_per_load<Key>] = {};
+            std::copy_n(queries + whole, columns - whole, padded);
+            to_kernel_order<Key>(padded, factor, to + whole);
+        }
+    }
+
+    /// weights <- logits, and the highest of each query head.
+    void read_keys() {
+        std::fill_n(high, query_heads, all(infinitely_low));
+        const std::size_t steps = shape.whole_rows ? block_rows : tile_steps(key_width / floats_per_load<Key>);
+        alignas(64) float scales[block_rows], tail[most_queries][block_rows];
+        for (std::size_t r = 0; r < n; r += block_rows) {
+            const std::size_t rows = (std::min)(block_rows, n - r);
+            if constexpr (scaled) keys.read_scales(r, scales);
+            Logits logits{weights + r, weight_stride, scales, high};
+            if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
+            Prefetch prefetch = keys.prefetch(r, steps);
+            if (shape.whole_rows)
+                read_whole_rows(r, rows, prefetch, logits);
+            else
+                read_tiles(r, rows, prefetch, logits);
+            if (rows < block_rows)
+                for (std::size_t q = 0; q < query_heads; ++q)
+                    std::copy_n(tail[q], rows, weights + q * weight_stride + r);
+        }
+        if (settings.soft_cap == 0 && settings.seen_by == nullptr)
+            find_highest();
+        else
+            for (std::size_t q = 0; q < query_heads; ++q)
+                highest[q] = highest_quad(adjust(weights + q * weight_stride, n, n, settings, settings.seen_by, 0));
+    }
+    void find_highest() {
+        by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+            for (std::size_t i = 0; i < Q; ++i)
+                highest[q + i] =
+                    Q == 1 || shape.whole_rows ? highest_quad(high[q + i]) : highest_of_tile<Q>(high + q, i);
+        });
+    }
+    /// Steps of all tiles of a block whose rows have so many loads.
+    std::size_t tile_steps(std::size_t loads) const {
+        std::size_t steps = 0;
+        by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t) {
+            if constexpr (Q > 1) steps += block_rows / tile_rows<Q> * loads;
+        });
+        return (std::max)(steps, std::size_t{1});
+    }
+    static Logits of_query(Logits logits, std::size_t q) {
+        return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
+    }
+    void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, Logits logits) {
+        const Key* const block = keys.row(r);
+        by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+            const float* const queries = ordered + q * key_width;
+            if constexpr (Q > 1) {
+                dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
+                                     of_query(logits, q));
+            } else {
+                Prefetch none;
+                Pack products[1][block_rows];
+                dot_rows<1, 0>(block, keys.stride(), 0, rows, head_dim, none, queries, key_width, products);
+                sum_rows<scaled>(products[0], rows, of_query(logits, q));
+            }
+        });
+    }
+    /// Four rows for some query heads, then the same rows for the next ones: the loads of the next rows begin under the
+    /// arithmetic.
+    void read_whole_rows(std::size_t r, std::size_t rows, Prefetch prefetch, Logits logits) {
+        Pack products[most_whole_rows][block_rows];
+        if (query_heads == 1) {
+            with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
+                dot_rows<1, Loads>(keys.row(r), keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width,
+                                   products);
+            });
+            return sum_rows<scaled>(products[0], rows, logits);
+        }
+        const std::size_t together = query_heads <= key_queries ? block_rows : 4;
+        for (std::size_t from = 0; from < rows; from += together)
+            by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                Prefetch none;
+                dot_rows<Q, 0>(keys.row(r), keys.stride(), from, (std::min)(from + together, rows), head_dim,
+                               q == 0 ? prefetch : none, ordered + q * key_width, key_width, products + q);
+            });
+        for (std::size_t q = 0; q < query_heads; ++q) sum_rows<scaled>(products[q], rows, of_query(logits, q));
+    }
+
+    /// weights <- 2^(logit - highest), and sums <- their products with the values.
+    void read_values() {
+        for (std::size_t q = 0; q < query_heads; ++q)
+            softmax[q] = Softmax(highest[q], sinks == nullptr ? nullptr : sinks + q);
+        std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
+        alignas(64) float share[most_queries][block_rows];
+        std::size_t steps = 0;
+        by_queries<value_queries>(
+            query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t) { steps += steps_of_block<Q, Value>(value_dim); });
+        for (std::size_t r = 0; r < n; r += block_rows) {
+            const std::size_t rows = (std::min)(block_rows, n - r);
+            for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, share[q]);
+            if constexpr (Rows<Value>::scaled) {
+                float scales[block_rows];
+                values.read_scales(r, scales);
+                for (std::size_t q = 0; q < query_heads; ++q)
+                    for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
+            }
+            Prefetch prefetch = values.prefetch(r, steps);
+            if (settings.seen_by == nullptr)
+                add_rows(r, 0, rows, prefetch, share);
+            else
+                add_seen(r, rows, prefetch, share);
+        }
+    }
+    /// The rows [from, to) of the block at row r.
+    void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch,
+                  const float (*share)[block_rows]) {
+        const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
+            add_block<Q>(values.row(r + row), values.stride(), rows, value_dim, prefetch, share[q] + row,
+                         sums_of_values + q * value_width, value_width);
+        };
+        if (!shape.whole_rows || query_heads == 1) {
+            by_queries<value_queries>(query_heads, [&](auto count, std::size_t q) { add(count, q, from, to - from); });
+            return;
+        }
+        // As many query heads as have all outputs in registers, eight rows at a time.
+        const std::size_t packs = value_width / floats_per_pack;
+        for (std::size_t row = from, rows; row < to; row += rows) {
+            rows = (std::min)(std::size_t{8}, to - row);
+            const auto add_here = [&](auto count, std::size_t q) { add(count, q, row, rows); };
+            if (packs <= stripe_sums / 4)
+                by_queries<4>(query_heads, add_here);
+            else if (packs <= stripe_sums / 2)
+                by_queries<2>(query_heads, add_here);
+            else
+                by_queries<1>(query_heads, add_here);
+        }
+    }
+    /// The runs of rows that are seen.
+    [[gnu::noinline]] void add_seen(std::size_t r, std::size_t rows, Prefetch prefetch,
+                                    const float (*share)[block_rows]) {
+        const std::uint32_t* const seen_by = settings.seen_by + r;
+        for (std::size_t from = 0, to; from < rows; from = to) {
+            for (to = from; to < rows && seen_by[to] != 0;) ++to;
+            if (from < to) add_rows(r, from, to, prefetch, share);
+            while (to < rows && seen_by[to] == 0) ++to;
+        }
+    }
+    /// One query head's weights of a block, and the same in `share`, which is 0 behind the last row.
+    void exponentiate(std::size_t q, std::size_t r, std::size_t rows, float* share) {
+        float* weight = weights + q * weight_stride + r;
+        float padded[block_rows];
+        if (rows < block_rows) {
+            std::fill_n(padded, block_rows, infinitely_low);
+            weight = std::copy_n(weight, rows, padded) - rows;
+        }
+        Softmax& own = softmax[q];  // a copy would take 2 to 6 % of a step of 8 query heads
+        for (std::size_t i = 0; i < block_rows; i += floats_per_pack) {
+            const Pack e = own.exponential(load(weight + i));
+            store(weight + i, e);
+            store(share + i, e);
+        }
+        if (rows < block_rows) std::copy_n(padded, rows, weights + q * weight_stride + r);
+    }
+
+    /// Weights and outputs, divided by the sum of the weights.
+    void write_outputs(float* out) {
+        const std::size_t columns = value_dim, whole = columns - columns % floats_per_load<Value>;
+        const float* from = sums_of_values;
+        for (std::size_t q = 0; q < query_heads; ++q, out += columns, from += value_width) {
+            const float total = softmax[q].total(), inverse = Softmax::inverse(total);
+            multiply(weights + q * weight_stride, n, inverse);
+            if (total == 0) {
+                std::fill_n(out, columns, 0.0f);  // whatever the values are
+                continue;
+            }
+            for (std::size_t column = 0; column < whole; column += floats_per_load<Value>)
+                from_kernel_order<Value>(from + column, inverse, out + column);
+            if (whole == columns) continue;
+            float padded[floats_per_load<Value>];
+            from_kernel_order<Value>(from + whole, inverse, padded);
+            std::copy_n(padded, columns - whole, out + whole);
+        }
+    }
+};
+
+}  // namespace msrnn::inline MSRNN_ABI::detail

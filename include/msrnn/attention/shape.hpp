@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <string_view>
+
+#include "../config.hpp"
+#include "../simd/pack.hpp"
+
+/// In which order a step reads its rows. All shapes give the same bits, so they may be chosen by the call and by the
+/// processor.
+///
+/// Whole rows: one row after the other, from its first number to its last, for one to four query heads. Best where
+/// reading is the limit. The hardware follows addresses, and needs no prefetch or a near one.
+///
+/// Tiles: four rows by four query heads, sixteen sums in registers. Best where arithmetic is the limit. A tile reads
+/// four rows side by side, which alone halves the bandwidth of some processors; so rows are prefetched into the
+/// second-level cache before, in the order of addresses and evenly spread over the tiles.
+namespace msrnn::inline MSRNN_ABI::detail {
+
+/// What was best on a processor.
+struct Tuning {
+    /// Tiles from so many query heads on, for numbers of 4, 2 and 1 bytes.
+    std::size_t tiles_from_4 = 2, tiles_from_2 = 2, tiles_from_1 = 2;
+    std::size_t cached_bytes = 0;   ///< keys and values of a head below that: tiles from two query heads on
+    std::size_t far_bytes = 16384;  ///< how far ahead tiles prefetch
+    std::size_t near_bytes = 0;     ///< the same for whole rows of floats and one query head; 0: not at all
+};
+
+/// AMD's Zen 4 reads 34 GB/s and does 59 multiply-adds a ns, Zen 5 44 and 124: so floats of four query heads are best
+/// read as whole rows by the first one, and in tiles by the second, where a prefetch brings as much as a load. Others
+/// were not measured with these shapes.
+inline Tuning tuning_of_processor() {
+    Tuning tuning;
+#if defined(__x86_64__) || defined(__i386__)
+    if (__builtin_cpu_is("amd")) {
+        if (__builtin_cpu_is("amdfam19h"))
+            tuning = {.tiles_from_4 = 7, .tiles_from_2 = 4, .cached_bytes = 65536, .near_bytes = 2048};
+        else
+            tuning = {.far_bytes = 8192};
+    }
+#endif
+    return tuning;
+}
+/// The environment variable MSRNN_READ says otherwise: "rows" or "tiles".
+inline const Tuning& tuning() {
+    static const Tuning chosen = [] {
+        Tuning tuning = tuning_of_processor();
+        if (const char* const told = std::getenv("MSRNN_READ"); told != nullptr) {
+            if (std::string_view(told) == "rows") tuning.tiles_from_4 = tuning.tiles_from_2 = tuning.tiles_from_1 = 99;
+            if (std::string_view(told) == "tiles") tuning.tiles_from_4 = tuning.tiles_from_2 = tuning.tiles_from_1 = 2;
+        }
+        return tuning;
+    }();
+    return chosen;
+}
+
+inline constexpr std::size_t most_whole_rows = 8;  // query heads
+
+struct ReadShape {
+    bool whole_rows = false;
+    std::size_t ahead = 0;  ///< bytes; 0: nothing is prefetched
+};
+/// For so many query heads, numbers of so many bytes, and so many bytes of keys and values.
+inline ReadShape shape_of(std::size_t query_heads, std::size_t number, std::size_t bytes, const Tuning& tuning) {
+    const std::size_t from = number == 4   ? tuning.tiles_from_4
+                             : number == 2 ? tuning.tiles_from_2
+                                           : tuning.tiles_from_1;
+    const bool whole =
+        query_heads == 1 || (query_heads < from && query_heads <= most_whole_rows && bytes >= tuning.cached_bytes);
+    if (!whole) return {false, tuning.far_bytes};
+    return {true, query_heads == 1 && number == 4 ? tuning.near_bytes : 0};
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail
