@@ -42,7 +42,8 @@ template <class Use>
 void each_float(std::size_t count, Use use) {
     std::size_t at = 0;
 #if !MSRNN_PORTABLE
-    at = each_whole_pack(count, use);
+    each_whole_pack(count, use);
+    at = count - count % floats_per_pack;  // as it returns: g++ 12 would warn of a loop that goes on for ever
 #endif
     for (; at < count; ++at) use(FloatAt{at});
 }
