@@ -208,7 +208,7 @@ TEST_CASE("the program hides needles in our own story and looks for them") {
     require_refused(run + "--resume " + json, "leave out --resume.");
     require_refused("--task needle --window 64 --policies full,tova --budgets 32",
                     "too short for 8 needles: give at least");
-    require_refused("--needles 3", "--needles is of --task needle: give both, or neither.");
+    require_refused("--needles 3", "--needles is of --task needle or copy: give both, or neither.");
     require_refused("--task needle --window 256 --needles 2 --policies tova:scope=model --budgets 64",
                     "needs a text without a --prompt");
 }
