@@ -14,9 +14,9 @@ using msrnn::detail::Tuning;
 namespace {
 /// Whole rows wherever they are possible, and tiles, with and without prefetches.
 constexpr Tuning rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99},
-    near_rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99, .near_bytes = 4096},
+    near_rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99, .near_floats = 4096, .near_small = 4096},
     tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 0},
-    far_tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 16384};
+    far_tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 16384, .into_first_level = true};
 
 struct Attended {
     Room weights, out;
@@ -67,7 +67,7 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
                         .tiles_from_1 = 2,
                         .cached_bytes = 1000,
                         .far_bytes = 64,
-                        .near_bytes = 32};
+                        .near_floats = 32};
     const auto whole = [&](std::size_t heads, std::size_t number, std::size_t bytes) {
         return shape_of(heads, number, bytes, tuning).whole_rows;
     };

@@ -34,7 +34,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// reaches the output of every query that sees its row, at weight 0 too. A hidden row is not read.
 ///
 /// Each row of keys and of values is read from memory once for all query heads (for 4096 / width of them at a time,
-/// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 40 KiB of stack; allocates
+/// where there are more; and for at most 32). Writes nothing but `weights` and `out`; 48 KiB of stack; allocates
 /// nothing up to a width of 4096. Rows lie in one piece or in pages, see rows/view.hpp. `next` is where the keys lie
 /// that will be attended to next, if that is known: they are prefetched.
 template <RowSource Keys, RowSource Values>

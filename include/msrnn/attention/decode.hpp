@@ -55,9 +55,9 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
         const ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
-        const RowStream<Values> value_stream(values, n, value_dim, shape.ahead,
+        const RowStream<Values> value_stream(values, n, value_dim, shape,
                                              q + heads == query_heads ? following : RowMemory{});
-        const RowStream<Keys> key_stream(keys, n, head_dim, shape.ahead, value_stream.memory());
+        const RowStream<Keys> key_stream(keys, n, head_dim, shape, value_stream.memory());
         DecodeAttention<Keys, Values> attention{.keys = key_stream,
                                                 .values = value_stream,
                                                 .n = n,

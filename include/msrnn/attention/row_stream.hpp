@@ -6,6 +6,7 @@
 
 #include "../config.hpp"
 #include "../rows/view.hpp"
+#include "shape.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
@@ -19,24 +20,25 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
-/// Prefetches rows into the second-level cache, in the order of addresses: some lines at each call of step().
+/// Prefetches rows into a cache, in the order of addresses: some lines at each call of step().
 class Prefetch {
 public:
     Prefetch() = default;
-    Prefetch(RowMemory rows, std::size_t lines)
+    Prefetch(RowMemory rows, std::size_t lines, bool into_first_level)
         : line_(rows.base),
           end_(rows.stride == rows.row_bytes ? nullptr : rows.base + rows.row_bytes),
           row_bytes_(rows.row_bytes),
           stride_(rows.stride),
           lines_(lines),
-          second_(lines < 2 ? 0 : line_bytes) {}
+          second_(lines < 2 ? 0 : line_bytes),
+          into_first_level_(into_first_level) {}
 
     [[gnu::always_inline]] void step() {
         if (lines_ == 0) return;
-        __builtin_prefetch(line_, 0, 2);
-        __builtin_prefetch(line_ + second_, 0, 2);
-#pragma GCC unroll 1
-        for (std::size_t i = 2; i < lines_; ++i) __builtin_prefetch(line_ + i * line_bytes, 0, 2);
+        if (into_first_level_)
+            take<3>();
+        else
+            take<2>();
         line_ += lines_ * line_bytes;
         if (end_ == nullptr || line_ < end_) return;
         end_ += stride_;
@@ -44,12 +46,21 @@ public:
     }
 
 private:
+    template <int Locality>
+    [[gnu::always_inline]] void take() const {
+        __builtin_prefetch(line_, 0, Locality);
+        __builtin_prefetch(line_ + second_, 0, Locality);
+#pragma GCC unroll 1
+        for (std::size_t i = 2; i < lines_; ++i) __builtin_prefetch(line_ + i * line_bytes, 0, Locality);
+    }
+
     const char* line_ = nullptr;
     const char* end_ = nullptr;  // of the row; nullptr where rows have no gaps
     std::size_t row_bytes_ = 0;
     std::size_t stride_ = 0;
     std::size_t lines_ = 0;
     std::size_t second_ = 0;
+    bool into_first_level_ = false;
 };
 
 /// The rows of one head in the order in which they are read, and the memory that is read after them. Pages may lie
@@ -60,12 +71,13 @@ class RowStream {
 public:
     using Scalar = typename View::Number;
 
-    /// `ahead` bytes are between a row and what is prefetched meanwhile; 0: nothing is.
-    RowStream(View rows, std::size_t n, std::size_t width, std::size_t ahead, RowMemory next)
+    /// shape.ahead bytes are between a row and what is prefetched meanwhile; 0: nothing is.
+    RowStream(View rows, std::size_t n, std::size_t width, ReadShape shape, RowMemory next)
         : rows_(rows),
           n_(n),
           row_bytes_(width * sizeof(Scalar)),
-          distance_(ahead == 0 ? 0 : (std::max)(block_rows, ahead / row_bytes_ / block_rows * block_rows)),
+          distance_(shape.ahead == 0 ? 0 : (std::max)(block_rows, shape.ahead / row_bytes_ / block_rows * block_rows)),
+          into_first_level_(shape.into_first_level),
           next_(next.base != nullptr ? next : RowMemory{at(n - 1), 0, row_bytes_}) {}
 
     const Scalar* row(std::size_t r) const { return rows_.row(r); }
@@ -86,7 +98,7 @@ public:
         r += distance_;
         const RowMemory rows = r < n_ ? RowMemory{at(r), rows_.stride * sizeof(Scalar), row_bytes_}
                                       : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};
-        return {rows, (lines + steps - 1) / steps};
+        return {rows, (lines + steps - 1) / steps, into_first_level_};
     }
     RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 
@@ -97,6 +109,7 @@ private:
     std::size_t n_;
     std::size_t row_bytes_;
     std::size_t distance_;
+    bool into_first_level_;
     RowMemory next_;
 };
 
