@@ -19,7 +19,7 @@
 #include "rows.hpp"
 
 struct ContextSettings {
-    std::string policy = "full";  ///< as msrnn::AnyPolicy reads it; "full" never forgets
+    std::string policy = "full";  ///< as msrnn::AnyPolicy reads it; "full" never forgets, "shift" see below
     std::size_t budget = 0;       ///< tokens that a sequence keeps
     std::size_t tokens = 0;       ///< of a sequence, where nothing is forgotten
     std::size_t batch = 1;        ///< most tokens of a sequence in one pass
@@ -28,7 +28,8 @@ struct ContextSettings {
     /// the rows of its own heads.
     msrnn::Scope scope = msrnn::Scope::model;
     int threads = 2;
-    bool flash = true;  ///< flash attention, where the policy needs no weights
+    std::size_t keep = 0;  ///< tokens that "shift" never drops
+    bool flash = true;     ///< flash attention, where the policy needs no weights
 };
 
 class BoundedContext {
@@ -51,7 +52,7 @@ public:
             weights_ = needs.at_observe != 0;
         }
         transposed_ = weights_ || !settings.flash;
-        std::size_t cells = (bounded() ? settings.budget : settings.tokens) + settings.batch;
+        std::size_t cells = (settings.policy == "full" ? settings.tokens : settings.budget) + settings.batch;
         if (window > 0) cells = std::max(cells, window + settings.batch * settings.sequences + 512);
         llama_context_params params = llama_context_default_params();
         params.n_ctx = static_cast<std::uint32_t>((cells + 255) / 256 * 256 * settings.sequences);
@@ -78,10 +79,11 @@ public:
     }
     void decode(std::span<const llama_token> tokens, std::size_t sequences, bool all_logits = false) {
         const std::size_t each = tokens.size() / sequences;
+        if (settings_.policy == "shift" && seen_ - shifted_ + each > settings_.budget + 1) shift();
         batch_.n_tokens = static_cast<int>(tokens.size());
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             batch_.token[i] = tokens[i];
-            batch_.pos[i] = static_cast<llama_pos>(seen_ + i % each);
+            batch_.pos[i] = static_cast<llama_pos>(seen_ - shifted_ + i % each);
             batch_.n_seq_id[i] = 1;
             batch_.seq_id[i][0] = static_cast<llama_seq_id>(i / each);
             batch_.logits[i] = all_logits || i % each == each - 1;
@@ -133,7 +135,7 @@ private:
     struct Layer {
         CacheRows keys, values;
     };
-    bool bounded() const { return settings_.policy != "full"; }
+    bool bounded() const { return settings_.policy != "full" && settings_.policy != "shift"; }
     bool whole() const { return settings_.scope == msrnn::Scope::model; }
     bool windowed(std::size_t layer) const {
         return layer >= layers_.size() || layers_[layer].keys.tensor == nullptr ||
@@ -154,7 +156,7 @@ private:
     /// Asked: whether it wants this node. Not asked: the node is computed.
     bool see(ggml_tensor& node, bool ask) {
         if (ask && node.op == GGML_OP_SET_ROWS) see_cells(node);
-        if (!weights_) return false;
+        if (!weights_ || node.op != GGML_OP_SOFT_MAX) return false;
         const int layer = number_behind("kq_soft_max-", node.name);
         if (layer < 0 || windowed(static_cast<std::size_t>(layer))) return false;
         if (!ask) see_weights(static_cast<std::size_t>(layer), node);
@@ -252,6 +254,15 @@ private:
         if (over > 0) drop(0, 0, newest - kept);
         held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(over));
     }
+    /// To compare with: what llama.cpp's own programs do where the context is full. Half of the tokens leave, the older
+    /// half, and the positions of the others close the gap, for which llama.cpp rotates all keys.
+    void shift() {
+        const std::size_t discard = (seen_ - shifted_ - settings_.keep) / 2;
+        const auto first = static_cast<llama_pos>(settings_.keep), behind = first + static_cast<llama_pos>(discard);
+        drop(0, first, behind);
+        llama_memory_seq_add(llama_get_memory(context_.get()), 0, behind, -1, -static_cast<llama_pos>(discard));
+        shifted_ += discard;
+    }
     void drop(std::size_t sequence, std::int64_t p0, std::int64_t p1) {
         if (!llama_memory_seq_rm(llama_get_memory(context_.get()), static_cast<llama_seq_id>(sequence),
                                  static_cast<llama_pos>(p0), static_cast<llama_pos>(p1)))
@@ -275,7 +286,7 @@ private:
     Policy policy_;
     bool weights_ = false;     // are observed
     bool transposed_ = false;  // flash attention is off; then values lie so
-    std::size_t kv_heads_ = 1, seen_ = 0, columns_ = 0, summed_ = 0;
+    std::size_t kv_heads_ = 1, seen_ = 0, shifted_ = 0, columns_ = 0, summed_ = 0;
     std::unique_ptr<llama_context, Free> context_;
     llama_batch batch_ = {};
     std::exception_ptr fault_;

@@ -38,6 +38,7 @@ int main(int count, char** arguments) try {
                            {"batch", "256"},
                            {"lanes", "model"},
                            {"threads", "1"},
+                           {"keep", "0"},
                            {"flash", "on"},
                            {"endless", "no"},
                            {"save", ""},

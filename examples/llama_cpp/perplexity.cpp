@@ -16,6 +16,7 @@ int main(int count, char** arguments) try {
                            {"batch", "1"},
                            {"lanes", "model"},
                            {"threads", "1"},
+                           {"keep", "0"},
                            {"flash", "on"}});
     const Model model(options.text("model"));
     const std::vector<llama_token> tokens = model.tokens_of_file(options.text("text"), options.number("tokens"));

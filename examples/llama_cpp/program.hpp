@@ -56,6 +56,7 @@ public:
                 .batch = number("batch"),
                 .scope = scope(),
                 .threads = static_cast<int>(number("threads")),
+                .keep = number("keep"),
                 .flash = text("flash") != "off"};
     }
 

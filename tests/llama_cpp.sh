@@ -1,0 +1,101 @@
+#!/bin/sh
+# llama_cpp.sh [FOLDER]: builds llama.cpp outside of this tree, builds examples/llama_cpp with it, and checks them with
+# SmolLM2-135M. FOLDER (default: $TMPDIR/msrnn-llama.cpp) keeps what was built and fetched for the next time.
+# Needs a network, python3 with pip, CMake and a C++20 compiler. TOKENS=20000 is the length of the endless text.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:-${TMPDIR:-/tmp}/msrnn-llama.cpp}
+tokens=${TOKENS:-20000}
+version=0.3.36
+sum=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+mkdir -p "$folder"
+cd "$folder"
+
+fail() {
+    echo "llama_cpp.sh: $*" >&2
+    exit 1
+}
+
+# llama.cpp, as the sdist of llama-cpp-python $version carries it #################################################
+archive=llama_cpp_python-$version.tar.gz
+if ! echo "$sum  $archive" | sha256sum --check --status 2>/dev/null; then
+    python3 -m pip --disable-pip-version-check download --quiet --no-deps --no-binary llama-cpp-python \
+        "llama-cpp-python==$version" || fail "PyPI does not give llama-cpp-python $version."
+    echo "$sum  $archive" | sha256sum --check --status || fail "$archive has another SHA-256 than $sum."
+fi
+source=llama_cpp_python-$version/vendor/llama.cpp
+[ -d "$source" ] || tar xzf "$archive"
+if [ ! -e install/include/llama.h ]; then
+    cmake -S "$source" -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$folder/install" \
+        -DCMAKE_INSTALL_LIBDIR=lib "-DCMAKE_INSTALL_RPATH=\$ORIGIN" -DGGML_NATIVE=ON -DLLAMA_BUILD_COMMON=OFF \
+        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF \
+        -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF >configure.log
+    nice cmake --build build --parallel 2 >build.log
+    cmake --install build >install.log
+fi
+${CXX:-c++} -std=c++17 -O1 -Iinstall/include "$source/examples/simple/simple.cpp" -Linstall/lib -lllama -lggml \
+    -lggml-base -Wl,-rpath,"$folder/install/lib" -o simple
+
+# our programs ######################################################################################################
+cmake -S "$here" -B examples -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP_DIR="$folder/install" -DMSRNN_BUILD_TESTS=OFF \
+    -DMSRNN_BUILD_BENCH=OFF -DMSRNN_INSTALL=OFF >examples.log
+nice cmake --build examples --target llama_cpp_generate llama_cpp_perplexity llama_cpp_throughput >>examples.log
+model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" smollm2)
+story=$here/examples/models/story.txt
+generate() { "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
+perplexity() { "$folder"/examples/examples/llama_cpp_perplexity model="$model" threads=1 text="$story" "$@"; }
+
+prompt="The old man went down to the sea because"
+generate prompt="$prompt" policy=full tokens=60 >full.txt 2>log
+./simple -m "$model" -n 60 "$prompt" >simple.txt 2>log
+[ "$(printf '%s' "$prompt"; cat full.txt)" = "$(cat simple.txt)" ] ||
+    fail "a full cache writes another text than llama.cpp's own simple: see full.txt and simple.txt in $folder."
+generate prompt="$prompt" policy=full flash=off tokens=60 >full_off.txt 2>log
+for lanes in model layer kv_head; do
+    generate prompt="$prompt" policy=h2o budget=400 lanes=$lanes tokens=60 >h2o.txt 2>log
+    cmp -s h2o.txt full_off.txt || fail "h2o with a budget above the length writes another text, lanes=$lanes."
+    generate prompt="$prompt" policy=key-norm budget=400 lanes=$lanes tokens=60 >keys.txt 2>log
+    cmp -s keys.txt full.txt || fail "key-norm with a budget above the length writes another text, lanes=$lanes."
+done
+echo "A full cache and budgets above the length write llama.cpp's own text."
+
+last_logits() { sed 's/.*last logits \(.*\)]/\1/' log; }
+for lanes in model kv_head; do
+    for policy in h2o key-norm; do
+        set -- policy=$policy budget=200 batch=100 lanes=$lanes endless=yes
+        generate "$@" prompt_file="$story" prompt_tokens=300 tokens=40 save=state save_after=20 >/dev/null 2>log
+        straight=$(last_logits)
+        generate "$@" load=state tokens=20 >/dev/null 2>log
+        [ "$straight" = "$(last_logits)" ] || fail "$policy with lanes=$lanes goes on with other bits from its file."
+    done
+done
+echo "Saved states go on bit for bit."
+
+# perplexity over 1,500 tokens of story.txt, within 0.5 %: x86-64 with AVX-512, llama.cpp $version
+while read -r policy lanes expected; do
+    line=$(perplexity policy=$policy lanes=$lanes)
+    echo "$line" | awk -v expected="$expected" \
+        '{ for (i = 1; i < NF; ++i) if ($i == "perplexity") exit !($(i + 1) > 0.995 * expected && $(i + 1) < 1.005 * expected) }' ||
+        fail "expected $expected: $line"
+    echo "$line"
+done <<END
+full model 26.799
+window model 56.316
+sink-window model 32.471
+tova model 34.013
+h2o model 33.110
+decayed model 32.686
+key-norm model 32.534
+random model 47.371
+tova layer 32.003
+h2o layer 31.494
+h2o kv_head 29.767
+decayed kv_head 31.304
+key-norm kv_head 33.633
+END
+
+generate prompt_file="$story" prompt_tokens=400 policy=h2o budget=255 batch=1 tokens="$tokens" endless=yes >endless.txt 2>log
+cat log
+sed 's/.*resident \(.*\) MiB before and \(.*\) after.*/\1 \2/' log | awk '{ exit !($2 < $1 + 4) }' ||
+    fail "memory grew over $tokens tokens."
+echo "Memory is flat over $tokens tokens."
