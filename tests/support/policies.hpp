@@ -23,8 +23,8 @@ using MeteredH2O = msrnn::Metered<msrnn::H2O>;
 using EveryPolicy = decltype(std::tuple_cat(
     mirror::Policies{}, std::tuple<TovaHead, ProtectedTova, MeteredH2O, msrnn::AnyPolicy, AnyTova>{}));
 
-/// check(policy) for every policy of the simple ones and one that is wrapped, as AnyPolicy: of the tests of a state each
-/// type of a policy costs seconds of compile time.
+/// check(policy) for every policy of the simple ones and one that is wrapped, as AnyPolicy: of the tests of a state
+/// each type of a policy costs seconds of compile time.
 template <class Check>
 void for_every_policy(Check check) {
     for (const msrnn::AnyPolicy& policy : simple_policies()) {
