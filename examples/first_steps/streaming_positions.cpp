@@ -2,9 +2,8 @@
 #include <cstdio>
 #include <msrnn/msrnn.hpp>
 
-constexpr std::size_t width = 16;  // head_dim
-
 Eigen::VectorXf last_output(long long first_position) {
+    constexpr std::size_t width = 16;  // head_dim
     msrnn::State<msrnn::SinkWindow> state({.layers = 1, .query_heads = 1, .kv_heads = 1, .head_dim = width},
                                           {.budget = 64}, {.sinks = 4});
     const msrnn::Rotation<msrnn::HalfSplitPairs> rope(msrnn::rope_frequencies(width, /* theta */ 10000));
