@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -72,6 +74,31 @@ TEST_CASE("what is asked for one after the other lies side by side in one piece,
     for (void* const block : blocks) pool.give_back(block, bytes);
     CHECK(pool.bytes() == 0);
 }
+
+#if MSRNN_OWN_ROW_MEMORY
+TEST_CASE("large pages without a row go back to the system, though a row holds their piece") {
+    RowMemoryPool pool;
+    const std::size_t bytes = RowMemoryPool::large_page / 4, pages = RowMemoryPool::piece_bytes / bytes;
+    std::vector<Block> blocks;
+    for (std::size_t i = 0; i < pages; ++i) blocks.push_back(take(pool, bytes, static_cast<unsigned char>(i + 1)));
+    const auto resident = [&](const Block& block) {
+        unsigned char page = 0;
+        REQUIRE(mincore(block.memory + bytes / 2, 1, &page) == 0);
+        return (page & 1) != 0;
+    };
+    for (std::size_t i = 4; i < 13; ++i)
+        pool.give_back(blocks[i].memory, bytes);  // the second and third page, and more
+
+    CHECK(!resident(blocks[8]));
+    CHECK(resident(blocks[12]));  // its page holds rows
+    for (std::size_t i = 0; i < pages; ++i) {
+        if (i >= 4 && i < 13) continue;
+        CHECK(is_whole(blocks[i]));
+        pool.give_back(blocks[i].memory, bytes);
+    }
+    CHECK(pool.bytes() == 0);
+}
+#endif
 
 TEST_CASE("few bytes and very many are allocations of their own") {
     RowMemoryPool pool;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -26,7 +27,7 @@
 /// Rows of many heads that lie in small pages at scattered places are read at two thirds of the speed or less, and a
 /// large page has to be asked for before its 2 MiB are touched. So rows share pieces of several large pages, first fit.
 /// Keys and values of a head that are asked for one after the other lie side by side. A piece goes back when it is
-/// empty; of one that is not, large pages that were never touched cost address space only.
+/// empty; of one that is not, large pages without a row cost address space only.
 ///
 /// An address sanitizer would not see one row run into another, so under it (and elsewhere) every row block is an
 /// allocation of its own.
@@ -38,7 +39,7 @@ inline constexpr std::align_val_t line_alignment{64};
 // As glibc declares them. Its headers are not included: doors reach nothing but the C++ library.
 extern "C" int madvise(void*, std::size_t, int) noexcept;
 extern "C" int sched_yield() noexcept;
-inline constexpr int advice_large_pages = 14;  // MADV_HUGEPAGE
+inline constexpr int advice_large_pages = 14, advice_not_needed = 4;  // MADV_HUGEPAGE, MADV_DONTNEED
 #endif
 
 class RowMemoryPool {
@@ -64,8 +65,8 @@ public:
         Piece** link = &pieces_;
         while (!holds(**link, memory)) link = &(*link)->next;
         Piece* const piece = *link;
-        join(*piece, static_cast<char*>(memory), bytes);
-        if (piece->free->bytes != piece_bytes) return;
+        const Span& span = join(*piece, static_cast<char*>(memory), bytes);
+        if (span.bytes != piece_bytes) return empty_pages(*piece, span, static_cast<char*>(memory), bytes);
         *link = piece->next;
         ::operator delete (piece->base, std::align_val_t{large_page});
         delete piece;
@@ -146,7 +147,8 @@ private:
         }
         return nullptr;
     }
-    static void join(Piece& piece, char* memory, std::size_t bytes) noexcept {
+    /// The free memory that these bytes are part of from now on.
+    static const Span& join(Piece& piece, char* memory, std::size_t bytes) noexcept {
         Span** link = &piece.free;
         Span* before = nullptr;
         while (*link != nullptr && reinterpret_cast<char*>(*link) < memory) {
@@ -163,7 +165,23 @@ private:
         if (before != nullptr && reinterpret_cast<char*>(before) + before->bytes == memory) {
             before->bytes += span->bytes;
             before->next = span->next;
+            span = before;
         }
+        return *span;
+    }
+    /// Gives the large pages that these bytes lay in to the system, where all of the page is free.
+    static void empty_pages(const Piece& piece, const Span& span, const char* memory, std::size_t bytes) noexcept {
+        const auto at = [&](const char* byte) { return static_cast<std::size_t>(byte - piece.base); };
+        const std::size_t free = at(reinterpret_cast<const char*>(&span)), freed = at(memory);
+        const std::size_t first = (std::max)(upwards(free + sizeof(Span)), freed / large_page * large_page);
+        const std::size_t last = (std::min)((free + span.bytes) / large_page * large_page, upwards(freed + bytes));
+        if (first < last) empty(piece.base + first, last - first);
+    }
+    static std::size_t upwards(std::size_t offset) { return (offset + large_page - 1) / large_page * large_page; }
+    static void empty([[maybe_unused]] char* memory, [[maybe_unused]] std::size_t bytes) noexcept {
+#if MSRNN_OWN_ROW_MEMORY
+        static_cast<void>(madvise(memory, bytes, advice_not_needed));
+#endif
     }
 
     bool busy_ = false;
