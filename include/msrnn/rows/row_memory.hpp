@@ -125,16 +125,15 @@ private:
 #endif
     }
     Piece& new_piece() {
-        Piece* const piece = new Piece{nullptr, nullptr, pieces_};
-        try {
-            piece->base = static_cast<char*>(large(piece_bytes));
-        } catch (...) {
-            delete piece;
-            throw;
-        }
-        piece->free = new (piece->base) Span{nullptr, piece_bytes};
-        pieces_ = piece;
-        return *piece;
+        struct Unfinished {
+            Piece* piece;
+            ~Unfinished() { delete piece; }
+        } unfinished{new Piece{nullptr, nullptr, pieces_}};
+        unfinished.piece->base = static_cast<char*>(large(piece_bytes));
+        unfinished.piece->free = new (unfinished.piece->base) Span{nullptr, piece_bytes};
+        pieces_ = unfinished.piece;
+        unfinished.piece = nullptr;
+        return *pieces_;
     }
     static void* cut(Piece& piece, std::size_t bytes) {
         for (Span** link = &piece.free; *link != nullptr; link = &(*link)->next) {
