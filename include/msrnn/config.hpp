@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+
 #if defined(_MSVC_LANG) ? _MSVC_LANG < 202002L : __cplusplus < 202002L
 #error msrnn is written in C++20: compile with -std=c++20 (or target_compile_features(... cxx_std_20) in CMake)
 #include "compile_with_std_c++20"  // there is none: the compiler stops here, before hundreds of other errors
@@ -34,10 +36,30 @@
 #endif
 #endif
 
+/// Where the rows of a State lie: 1 in large pages that all states share; 0 in an allocation for each block of rows,
+/// as for an address sanitizer, which would not see one block run into another. A host may define it as 0 before the
+/// first include.
+#ifndef MSRNN_OWN_ROW_MEMORY
+#if defined(__SANITIZE_ADDRESS__)
+#define MSRNN_OWN_ROW_MEMORY 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define MSRNN_OWN_ROW_MEMORY 0
+#endif
+#endif
+#endif
+#ifndef MSRNN_OWN_ROW_MEMORY
+#if defined(__linux__) && defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+#define MSRNN_OWN_ROW_MEMORY 1
+#else
+#define MSRNN_OWN_ROW_MEMORY 0
+#endif
+#endif
+
 /// MSRNN_ABI, the inline namespace of everything here, is named after the version, the instructions that the
-/// compiler may use and MSRNN_PORTABLE. Two translation units compiled for different processors therefore have
-/// different types and functions: they link into one program and each runs its own code. What is the same in both, the
-/// linker keeps once, as always.
+/// compiler may use, MSRNN_PORTABLE and MSRNN_OWN_ROW_MEMORY. Two translation units compiled for different processors
+/// therefore have different types and functions: they link into one program and each runs its own code. What is the
+/// same in both, the linker keeps once, as always.
 #ifdef __SSE4_1__
 #define MSRNN_ISA_SSE41 _sse41
 #else
@@ -114,11 +136,16 @@
 #else
 #define MSRNN_LOOPS
 #endif
-#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
-    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m##n
+#if MSRNN_OWN_ROW_MEMORY
+#define MSRNN_ROWS
+#else
+#define MSRNN_ROWS _rows
+#endif
+#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
+    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m##n##o
 #define MSRNN_PASTE_EXPANDED(...) MSRNN_PASTE(__VA_ARGS__)
 #define MSRNN_ABI                                                                                               \
     MSRNN_PASTE_EXPANDED(MSRNN_VERSION_MAJOR, MSRNN_VERSION_MINOR, MSRNN_VERSION_PATCH, MSRNN_ISA_SSE41,        \
                          MSRNN_ISA_SSE42, MSRNN_ISA_AVX, MSRNN_ISA_F16C, MSRNN_ISA_FMA, MSRNN_ISA_AVX2,         \
                          MSRNN_ISA_BMI2, MSRNN_ISA_AVX512F, MSRNN_ISA_AVX512V4, MSRNN_ISA_VNNI, MSRNN_ISA_BF16, \
-                         MSRNN_ISA_FP16, MSRNN_ISA_SVE, MSRNN_LOOPS)
+                         MSRNN_ISA_FP16, MSRNN_ISA_SVE, MSRNN_LOOPS, MSRNN_ROWS)

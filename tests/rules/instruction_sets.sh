@@ -1,5 +1,6 @@
 #!/bin/sh
-# instruction_sets.sh INCLUDE COMPILER: each instruction set that the compiler may use changes the name of MSRNN_ABI.
+# instruction_sets.sh INCLUDE COMPILER: each instruction set that the compiler may use changes the name of MSRNN_ABI,
+# and so does what else makes other types of the same names.
 set -eu
 include=$1 compiler=$2
 
@@ -11,7 +12,7 @@ printf '' | "$compiler" -msse4.1 -fsyntax-only -x c++ - 2>/dev/null || exit 0
 asked=0
 for pair in :-msse4.1 -msse4.1:-msse4.2 -msse4.2:-mavx -mavx:-mf16c -mavx:-mfma -mavx:-mavx2 -mavx:-mbmi2 -mavx2:-mavxvnni \
     -mavx2:-mavx512f -mavx512f:-mavx512bw -mavx512f:-mavx512dq -mavx512f:-mavx512vl -mavx512f:-mavx512vnni \
-    -mavx512bw:-mavx512bf16 -mavx512bw:-mavx512fp16; do
+    -mavx512bw:-mavx512bf16 -mavx512bw:-mavx512fp16 :-DMSRNN_PORTABLE=1 :-fsanitize=address; do
     without=${pair%:*} flag=${pair#*:}
     # shellcheck disable=SC2086
     printf '' | "$compiler" $without "$flag" -fsyntax-only -x c++ - 2>/dev/null || continue

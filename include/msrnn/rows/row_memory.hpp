@@ -7,21 +7,6 @@
 
 #include "../config.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MSRNN_OWN_ROW_MEMORY 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-#define MSRNN_OWN_ROW_MEMORY 0
-#endif
-#endif
-#if !defined(MSRNN_OWN_ROW_MEMORY) && defined(__linux__) && defined(__GLIBC__) && \
-    (defined(__x86_64__) || defined(__aarch64__))
-#define MSRNN_OWN_ROW_MEMORY 1
-#endif
-#ifndef MSRNN_OWN_ROW_MEMORY
-#define MSRNN_OWN_ROW_MEMORY 0
-#endif
-
 /// Memory for rows, out of large pages where the system has them (Linux with glibc).
 ///
 /// Rows of many heads that lie in small pages at scattered places are read at two thirds of the speed or less, and a
