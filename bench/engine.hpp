@@ -1,6 +1,7 @@
 // An engine of one sequence in steady state: rows in Layers, a lane for each head or layer, one token at a time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <msrnn/decide.hpp>
 #include <span>
@@ -52,6 +53,21 @@ public:
     void steps(std::size_t tokens) {
         next();
         for (std::size_t t = 0; t < tokens; ++t) step_here([this] { attend(); });
+    }
+    /// The same; returns the seconds of the decisions in them. The weights were just written, as in every step.
+    double seconds_of_decisions(std::size_t tokens) {
+        using Clock = std::chrono::steady_clock;
+        double seconds = 0;
+        next();
+        for (std::size_t t = 0; t < tokens; ++t) {
+            write();
+            attend();
+            append(lanes);
+            const auto start = Clock::now();
+            decide(lanes, weights);
+            seconds += std::chrono::duration<double>(Clock::now() - start).count();
+        }
+        return seconds;
     }
     void attend() { attend(0, kv_heads); }
     /// KV heads [first, end): those of one thread.

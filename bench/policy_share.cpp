@@ -1,10 +1,10 @@
-// What each known policy costs: observe + evict alone, on recorded weights, against a whole step of a layer (append,
-// attention over n + 1 rows of 8 KV heads, decision). G: query heads per KV head, D: head_dim, n: budget.
+// What each known policy costs: observe + evict against a whole step of a layer (append, attention over n + 1 rows of 8
+// KV heads, decision). Both are timed within steps: attention has just written the weights, and the lane's own numbers
+// come from memory, because other layers were read since. G: query heads per KV head, D: head_dim, n: budget.
 // With --slack=N a choice evicts N + 1 tokens together, and the cost is that of a token.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <msrnn/any_policy.hpp>
@@ -28,25 +28,7 @@ void policy_share(benchmark::State& run, const P& policy, const std::string& nam
         return run.SkipWithError(why.c_str());
     Engine<P> engine(group, dim, n, policy, slack);
     for (std::size_t layer = 0; layer < engine.layers.count; ++layer) engine.steps(slack + 1);
-    LanesOf<P> lanes = engine.lanes;
-    std::vector<Buffer> recorded;
-    for (int i = 0; i < 4; ++i) {
-        engine.steps(slack + 1);
-        recorded.push_back(engine.weights);
-    }
-    std::size_t turn = 0;
-    const auto decide = [&] {
-        using Clock = std::chrono::steady_clock;
-        double seconds = 0;
-        engine.next();
-        for (std::size_t token = 0; token <= slack; ++token) {
-            engine.append(lanes);
-            const auto start = Clock::now();
-            engine.decide(lanes, recorded[turn++ % recorded.size()]);
-            seconds += std::chrono::duration<double>(Clock::now() - start).count();
-        }
-        return seconds;
-    };
+    const auto decide = [&] { return engine.seconds_of_decisions(slack + 1); };
     for (auto _ : run) decide();
 
     static std::map<std::pair<std::string, std::vector<std::int64_t>>, Rounds<2>> measured;
@@ -64,8 +46,8 @@ void policy_share(benchmark::State& run, const P& policy, const std::string& nam
     engine.next();
     engine.attend();
     if (!engine.right()) run.SkipWithError("the output differs from a loop in double");
-    const std::size_t query_heads = group * kv_heads * engine.layers.count / lanes.size();
-    if (slack == 0 && !drops_the_weakest(lanes[0], recorded[0].data(), query_heads, engine.weight_stride))
+    const std::size_t query_heads = group * kv_heads * engine.layers.count / engine.lanes.size();
+    if (slack == 0 && !drops_the_weakest(engine.lanes[0], engine.weights.data(), query_heads, engine.weight_stride))
         run.SkipWithError("the victim is not the one of a plain loop");
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Door 1, for engines that own their K/V memory: policies and the lane they decide in. Standard library only. Rules
 /// over several lanes and the meter of lost attention are included one by one: msrnn/budget/*.hpp,
-/// msrnn/trace/metered.hpp; so are two large policies: msrnn/policy/tri_attention.hpp, msrnn/policy/
-/// non_causal_attention.hpp.
+/// msrnn/trace/metered.hpp.
 #pragma once
 
 #include "base/own_vector.hpp"
@@ -37,40 +36,17 @@
 #include "lane/token_table.hpp"
 #include "lane/tokens.hpp"
 #include "lane/victims.hpp"
-#include "policy/cake.hpp"
-#include "policy/caote.hpp"
 #include "policy/checks.hpp"
-#include "policy/cur.hpp"
-#include "policy/decayed_attention.hpp"
 #include "policy/dot.hpp"
-#include "policy/expected_attention.hpp"
 #include "policy/facts.hpp"
-#include "policy/h2o.hpp"
 #include "policy/hooks.hpp"
 #include "policy/inside.hpp"
-#include "policy/islands.hpp"
 #include "policy/keep_or_skip.hpp"
 #include "policy/keep_prompt.hpp"
-#include "policy/key_diff.hpp"
-#include "policy/key_norm.hpp"
-#include "policy/keyformer.hpp"
-#include "policy/lag_kv.hpp"
+#include "policy/known.hpp"
 #include "policy/mix.hpp"
-#include "policy/morph_kv.hpp"
-#include "policy/normalised_h2o.hpp"
-#include "policy/observed_attention.hpp"
 #include "policy/once.hpp"
 #include "policy/policy.hpp"
 #include "policy/pooling.hpp"
 #include "policy/protect.hpp"
-#include "policy/r_kv.hpp"
-#include "policy/random_eviction.hpp"
-#include "policy/recommended.hpp"
 #include "policy/rope.hpp"
-#include "policy/scissorhands.hpp"
-#include "policy/sink_window.hpp"
-#include "policy/snap_kv.hpp"
-#include "policy/tova.hpp"
-#include "policy/value_norm.hpp"
-#include "policy/vatp.hpp"
-#include "policy/window.hpp"

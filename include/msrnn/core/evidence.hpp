@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 #include <span>
 
 #include "../config.hpp"
@@ -67,13 +66,25 @@ private:
         Totals totals;
         for (std::size_t first = 0; first < slots; first += block) {
             const std::size_t count = slots - first < block ? slots - first : block;
-            std::memcpy(totals.of, weights + first, count * sizeof(float));
-            for (std::size_t row = 1; row < rows; ++row) {
-                const float* const more = weights + row * stride + first;
-                float* const sums = totals.of;
-                detail::each_float(count, [=](auto place) { place.set(sums, place(sums) + place(more)); });
-            }
+            add(weights + first, weights + stride + first, count, rows - 1, totals.of);
             use(first, count, totals.of);
+        }
+    }
+    /// sums <- the total and `more` rows. Four rows at a time, since reading and storing sums costs as much as a row.
+    void add(const float* total, const float* row, std::size_t count, std::size_t more, float* sums) const {
+        for (; more > 0; total = sums) {
+            const float *const b = row + stride, *const c = b + stride, *const d = c + stride;
+            const std::size_t taken = more < 4 ? more : 4;
+            if (taken == 4)
+                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b) + at(c) + at(d)); });
+            else if (taken == 3)
+                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b) + at(c)); });
+            else if (taken == 2)
+                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b)); });
+            else
+                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row)); });
+            more -= taken;
+            row += taken * stride;
         }
     }
     template <class Use, class Finish>

@@ -125,6 +125,7 @@ public:
         rejected_.resize(counts_.rejected);
         rejected_.push_back(arrival(slot));
         forget_victims();
+        const Arrival gone_before = counts_.rejected == 0 ? counts_.youngest_gone : counts_.seen;
         drop(slot);
         while (std::ranges::find(rejected_, counts_.seen - 1) != rejected_.end()) {
             --counts_.seen;
@@ -132,7 +133,8 @@ public:
         }
         std::erase_if(rejected_, [this](Arrival gone) { return gone >= counts_.seen; });
         counts_.rejected = rejected_.size();
-        counts_.youngest_gone = (std::min)(counts_.youngest_gone, counts_.seen);
+        const Arrival gone = counts_.rejected == 0 ? gone_before : counts_.youngest_gone;
+        counts_.youngest_gone = (std::min)(gone, counts_.seen);
         for (std::size_t at = 0; at < counts_.extent; ++at)
             if (slots_.arrivals[at] + 1 == counts_.seen) counts_.newest = Slot(at);
     }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 
 #include "../config.hpp"
 #include "once.hpp"
@@ -31,10 +30,7 @@ struct KeyNorm {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
     constexpr Memory memory(const Shape&) const { return {.columns = 1, .floats = 0}; }
-    void rate(const Keys& keys, Ratings rating) const {
-        const std::span<float> norms = rating.column(0);
-        rating.each([&](std::size_t slot) { rating[slot] = -once(norms, keys, slot, norm); });
-    }
+    void rate(const Keys& keys, Ratings rating) const { rate_once(rating, rating.column(0), keys, -1, norm); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

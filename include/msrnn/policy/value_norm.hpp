@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 
 #include "../config.hpp"
 #include "once.hpp"
@@ -32,10 +31,7 @@ struct ValueNorm {
         return {.sinks = 0, .recent = recent_slots(recent, budget)};
     }
     constexpr Memory memory(const Shape&) const { return {.columns = 1, .floats = 0}; }
-    void rate(const Values& values, Ratings rating) const {
-        const std::span<float> norms = rating.column(0);
-        rating.each([&](std::size_t slot) { rating[slot] = once(norms, values, slot, norm); });
-    }
+    void rate(const Values& values, Ratings rating) const { rate_once(rating, rating.column(0), values, 1, norm); }
 };
 
 }  // namespace msrnn::inline MSRNN_ABI
