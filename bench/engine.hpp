@@ -87,7 +87,9 @@ public:
     void decide(LanesOf<P>& deciding, const msrnn::Buffer& seen) const {
         std::size_t head = 0;
         const std::size_t heads = kv_heads * layers.count / deciding.size();
-        for (msrnn::Lane<P>& lane : of_layer(deciding)) {
+        const std::span<msrnn::Lane<P>> lanes_here = of_layer(deciding);
+        for (msrnn::Lane<P>& lane : lanes_here) {
+            if (&lane != &lanes_here.back()) (&lane)[1].prefetch();
             const float* const first = seen.data() + head * group_ * weight_stride;
             if constexpr (std::same_as<Scalar, float>) {
                 const msrnn::Keys keys(layers.rows(layer_, head, 0), layers.dim, layers.dim);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "../config.hpp"
+#include "../core/loops.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
@@ -95,6 +96,12 @@ public:
         victims_.shrink(capacity);
     }
     void forget_victims() { victims_.clear(); }
+
+    /// Asks for the memory that the next choice reads.
+    void prefetch() const noexcept {
+        detail::prefetch(slots_.ratings.data(), counts_.extent);
+        detail::prefetch(slots_.stamps.data(), counts_.extent);
+    }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
