@@ -101,6 +101,9 @@ public:
     void prefetch() const noexcept {
         detail::prefetch(slots_.ratings.data(), counts_.extent);
         detail::prefetch(slots_.stamps.data(), counts_.extent);
+        for (std::size_t c = 0; c < slots_.own_memory.columns && c < 2; ++c)
+            detail::prefetch(slots_.own.data() + c * slots_.room(), counts_.extent);
+        detail::prefetch(victims_.slots().data(), 1);
     }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
