@@ -37,7 +37,7 @@ public:
           weights(kv_heads * group * weight_stride),
           q(random_floats(kv_heads * group * head_dim, 2)),
           group_(group),
-          token_(random_floats(head_dim, 3)),
+          token_(random_floats(head_dim + 1021, 3)),
           out_(q.size()) {}
 
     /// One token in the next layer.
@@ -87,7 +87,9 @@ public:
     void decide(LanesOf<P>& deciding, const msrnn::Buffer& seen) const {
         std::size_t head = 0;
         const std::size_t heads = kv_heads * layers.count / deciding.size();
-        for (msrnn::Lane<P>& lane : of_layer(deciding)) {
+        const std::span<msrnn::Lane<P>> lanes_here = of_layer(deciding);
+        for (msrnn::Lane<P>& lane : lanes_here) {
+            if (&lane != &lanes_here.back()) (&lane)[1].prefetch();
             const float* const first = seen.data() + head * group_ * weight_stride;
             if constexpr (std::same_as<Scalar, float>) {
                 const msrnn::Keys keys(layers.rows(layer_, head, 0), layers.dim, layers.dim);
@@ -137,14 +139,15 @@ private:
         const std::size_t count = all.size() / layers.count;
         return std::span(all).subspan(layer_ * count, count);
     }
-    /// The token's key and value, which differ a little from head to head.
+    /// The token's key and value, which differ from head to head and from step to step: equal rows would add up their
+    /// errors.
     void write() {
         const std::size_t per_layer = lanes.size() / layers.count;
         for (std::size_t h = 0; h < kv_heads; ++h) {
             const msrnn::Slot slot = lanes[layer_ * per_layer + h * per_layer / kv_heads].next();
-            token_[h] = -token_[h];
+            const std::span<const float> token = std::span(token_).subspan(written_++ % 1021, layers.dim);
             for (const std::size_t which : {std::size_t{0}, std::size_t{1}})
-                msrnn::detail::narrow(token_, layers.rows(layer_, h, which) + slot * layers.dim);
+                msrnn::detail::narrow(token, layers.rows(layer_, h, which) + slot * layers.dim);
         }
     }
 
@@ -152,6 +155,7 @@ private:
     std::vector<float> token_;
     std::vector<float> out_;
     std::size_t layer_ = 0;
+    std::size_t written_ = 0;
 };
 
 /// Whether what this lane would drop next is what a plain loop over the candidates finds.

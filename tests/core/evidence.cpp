@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/random.hpp"
 
 #include <msrnn/core/evidence.hpp>
 
@@ -37,4 +38,24 @@ TEST_CASE("heads are added in their order, so that a sum has one value") {
     seen.sum([&](std::size_t, float sum) { CHECK(sum == (1e8f + 1) + -1e8f); });
     CHECK(seen.row(1).size() == 1);
     CHECK(seen.row(1)[0] == 1);
+}
+
+TEST_CASE("any number of heads is added one after the other, whatever the length of the rows") {
+    Random random{5};
+    for (std::size_t heads = 1; heads <= 11; ++heads)
+        for (const std::size_t slots : {1u, 37u, 256u, 300u, 513u}) {
+            const std::size_t stride = slots + 3;
+            std::vector<float> weights(heads * stride);
+            for (float& weight : weights) weight = random.unit() * (random.one_in(2) ? 1 : 1e6f);
+            const msrnn::Attention seen{
+                .weights = weights.data(), .query_heads = heads, .slots = slots, .stride = stride};
+            std::vector<float> sums(slots, 1);
+            seen.sum_into(sums, 0.5f);
+            CAPTURE(heads, slots);
+            for (std::size_t slot = 0; slot < slots; ++slot) {
+                float sum = weights[slot];
+                for (std::size_t head = 1; head < heads; ++head) sum += weights[head * stride + slot];
+                REQUIRE(sums[slot] == 0.5f + sum);
+            }
+        }
 }

@@ -30,6 +30,12 @@ constexpr float comparable(float rating) { return rating == rating ? rating : -s
 
 namespace detail {
 
+#if MSRNN_PORTABLE
+/// Asks for the memory of these numbers, which is read soon, where a compiler has a word for it.
+template <class Number>
+void prefetch(const Number*, std::size_t) {}
+#endif
+
 /// The float of an array at index `at`.
 struct FloatAt {
     std::size_t at;

@@ -55,6 +55,11 @@ public:
     /// Whether the policy observes the newest token: true but in a prompt.
     bool observes() const { return observed_.wants(table_.seen(), facts_.observation_window); }
 
+    /// Asks the processor for the memory that observe() and evict() will read. An engine that decides in one lane after
+    /// the other calls it for the next lane before it decides in this one: large layers have driven these numbers out
+    /// of the caches. Nothing changes.
+    void prefetch() const noexcept { table_.prefetch(); }
+
     /// Shows the newest query's softmax weights over [0, extent()): row h at weights + h * stride.
     void observe(const float* weights, std::size_t query_heads, std::size_t stride) {
         observe(Attention{.weights = weights, .query_heads = query_heads, .slots = table_.extent(), .stride = stride});

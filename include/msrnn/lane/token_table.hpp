@@ -8,6 +8,7 @@
 #include <span>
 
 #include "../config.hpp"
+#include "../core/loops.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
@@ -95,6 +96,15 @@ public:
         victims_.shrink(capacity);
     }
     void forget_victims() { victims_.clear(); }
+
+    /// Asks for the memory that the next choice reads.
+    void prefetch() const noexcept {
+        detail::prefetch(slots_.ratings.data(), counts_.extent);
+        detail::prefetch(slots_.stamps.data(), counts_.extent);
+        for (std::size_t c = 0; c < slots_.own_memory.columns && c < 2; ++c)
+            detail::prefetch(slots_.own.data() + c * slots_.room(), counts_.extent);
+        detail::prefetch(victims_.slots().data(), 1);
+    }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
 

@@ -104,6 +104,7 @@ public:
         detail::Undoing undoing([&]() noexcept { take_back(appended, work, first); });
         while (appended < lanes_.size()) {
             const std::size_t i = appended;
+            if (i + 1 < lanes_.size()) lanes_[i + 1].prefetch();
             append_and_observe(i, position, seen_by(i), work, appended);
             lanes_[i].evict(keys_of(i, work), values_of(i, work));
         }
