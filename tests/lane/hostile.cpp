@@ -268,14 +268,6 @@ TEST_CASE("settings at the end of what a number holds are refused in a sentence,
     CHECK(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = 1}}, {.budget = 8}).empty());
 }
 
-TEST_CASE("problem() says of too many rows what the constructor of a lane throws") {
-    for (const Limits limits : {Limits{.budget = most - 1}, Limits{.budget = unbounded, .capacity = most},
-                                Limits{.budget = 8, .capacity = most}, Limits{.budget = std::size_t{1} << 40}}) {
-        CAPTURE(limits.budget, limits.capacity);
-        CHECK(thrown_by([&] { Lane<Window> lane(limits); }) == problem(Window{}, limits));
-    }
-}
-
 TEST_CASE("a lane refuses more rows than it can number, and keeps those it has") {
     Lane<Window> lane({.budget = unbounded, .capacity = 4});
     for (int t = 0; t < 4; ++t) lane.append(t);

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <limits>
 #include <msrnn/decide.hpp>
 #include <string>
@@ -69,4 +70,13 @@ TEST_CASE("pins count against the budget, and a budget below them is refused") {
           "protect less");
     lane.unpin(Slot(1));
     CHECK(lane.pin(Slot(3)));
+}
+
+TEST_CASE("problem() says of too many rows what the constructor of a lane throws") {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    for (const Limits limits : {Limits{.budget = most - 1}, Limits{.budget = unbounded, .capacity = most},
+                                Limits{.budget = 8, .capacity = most}, Limits{.budget = std::size_t{1} << 40}}) {
+        CAPTURE(limits.budget, limits.capacity);
+        CHECK(thrown_by([&] { Lane<Window> lane(limits); }) == problem(Window{}, limits));
+    }
 }

@@ -42,3 +42,17 @@ TEST_CASE("a choice among no tokens asks no policy") {
     CHECK(lane.evict_rated().empty());
     CHECK(lane.size() == 0);
 }
+
+TEST_CASE("a lane that was moved from in a prompt is in no prompt") {
+    Lane<Tova> lane(4);
+    lane.prompt(10);
+    lane.append(0);
+    REQUIRE_FALSE(lane.observes());
+    Lane<Tova> taken(std::move(lane)), assigned(4);
+    assigned = std::move(taken);
+    CHECK_FALSE(assigned.observes());
+    for (auto* empty : {&lane, &taken}) {
+        empty->append(0);
+        CHECK(empty->observes());
+    }
+}

@@ -27,10 +27,6 @@ void step(Lane& lane, std::int64_t position, Random& random) {
     lane.compact([](Move) {});
 }
 
-struct Final final {
-    void observe(const Attention& seen, Ratings rating) const { seen.sum_into(rating.rating, 1); }
-};
-
 /// Throws in the middle of a hook on request.
 struct Nervous {
     static inline bool throws = false;
@@ -79,21 +75,6 @@ TEST_CASE("a lane that was moved from is empty and may be used") {
         taken = self;
         CHECK(by_arrival::kept(taken) == by_arrival::kept(fresh));
     });
-}
-
-TEST_CASE("a policy may be final") {
-    Random random{1};
-    Lane<Final> lane(4);
-    for (int t = 0; t < 10; ++t) step(lane, t, random);
-    CHECK(lane.size() == 4);
-}
-
-TEST_CASE("a lane of a policy chosen at run time is made from a budget and a policy") {
-    const AnyPolicy policy = H2O{};
-    const Lane<AnyPolicy> one(512, policy), other(512, Tova{}, LaneId{1, 2});
-    CHECK(one.policy().name() == "h2o");
-    CHECK(other.policy().name() == "tova");
-    CHECK(other.id().kv_head == 2);
 }
 
 TEST_CASE("a budget that is not used costs nothing") {
@@ -299,18 +280,4 @@ TEST_CASE("what is kept of many victims is given back one step after the next ch
         lane.evict();
     }
     CHECK(lane.bytes() == fresh.bytes());
-}
-
-TEST_CASE("a lane that was moved from in a prompt is in no prompt") {
-    Lane<Tova> lane(4);
-    lane.prompt(10);
-    lane.append(0);
-    REQUIRE_FALSE(lane.observes());
-    Lane<Tova> taken(std::move(lane)), assigned(4);
-    assigned = std::move(taken);
-    CHECK_FALSE(assigned.observes());
-    for (auto* empty : {&lane, &taken}) {
-        empty->append(0);
-        CHECK(empty->observes());
-    }
 }

@@ -101,3 +101,11 @@ TEST_CASE("any policy holds one of your own, with its memory, its window and its
     CHECK(moved.name() == "h2o");
     CHECK(taken.name() == "h2o");
 }
+
+TEST_CASE("a lane of a policy chosen at run time is made from a budget and a policy") {
+    const AnyPolicy policy = H2O{};
+    const Lane<AnyPolicy> one(512, policy), other(512, Tova{}, LaneId{1, 2});
+    CHECK(one.policy().name() == "h2o");
+    CHECK(other.policy().name() == "tova");
+    CHECK(other.id().kv_head == 2);
+}

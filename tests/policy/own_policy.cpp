@@ -66,6 +66,11 @@ std::vector<std::int64_t> kept(const auto& lane) {
     std::sort(positions.begin(), positions.end());
     return positions;
 }
+
+struct Final final {
+    void observe(const msrnn::Attention& seen, msrnn::Ratings rating) const { seen.sum_into(rating.rating, 1); }
+};
+
 }  // namespace
 
 TEST_CASE("a policy of three lines keeps moving") {
@@ -187,4 +192,14 @@ TEST_CASE("columns stay with their tokens while memory grows") {
             if (t == 60) lane->observe(std::vector<float>(lane->extent(), 0.5f));
         }
     CHECK(grows.record().columns == reserved.record().columns);
+}
+
+TEST_CASE("a policy may be final") {
+    msrnn::Lane<Final> lane(4);
+    for (int t = 0; t < 10; ++t) {
+        lane.append(t);
+        lane.observe(std::vector<float>(lane.extent(), 0.1f));
+        lane.evict();
+    }
+    CHECK(lane.size() == 4);
 }
