@@ -1,10 +1,10 @@
-// All results for programs to read.
+// What files for programs are made of.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "llama/command_line.hpp"
+#include "llama/running.hpp"
 #include "results.hpp"
 
 namespace compare {
@@ -81,31 +81,6 @@ inline Json json_of_settings(const Results& results) {
             {"chunk", or_nothing(results.settings.chunk)},
             {"selector", results.settings.selector.empty() ? Json() : Json(results.settings.selector)},
             {"budget_rule", results.settings.rule == "none" ? Json() : Json(results.settings.rule)}};
-}
-
-/// "windows_read": their numbers, from 1 as --map counts, in the order of each row's window_nll. "map": for each run
-/// [layer][lane], how many later tokens could look at each token of one window, and which tokens were still there at
-/// its end.
-inline std::string json_text(const Results& results) {
-    Json rows = Json::array(), runs = Json::array(), read = Json::array();
-    for (const std::size_t w : results.windows_read) read.push_back(w + 1);
-    for (std::size_t i = 0; i < results.cells.size(); ++i) {
-        const Cell& cell = results.cells[i];
-        rows.push_back(detail::json_of(cell));
-        if (results.survival[i].layers() == 0) continue;
-        runs.push_back({{"policy", cell.policy},
-                        {"budget", cell.budget == 0 ? Json() : Json(cell.budget)},
-                        {"layers", detail::json_of(results.survival[i])}});
-    }
-    Json json = json_of_settings(results);
-    json["command"] = results.command;
-    json["date"] = results.date;
-    json["threads"] = results.settings.threads;
-    json["interrupted"] = !results.complete();
-    json["windows_read"] = read;
-    json["rows"] = rows;
-    json["map"] = {{"window", results.mapped_window + 1}, {"tokens", results.mapped_tokens}, {"runs", runs}};
-    return dumped(json) + "\n";
 }
 
 }  // namespace compare

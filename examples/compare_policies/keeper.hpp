@@ -6,9 +6,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "json.hpp"
 #include "result_file.hpp"
 #include "results.hpp"
+#include "resume.hpp"
 
 namespace compare {
 

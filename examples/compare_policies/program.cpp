@@ -1,185 +1,122 @@
-// What does a language model lose when its cache holds few tokens, and which policy chooses them best?
-// Every policy reads the same text with the same model, at several budgets.
+// The command line.
 #include "program.hpp"
 
-#include <iostream>
-#include <optional>
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <vector>
 
-#include "answer.hpp"
-#include "budget_answer.hpp"
-#include "comparison.hpp"
-#include "csv.hpp"
-#include "fingerprint.hpp"
-#include "formats/language_model.hpp"
-#include "json.hpp"
-#include "keeper.hpp"
-#include "needle_task.hpp"
+#include "llama/command_line.hpp"
 #include "options.hpp"
-#include "page.hpp"
-#include "preparing.hpp"
-#include "progress.hpp"
-#include "results.hpp"
-#include "resume.hpp"
-#include "table.hpp"
+#include "scalars.hpp"
 
 namespace compare {
 namespace {
 
-void check_prompt(const Settings& settings, std::size_t window) {
-    if (settings.prompt == 0 && settings.chunk != 0)
-        throw std::invalid_argument("There is no prompt to read in chunks: give a --prompt beside --chunk.");
-    if (settings.prompt == 0 && !settings.selector.empty())
-        throw std::invalid_argument("There is no prompt to select from: give a --prompt beside --selector.");
-    if (settings.prompt + 2 > window)
-        throw std::invalid_argument("A prompt of " + std::to_string(settings.prompt) +
-                                    " tokens leaves nothing to score in a window of " + std::to_string(window) + ": " +
-                                    std::to_string(window - 2) + " is the most.");
-    if (!settings.selector.empty() && budget_rule_named(settings.rule).moves_slots())
-        throw std::invalid_argument("The budget rule " + settings.rule +
-                                    " shares out by the policy's own ratings: leave out --selector.");
+/// "5", "0.25": CLI11 would take nan.
+std::string a_percentage(const std::string& text) {
+    const bool plain = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789.") == text.npos &&
+                       std::count(text.begin(), text.end(), '.') <= 1 && text != ".";
+    return plain && std::stod(text) > 0 ? "" : "'" + text + "' is no percentage above 0, like 5 or 0.5";
 }
 
-std::size_t mapped_window(const Options& options, const Windows& windows) {
-    if (options.map > windows.count())
-        throw std::invalid_argument("There is no window " + std::to_string(options.map) + " to map: the text has " +
-                                    std::to_string(windows.count()) + ".");
-    return options.map - 1;
-}
-
-void describe(const Results& results) {
-    const Config& c = results.config;
-    const Windows& windows = results.windows;
-    std::cout << "Model: " << results.model << ", " << layers_of(c) << ", " << c.query_heads << " query heads on "
-              << c.kv_heads << " KV heads, head_dim " << c.head_dim << ", vocabulary " << grouped(c.vocabulary)
-              << ", context " << grouped(c.context) << ".\n"
-              << "Text: " << results.text << ", " << grouped(windows.tokens) << " tokens. Windows of "
-              << grouped(windows.window) << ": " << grouped(windows.count()) << " (" << grouped(windows.dropped())
-              << " tokens left over), " << protocol(results) << ": " << grouped(windows.targets()) << " targets.\n"
-              << told(results.framing) << "\n";
-    if (const std::size_t known = results.windows_read.size(); known != 0)
-        std::cout << "Going on behind " << grouped(known) << " windows that an earlier run has read.\n";
-    std::cout << "\n";
-    flush_output();
-}
-
-/// The text of each token that the model reads in a window; BOS has none. The tokenizer removes the space before the
-/// first word after BOS. Most windows begin in the middle of the text, so each token is decoded as if another stood
-/// before it.
-std::vector<std::string> token_texts(std::vector<Token> window, bool bos, const Tokenizer& tokenizer) {
-    window.pop_back();
-    std::vector<std::string> texts;
-    for (const Token token : window) texts.push_back(tokenizer.text(token, token));
-    if (bos) texts.front().clear();
-    return texts;
-}
-
-void show(const Results& results) {
-    if (!results.complete()) std::cout << interruption(results) << "\n\n";
-    std::cout << table(results.cells) << curves(results.cells);
-    if (const std::string sentence = answer(results.cells, results.windows.window); !sentence.empty())
-        std::cout << "\n" << sentence << "\n";
-    if (const std::string sentence = best_by_needs(results.cells, results.windows.window); !sentence.empty())
-        std::cout << sentence << "\n";
-    flush_output();
-}
-
-/// A bound needs windows, and something to compare with.
-void check_budget_task(const Results& results) {
-    if (results.windows.count() < fewest_windows)
-        throw std::invalid_argument(
-            "A text of " + std::to_string(results.windows.count()) +
-            " windows is too short for an answer that holds: " + std::to_string(fewest_windows) +
-            " are the least; give a longer --text or a smaller --window.");
-    if (std::ranges::none_of(results.cells, [](const Cell& cell) { return cell.budget == 0; }))
-        throw std::invalid_argument("--task budget compares with the full cache: give full among the --policies.");
-}
-
-int run(const Options& options) {
-    if (options.list) {
-        std::cout << list_of_policies(options.policies, options.choice.shown);
-        flush_output();
-        return 0;
-    }
-    const msrnn::Policies policies = seeded(options.policies, options.settings.seed);
-    const formats::LanguageModel subject = formats::read_language_model(options.model, options.tokenizer);
-    if (options.task == "needle" || options.task == "copy") return run_needle(options, subject, policies);
-    refuse_needle_settings(options);
-    const Config& config = subject.model.config;
-    const Framing framing = framing_of(*subject.tokenizer, options.bos);
-    const std::vector<Token> tokens = tokens_of(options, *subject.tokenizer);
-    const std::size_t window = window_for(options, config.context, tokens.size() + (framing.bos ? 1 : 0));
-
-    Results results{
-        .model = file_name(options.model),
-        .text = file_name(options.text),
-        .model_fingerprint = fingerprint(subject.model),
-        .text_fingerprint = fingerprint(tokens),
-        .command = options.command,
-        .date = date(),
-        .config = config,
-        .framing = framing,
-        .windows = {.window = window, .tokens = tokens.size(), .bos = framing.bos, .prompt = options.settings.prompt},
-        .settings = options.settings,
-        .cells = plan(options.choice, window, policies),
-        .mapped_tokens = {}};
-    results.mapped_window = mapped_window(options, results.windows);
-    check_results(options);
-    check_prompt(options.settings, window);
-    if (options.task == "budget") check_budget_task(results);
-    refuse_misfits(results.cells, config, results.windows, policies, options.settings, options.choice.both_named());
-    const auto begin = framing.bos ? std::optional(subject.tokenizer->begin()) : std::nullopt;
-    const Reading reading{.model = subject.model,
-                          .tokens = tokens,
-                          .begin = begin,
-                          .window = window,
-                          .memories = memories_of(results.cells, policies, options.settings),
-                          .mapped_window = results.mapped_window,
-                          .prompt = options.settings.prompt,
-                          .chunk = options.settings.chunk == 0 ? msrnn::unbounded : options.settings.chunk};
-    results.mapped_tokens = token_texts(reading.text(results.mapped_window), framing.bos, *subject.tokenizer);
-
-    Outcome outcome = options.resume.empty() ? Outcome() : resumed(options.resume, results);
-    results.take(outcome);
-    const auto csv = opened(options.csv), html = opened(options.html),
-               json = opened(options.json.empty() ? options.resume : options.json);
-    describe(results);
-    listen_for_interrupt();
-    {
-        Watch watch{.interrupted = interrupted};
-        Progress progress((results.windows.count() - results.windows_read.size()) * reading.work_each(), std::cerr);
-        Keeper keeper(json, results);
-        outcome = measure(reading, options.settings, watch, std::move(outcome), [&](const Outcome& so_far) {
-            progress.show(watch.work_done);
-            keeper.keep(so_far);
-        });
-    }
-    results.take(outcome);
-    const std::string left = results.complete() ? "" : "compare_policies: interrupted: ";
-    if (results.windows_read.empty()) {
-        std::cerr << left << "no window was read to its end, there is nothing to tell.\n";
-        return status_interrupted;
-    }
-    deliver({[&] {
-                 if (json) json->write(json_text(results));
-             },
-             [&] {
-                 show(results);
-                 if (options.task == "budget" && results.windows_read.size() >= fewest_windows)
-                     std::cout << budget_answer(results.cells, window,
-                                                options.loss.empty() ? 5 : std::stod(options.loss))
-                               << "\n";
-                 flush_output();
-             },
-             [&] {
-                 if (csv) csv->write(csv_of(results.cells, results.windows.count()));
-             },
-             [&] {
-                 if (html) html->write(page(results));
-             }});
-    if (results.complete()) return 0;
-    std::cerr << left << "the numbers are those of " << grouped(results.windows_read.size()) << " of "
-              << grouped(results.windows.count()) << " windows.\n";
-    return status_interrupted;
+void add_options(CLI::App& app, Options& options) {
+    app.add_option("--model", options.model, "GGUF, or a llama2.c checkpoint (default: our own small model)")
+        ->type_name("FILE");
+    app.add_option("--tokenizer", options.tokenizer, "the tokenizer.bin of a llama2.c checkpoint")->type_name("FILE");
+    app.add_option("--text", options.text, "what the model reads, byte for byte (default: our own story)")
+        ->type_name("FILE");
+    app.add_option("--window", options.window,
+                   "tokens per window, BOS included (default: the model's context, 1024 at most)")
+        ->check(from_1)
+        ->type_name("W");
+    app.add_option("--tokens", options.tokens, "use the first N tokens of the text")->check(from_1)->type_name("N");
+    app.add_option_function<std::vector<std::string>>(
+           "--policies",
+           [&](const std::vector<std::string>& lists) {
+               for (const std::string& list : lists)
+                   for (const std::string& text : policies_in(list)) {
+                       const std::string wrong = text == every_policy ? "" : problem(options.policies, text);
+                       if (!wrong.empty()) throw CLI::ValidationError("--policies", wrong);
+                       options.choice.policies.push_back(text);
+                   }
+           },
+           "comma-separated, each with settings of its own; or all (default: eight)")
+        ->type_name("LIST");
+    app.add_option(
+           "--needs", options.choice.shown,
+           "only policies that need no more than LIST: of nothing, keys, values, queries, outputs, weights, heads")
+        ->delimiter(',')
+        ->check(an_evidence)
+        ->type_name("LIST");
+    app.add_flag("--list", options.list, "tell the policies, what each must be shown, and its settings, and end");
+    app.add_option("--budgets", options.choice.budgets, "comma-separated (default: W/32, W/16, W/8, W/4, W/2)")
+        ->delimiter(',')
+        ->check(from_1)
+        ->type_name("LIST");
+    add_bos_option(app, options.bos);
+    app.add_option("--scalar", options.settings.scalar,
+                   "the state stores keys and values as f32, bf16, f16 or int8 (default: f32)")
+        ->check(CLI::IsMember(known_scalars))
+        ->type_name("TYPE");
+    app.add_option("--prompt", options.settings.prompt,
+                   "the first N tokens of each window are a prompt that is read at once; the rest is scored")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--chunk", options.settings.chunk, "the prompt is read in chunks of N tokens (default: all at once)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--selector", options.settings.selector,
+                   "what chooses after the prompt (default: the policy itself)")
+        ->check([](const std::string& text) { return problem(library_selectors(), text); })
+        ->type_name("NAME");
+    app.add_option("--budget-rule", options.settings.rule,
+                   "how lanes share their slots: pyramid, adakv, adakv-model, together or lazy (default: none)")
+        ->check(budget_rule_problem)
+        ->type_name("NAME");
+    app.add_option(
+           "--task", options.task,
+           "perplexity; budget: the smallest budget that loses less than --loss; needle: facts in the text, asked for\n"
+           "at its end; copy: passages of the text, said again (default: perplexity)")
+        ->check(CLI::IsMember({"perplexity", "budget", "needle", "copy"}))
+        ->type_name("TASK");
+    app.add_option("--needles", options.needles, "facts or passages in each text (default: 8)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--texts", options.texts, "so many texts at most, a window each (default: 4)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--digits", options.digits, "of the number in each fact (default: 5)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--question", options.question,
+                   "seen by the policy, which makes it easy, or unseen (default: both, one after the other)")
+        ->check(CLI::IsMember({"seen", "unseen"}))
+        ->type_name("seen|unseen");
+    app.add_option("--loss", options.loss,
+                   "of --task budget: percent by which the perplexity may lie above the full cache (default: 5)")
+        ->check(a_percentage)
+        ->type_name("P");
+    app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
+    app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
+    app.add_option("--resume", options.resume,
+                   "go on from the --json file of an interrupted run, and write it unless --json names another")
+        ->type_name("FILE");
+    app.add_option("--csv", options.csv, "write the rows of the table")->type_name("FILE");
+    app.add_option("--map", options.map, "the window whose survival times the report and --json show (default: 1)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--threads", options.settings.threads, "read so many windows at once (default: all cores)")
+        ->check(from_1)
+        ->type_name("N");
+    app.add_option("--seed", options.settings.seed, "of the random policy (default: 0)")->check(from_0)->type_name("S");
+    app.footer(
+        list_of_policies(options.policies) +
+        "\nThe column \"vs full\" needs full among --policies.\n"
+        "A policy that cannot take a budget (sink-window keeps 4 sinks inside it) shows a dash,\n"
+        "unless both --policies and --budgets are given: then it is an error.\n"
+        "An interrupt ends the run with the windows read so far; --json keeps them while it runs, for --resume.\n"
+        "How long a step takes is not told: memories that share a machine disturb each other. See bench/.");
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "json.hpp"
-#include "llama/command_line.hpp"
+#include "llama/running.hpp"
 #include "ranking.hpp"
 #include "results.hpp"
 #include "svg.hpp"

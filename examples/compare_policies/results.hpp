@@ -7,6 +7,7 @@
 
 #include "comparison.hpp"
 #include "llama/tokenizer.hpp"
+#include "outcome.hpp"
 #include "text.hpp"
 
 namespace compare {

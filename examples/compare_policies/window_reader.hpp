@@ -50,16 +50,18 @@ public:
 
 private:
     /// What LayerByLayer tells of a pass.
-    struct Pass {
-        WindowReader& reader;
-        WindowLosses& losses;
+    struct Pass final : PassWatch {
+        Pass(WindowReader& in, WindowLosses& to) : reader(in), losses(to) {}
 
-        bool stops() const { return reader.watch_.interrupted; }
-        void did(std::size_t columns) { reader.watch_.work_done += columns; }
-        template <class Lanes>
-        void saw(std::size_t memory, std::size_t layer, const Lanes& lanes, std::size_t column) {
+        bool stops() override { return reader.watch_.interrupted; }
+        void did(std::size_t columns) override { reader.watch_.work_done += columns; }
+        void saw(std::size_t memory, std::size_t layer, std::span<const msrnn::Lane<msrnn::AnyPolicy>> lanes,
+                 std::size_t column) override {
             if (!losses.survival.empty()) losses.survival[reader.layered_[memory]].watch(layer, lanes, column);
         }
+
+        WindowReader& reader;
+        WindowLosses& losses;
     };
 
     GivenText given(const std::vector<Token>& text) const {
@@ -68,7 +70,7 @@ private:
 
     bool read_by_layers(const std::vector<Token>& text, WindowLosses& losses) {
         const std::size_t first = reading_.windows().first_scored(), end = reading_.windows().steps_each();
-        Pass pass{*this, losses};
+        Pass pass(*this, losses);
         if (!by_layers_.read(given(text), pass)) return false;
         std::vector<double> of_first(end), own(end);  // [column]
         for (const std::size_t memory : by_layers_.order()) {

@@ -1,49 +1,24 @@
 // A model and its tokenizer, from whatever kind of file.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
 
-#include "gguf/model.hpp"
-#include "gguf/tokenizer.hpp"
-#include "llama2c/checkpoint.hpp"
-#include "llama2c/tokenizer.hpp"
+#include "llama/model.hpp"
+#include "llama/tokenizer.hpp"
+#include "own_model.hpp"
 
 namespace formats {
 
 using namespace llama;
-
-/// The model of examples/models, which the programs use where no other is named.
-inline const std::string own_model = MSRNN_MODEL_DIR "/english-prose.gguf";
-inline const std::string own_text = MSRNN_MODEL_DIR "/story.txt";
 
 struct LanguageModel {
     Model model;
     std::unique_ptr<Tokenizer> tokenizer;
 };
 
-inline bool is_gguf(const std::string& path) {
-    std::array<char, 4> magic{};
-    open_for_reading(path).read(magic.data(), magic.size());
-    return std::string_view(magic.data(), magic.size()) == "GGUF";
-}
-
 /// GGUF files are known by their first four bytes and bring their tokenizer; everything else is taken for a llama2.c
 /// checkpoint, whose tokenizer is another file.
-inline LanguageModel read_language_model(const std::string& model, const std::string& tokenizer) {
-    if (is_gguf(model)) {
-        if (!tokenizer.empty()) throw refusal(model, "a GGUF file brings its own tokenizer; leave out --tokenizer");
-        const gguf::File file(model);
-        return {gguf::read_model(file), gguf::read_tokenizer(file)};
-    }
-    if (tokenizer.empty())
-        throw refusal(model, "this is no GGUF file; for a llama2.c checkpoint give its --tokenizer too");
-    Model checkpoint = llama2c::read_checkpoint(model);
-    auto pieces = llama2c::read_tokenizer(tokenizer, checkpoint.config.vocabulary);
-    return {std::move(checkpoint), std::make_unique<decltype(pieces)>(std::move(pieces))};
-}
+LanguageModel read_language_model(const std::string& model, const std::string& tokenizer);
 
 }  // namespace formats

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "formats/language_model.hpp"
+#include "formats/own_model.hpp"
 #include "llama/command_line.hpp"
 #include "llama/decoder.hpp"
 
@@ -25,7 +25,7 @@ struct Options {
     std::uint64_t seed = 0;
     std::string positions = "true";
     bool one_text = false;
-    msrnn::Policies policies = {};
+    msrnn::Policies policies = library_policies();
 
     PositionsIn positions_in() const { return positions == "cache" ? PositionsIn::cache : PositionsIn::text; }
     /// A budget larger than the number of tokens has no effect.

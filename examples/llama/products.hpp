@@ -2,7 +2,6 @@
 // several memories makes of it.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 
@@ -18,15 +17,6 @@ inline std::span<float> column_of(Columns& columns, std::size_t index) {
     return {columns.col(static_cast<Eigen::Index>(index)).data(), static_cast<std::size_t>(columns.rows())};
 }
 
-/// x * weight / sqrt(mean square + epsilon), column by column.
-inline void rms_norm(const TheseColumns& x, const Vector& weight, float epsilon, Columns& normed) {
-    normed.resize(x.rows(), x.cols());
-    for (Eigen::Index i = 0; i < x.cols(); ++i) {
-        const float mean_square = x.col(i).squaredNorm() / static_cast<float>(x.rows());
-        normed.col(i) = x.col(i).cwiseProduct(weight) / std::sqrt(mean_square + epsilon);
-    }
-}
-
 class Products {
 public:
     explicit Products(const Model& model) : model_(model) {}
@@ -36,57 +26,15 @@ public:
     }
 
     /// What a layer's attention asks, stores and gives, before keys and queries turn.
-    void project(const Layer& layer, const TheseColumns& x, SomeColumns query, SomeColumns key, SomeColumns value) {
-        rms_norm(x, layer.attention_norm, model_.config.norm_epsilon, normed_);
-        query.noalias() = layer.query * normed_;
-        key.noalias() = layer.key * normed_;
-        value.noalias() = layer.value * normed_;
-        if (model_.config.more_norms) {
-            norm_heads(query, layer.query_norm);
-            norm_heads(key, layer.key_norm);
-        }
-    }
+    void project(const Layer& layer, const TheseColumns& x, SomeColumns query, SomeColumns key, SomeColumns value);
     /// The rest of a layer: adds what attention has found, then the feed-forward half.
-    void finish(const Layer& layer, const TheseColumns& attended, SomeColumns x) {
-        add(layer.attention_out, attended, layer.attention_out_norm, x);
-        rms_norm(x, layer.feed_forward_norm, model_.config.norm_epsilon, normed_);
-        gate_.noalias() = layer.gate * normed_;
-        up_.noalias() = layer.up * normed_;
-        if (model_.config.gate == Gate::silu)
-            gate_.array() *= up_.array() / (1.0f + (-gate_.array()).exp());
-        else
-            gate_.array() *=
-                up_.array() * (0.5f + 0.5f * (gelu_slope * (gate_.array() + gelu_bend * gate_.array().cube())).tanh());
-        add(layer.down, gate_, layer.feed_forward_out_norm, x);
-    }
+    void finish(const Layer& layer, const TheseColumns& attended, SomeColumns x);
     /// Of the token behind each column, one row per entry of the vocabulary.
-    const Columns& logits(const TheseColumns& x) {
-        rms_norm(x, model_.final_norm, model_.config.norm_epsilon, normed_);
-        logits_.noalias() = model_.head() * normed_;
-        return logits_;
-    }
+    const Columns& logits(const TheseColumns& x);
 
 private:
-    static constexpr float gelu_slope = 0.7978845608f, gelu_bend = 0.044715f;  // sqrt(2 / pi), arXiv 1606.08415
-
-    /// Adds a product to what passes through the layers, normed first where there is a norm for it.
-    void add(const Matrix& matrix, const TheseColumns& columns, const Vector& norm, SomeColumns x) {
-        if (norm.size() == 0) {
-            x.noalias() += matrix * columns;
-            return;
-        }
-        added_.noalias() = matrix * columns;
-        rms_norm(added_, norm, model_.config.norm_epsilon, normed_);
-        x += normed_;
-    }
-    void norm_heads(SomeColumns heads, const Vector& weight) const {
-        for (Eigen::Index column = 0; column < heads.cols(); ++column)
-            for (Eigen::Index first = 0; first < heads.rows(); first += weight.size()) {
-                auto head = heads.col(column).segment(first, weight.size());
-                const float mean_square = head.squaredNorm() / static_cast<float>(weight.size());
-                head = (head.cwiseProduct(weight) / std::sqrt(mean_square + model_.config.norm_epsilon)).eval();
-            }
-    }
+    void add(const Matrix& matrix, const TheseColumns& columns, const Vector& norm, SomeColumns x);
+    void norm_heads(SomeColumns heads, const Vector& weight) const;
 
     const Model& model_;
     Columns normed_, gate_, up_, added_, logits_;

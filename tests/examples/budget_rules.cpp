@@ -1,8 +1,11 @@
 // Budget rules and selectors as compare_policies has them.
 #include "compare_policies/comparison.hpp"
+
+#include "compare_policies/evaluate.hpp"
 #include "files.hpp"
 #include "formats/gguf/model.hpp"
 #include "formats/llama2c/checkpoint.hpp"
+#include "llama/layer_by_layer.hpp"
 #include "plain_decoder.hpp"
 #include "plain_gemma3.hpp"
 #include "support/catch.hpp"

@@ -77,13 +77,14 @@ void require_same(const Told& a, const Told& b) {
 }
 
 /// Keeps what a pass tells, and lets it run for so many questions.
-struct Pass {
-    std::size_t asked = 0, until = ~std::size_t{0}, columns = 0;
+struct Pass final : llama::PassWatch {
+    explicit Pass(std::size_t questions = ~std::size_t{0}) : until(questions) {}
 
-    bool stops() { return asked++ >= until; }
-    void did(std::size_t count) { columns += count; }
-    template <class Lanes>
-    void saw(std::size_t, std::size_t, const Lanes&, std::size_t) {}
+    bool stops() override { return asked++ >= until; }
+    void did(std::size_t count) override { columns += count; }
+    void saw(std::size_t, std::size_t, std::span<const msrnn::Lane<msrnn::AnyPolicy>>, std::size_t) override {}
+
+    std::size_t asked = 0, until, columns = 0;
 };
 
 /// What a memory expects behind each column.
@@ -185,7 +186,7 @@ TEST_CASE("a pass that is stopped says so") {
     REQUIRE(reader.read({.trunk = tokens_of(model, 40)}, all));
     REQUIRE(all.columns == 3 * 40);
     for (std::size_t until = 0; until < all.asked; until += 17) {
-        Pass some{.until = until};
+        Pass some(until);
         REQUIRE(!reader.read({.trunk = tokens_of(model, 40)}, some));
         REQUIRE(some.columns < all.columns);
     }

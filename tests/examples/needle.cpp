@@ -63,7 +63,7 @@ std::vector<compare::Finds> found_by(const std::vector<llama::Memory>& memories,
                                          .chunk = chunk};
     const std::atomic<bool> interrupted = false;
     compare::Watch watch{.interrupted = interrupted};
-    const auto finds = compare::find<float>(reading, threads, watch, [] {});
+    const auto finds = compare::find(reading, threads, watch, [] {});
     REQUIRE(watch.work_done == reading.work());
     return finds;
 }

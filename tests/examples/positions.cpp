@@ -6,6 +6,7 @@
 #include "files.hpp"
 #include "formats/llama2c/checkpoint.hpp"
 #include "formats/llama2c/tokenizer.hpp"
+#include "llama/decoder.hpp"
 #include "support/catch.hpp"
 
 namespace {

@@ -6,6 +6,7 @@
 
 #include "files.hpp"
 #include "formats/llama2c/checkpoint.hpp"
+#include "llama/decoder.hpp"
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 #include "support/close.hpp"
@@ -60,14 +61,15 @@ std::vector<llama::Token> tokens_of(const llama::Model& model) {
     return tokens;
 }
 
-template <class Scalar = float>
-std::vector<Told> told_to(const llama::Model& model, const std::vector<Memory>& memories, std::size_t threads = 1) {
+std::vector<Told> told_to(const llama::Model& model, const std::vector<Memory>& memories, std::size_t threads = 1,
+                          const std::string& scalar = "f32") {
     const auto tokens = tokens_of(model);
     const std::atomic<bool> interrupted = false;
     compare::Watch watch{.interrupted = interrupted};
     const compare::Reading reading{
         .model = model, .tokens = tokens, .begin = 1, .window = 24, .memories = memories, .mapped_window = 3};
-    const compare::Outcome outcome = compare::evaluate<Scalar>(reading, threads, watch, {}, [](const auto&) {});
+    const compare::Outcome outcome = compare::evaluate(
+        reading, threads, watch, {}, [](const auto&) {}, scalar);
     const auto scores = outcome.scores(reading.windows());
 
     std::vector<Told> all;
@@ -130,12 +132,12 @@ TEST_CASE("scores do not depend, bit for bit, on the number of threads") {
 
 TEST_CASE("stored as bytes, too, each memory observes the same whatever is read beside it") {
     const llama::Model model = model_of(shapes[0]);
-    const auto all = told_to<std::int8_t>(model, every_policy(7), 2);
+    const auto all = told_to(model, every_policy(7), 2, "int8");
     for (std::size_t m = 0; m + 1 < all.size(); ++m) {
         const std::vector<Memory> two{every_policy(7)[m], every_policy(7)[m + 1]};
-        REQUIRE(told_to<std::int8_t>(model, two) == std::vector{all[m], all[m + 1]});
+        REQUIRE(told_to(model, two, 1, "int8") == std::vector{all[m], all[m + 1]});
     }
-    REQUIRE(all != told_to<float>(model, every_policy(7), 2));
+    REQUIRE(all != told_to(model, every_policy(7), 2));
 }
 
 TEST_CASE("a memory that reads alone observes the same within rounding, and keeps the same") {

@@ -1,4 +1,5 @@
-// gguf_logits FILE TOKEN...: the logits behind each token, one line per token.
+// gguf_logits FILE TOKEN...: the logits behind each token, one line per token. Built with
+// examples/llama/policies.cpp, products.cpp and states_f32.cpp.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
