@@ -30,8 +30,9 @@ export TMPDIR="$memory" # a file for every run
 for target in $targets; do
     # Bytes that choose operations are few, and no number in them is compared with one: what would look for such
     # numbers, or count how often each edge is seen, takes half of the time.
-    length=8192 comparisons='' counting=''
+    length=8192 comparisons='' counting='' sources=''
     case $target in
+        policy_texts) sources=$root/examples/llama/policies.cpp ;;
         *_operations) length=256 comparisons=-fno-sanitize-coverage=trace-cmp counting=-entropic=0 ;;
     esac
     [ "$target" != state_operations ] || length=128
@@ -39,7 +40,7 @@ for target in $targets; do
     $cxx -std=c++20 -g -O1 -D_GLIBCXX_ASSERTIONS -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $comparisons \
         -I "$root/examples" -I "$root/include" -I "$root/tests" $eigen \
         "$root/tests/fuzz/$target.cpp" "$root/tests/fuzz/driver/libfuzzer.cpp" "$root/tests/guarantee/failing.cpp" \
-        -o "$work/$target" $pcre2
+        $sources -o "$work/$target" $pcre2
     mkdir -p "$corpora/$target"
     "$work/$target" --seeds "$corpora/$target" || exit 3 # a fault that shows in what it begins with
     echo "== $target"
