@@ -1,6 +1,7 @@
 // Charts of what is far apart, close together, or in one place.
 #include <cmath>
 
+#include "compare_policies/ranking.hpp"
 #include "compare_policies/report_charts.hpp"
 #include "report_world.hpp"
 

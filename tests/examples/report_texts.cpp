@@ -1,5 +1,7 @@
 // What a report says in words: the answer, how much was read, how to repeat the numbers, and texts of any script.
+#include "compare_policies/answer.hpp"
 #include "compare_policies/spans.hpp"
+#include "llama/running.hpp"
 #include "program.hpp"
 #include "report_world.hpp"
 #include "tiny_world.hpp"
