@@ -58,8 +58,8 @@ private:
     Picture picture_;
 };
 
-State<AnyPolicy> with_a_past(const AnyPolicy& policy, std::uint64_t first, std::size_t budget = 6) {
-    State<AnyPolicy> state(tiny, {.budget = budget}, policy);
+State<AnyPolicy> with_a_past(const AnyPolicy& policy, std::uint64_t first, std::size_t slots = 6) {
+    State<AnyPolicy> state(tiny, {.budget = slots}, policy);
     steps(state, first, first + 6);
     REQUIRE(state.pin(0, 1, Slot(2)));
     steps(state, first + 6, first + 15);
