@@ -1,4 +1,4 @@
-// How a window is read: by all memories, of which those that can go through it layer by layer.
+// How a window is read: layer by layer where memories can be, and token by token where they decide for all layers.
 #pragma once
 
 #include <cstddef>

@@ -73,7 +73,7 @@ typename BasicDecoder<Scalar>::State BasicDecoder<Scalar>::state_of(const Memory
     return state;
 }
 
-/// The rule chooses between two tokens, for lanes one of which holds more than its budget.
+/// The rule chooses between two tokens, where a lane holds more than its budget.
 template <class Scalar>
 void BasicDecoder<Scalar>::share_out(std::size_t memory) {
     const BudgetRule& rule = memories_[memory].rule;
