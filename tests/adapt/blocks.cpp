@@ -5,6 +5,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace blocks_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -178,3 +180,5 @@ TEST_CASE("what OpenVINO refuses is said in one sentence, and blocks of nothing 
     few.append(0);
     CHECK_THROWS_AS(Blocks(4).evict(few, 1), msrnn_assertion_failed);
 }
+
+}  // namespace blocks_tests

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace cells_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -191,3 +193,5 @@ TEST_CASE("more cells than vacancies, and moves to where a token is, are caught"
     CHECK(lane.next() == Slot(2));
     CHECK(lane.append(3) == 2);
 }
+
+}  // namespace cells_tests

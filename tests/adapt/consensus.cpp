@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace consensus_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -183,3 +185,5 @@ TEST_CASE("the choice of a rule ends as a lane's own does: rows are counted anew
     lanes[0].rate();
     CHECK(lanes[0].evict_rated(std::span<const Slot>()).empty());
 }
+
+}  // namespace consensus_tests

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace keep_list_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("the tail begins at the first gap, and pairs count from there") {
     CHECK(keep.remove() == 10);
     CHECK(keep.count() == 0);
 }
+
+}  // namespace keep_list_tests

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace moves_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -116,3 +118,5 @@ TEST_CASE("the newest token is known after its row has moved") {
     REQUIRE(gone.size() == 2);
     CHECK(lane.position(gone[0]).value() == 7);
 }
+
+}  // namespace moves_tests

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace ranks_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -262,3 +264,5 @@ TEST_CASE("what ranks cannot add up is caught") {
                         lane, [](Slot) { return false; }, {0, 2}, alone),
                     msrnn_assertion_failed);
 }
+
+}  // namespace ranks_tests

@@ -5,6 +5,8 @@
 #include "support/assert_throws.hpp"
 #include "support/catch.hpp"
 
+namespace ring_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -86,3 +88,5 @@ TEST_CASE("a lane that is no ring, a step that is too long and a window of nothi
     CHECK_THROWS_AS(Ring(0), std::invalid_argument);
     CHECK_THROWS_AS(Ring(4, 0), std::invalid_argument);
 }
+
+}  // namespace ring_tests

@@ -8,6 +8,8 @@
 #include "support/plain_settings.hpp"
 #include "support/strided_rows.hpp"
 
+namespace pages_tests {
+
 using msrnn::AttentionSettings;
 using msrnn::PromptRows;
 
@@ -177,3 +179,5 @@ TEST_CASE("pages are multiples of 16 rows") {
     for (const std::size_t page_rows : every_page)
         CHECK(msrnn::detail::has_whole_pages(msrnn::PagedRowsView<float>{.page_rows = page_rows}));
 }
+
+}  // namespace pages_tests

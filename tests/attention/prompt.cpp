@@ -8,6 +8,8 @@
 #include "support/plain_settings.hpp"
 #include "support/strided_rows.hpp"
 
+namespace prompt_tests {
+
 using msrnn::AttentionSettings;
 using msrnn::PromptRows;
 using msrnn::TokensView;
@@ -225,3 +227,5 @@ TEST_CASE("a prompt of no tokens writes nothing") {
     CHECK(std::count(prompt.weights.memory.begin(), prompt.weights.memory.end(), untouched) ==
           static_cast<std::ptrdiff_t>(prompt.weights.memory.size()));
 }
+
+}  // namespace prompt_tests

@@ -10,6 +10,8 @@
 #include "support/plain_settings.hpp"
 #include "support/strided_rows.hpp"
 
+namespace settings_tests {
+
 using msrnn::AttentionSettings;
 using msrnn::HeadsView;
 using msrnn::RowsView;
@@ -211,3 +213,5 @@ TEST_CASE("the heads of a layer have sinks of their own") {
     }
     CHECK(whole.out.only_rows_are_written());
 }
+
+}  // namespace settings_tests

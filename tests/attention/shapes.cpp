@@ -6,6 +6,8 @@
 #include "support/plain_settings.hpp"
 #include "support/strided_rows.hpp"
 
+namespace shapes_tests {
+
 using msrnn::AttentionSettings;
 
 using msrnn::detail::shape_of;
@@ -85,3 +87,5 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
     CHECK(shape_of(8, 4, 5000, tuning).ahead == 64);
     CHECK_FALSE(shape_of(msrnn::detail::most_whole_rows + 1, 4, 5000, rows).whole_rows);
 }
+
+}  // namespace shapes_tests

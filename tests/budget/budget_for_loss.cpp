@@ -12,6 +12,8 @@
 #include "support/random.hpp"
 #include "support/thrown_by.hpp"
 
+namespace budget_for_loss_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -94,3 +96,5 @@ TEST_CASE("a lane with a loss limit stays within the largest budget, whatever it
     CHECK(thrown_by([&] { budget::budget_for_loss(std::span(&lane, 1), -1); }).find("limit is -1") !=
           std::string::npos);
 }
+
+}  // namespace budget_for_loss_tests

@@ -15,6 +15,8 @@
 #include "support/random.hpp"
 #include "support/thrown_by.hpp"
 
+namespace selections_tests {
+
 using namespace msrnn;
 using marked::Marks;
 
@@ -175,3 +177,5 @@ TEST_CASE("lazy_layers lowers the budgets of layers that look at sinks and recen
     CHECK(lazy > 20);
     CHECK(lazy < 180);
 }
+
+}  // namespace selections_tests

@@ -12,6 +12,8 @@
 #include "support/random.hpp"
 #include "support/thrown_by.hpp"
 
+namespace shares_tests {
+
 using namespace msrnn;
 using marked::Marks;
 
@@ -235,3 +237,5 @@ TEST_CASE("by_preference deals as one slot at a time") {
         }
     }
 }
+
+}  // namespace shares_tests

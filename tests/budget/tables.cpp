@@ -13,6 +13,8 @@
 #include "support/random.hpp"
 #include "support/thrown_by.hpp"
 
+namespace tables_tests {
+
 using namespace msrnn;
 
 TEST_CASE("a pyramid falls in equal steps from the first layer to the last, and its mean is what was asked for") {
@@ -142,3 +144,5 @@ TEST_CASE("a curve of the wrong size is refused, and none keeps all") {
     CHECK(half(1, 2) == 5);
     CHECK(thrown_by([&] { static_cast<void>(half(2, 0)); }).find("layer 2, KV head 0") != std::string::npos);
 }
+
+}  // namespace tables_tests

@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace close_tests {
+
 namespace {
 
 const double not_a_number = std::numeric_limits<double>::quiet_NaN();
@@ -38,3 +40,5 @@ TEST_CASE("the comparison of the tests refuses ranges of other lengths, empty on
     CHECK_FALSE(all_close(two, three, 1, 1));
     CHECK_FALSE(all_close(wrong, three, 1e-5, 1e-5));
 }
+
+}  // namespace close_tests

@@ -5,6 +5,8 @@
 
 #include <msrnn/core/evidence.hpp>
 
+namespace evidence_tests {
+
 namespace {
 /// Weights [heads][slots] in rows of `stride`, with rubbish between the rows.
 std::vector<float> rows(std::size_t heads, std::size_t slots, std::size_t stride) {
@@ -59,3 +61,5 @@ TEST_CASE("any number of heads is added one after the other, whatever the length
             }
         }
 }
+
+}  // namespace evidence_tests

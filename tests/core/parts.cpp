@@ -9,6 +9,8 @@
 #include "support/random.hpp"
 #include "support/simple_policies.hpp"
 
+namespace parts_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE("parts of other lengths are caught") {
     CHECK_THROWS_AS(parts.add({.weights = weights.data(), .query_heads = 0, .slots = 3, .stride = 3}),
                     msrnn_assertion_failed);
 }
+
+}  // namespace parts_tests

@@ -9,6 +9,8 @@
 
 #include <msrnn/core/selection.hpp>
 
+namespace selection_tests {
+
 using msrnn::Candidates;
 using msrnn::leaves_before;
 using msrnn::weakest;
@@ -102,3 +104,5 @@ TEST_CASE("the blocked scan finds what a plain loop finds, at every length") {
         }
     CHECK(compared == 2878);
 }
+
+}  // namespace selection_tests

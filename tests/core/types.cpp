@@ -5,6 +5,8 @@
 
 #include <msrnn/decide.hpp>
 
+namespace types_tests {
+
 using msrnn::Position;
 using msrnn::Slot;
 
@@ -63,3 +65,5 @@ TEST_CASE("a slot is not a position") {
     STATIC_REQUIRE_FALSE(Appendable<Slot>);
     STATIC_REQUIRE_FALSE(Evictable<Position>);
 }
+
+}  // namespace types_tests

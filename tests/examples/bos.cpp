@@ -6,6 +6,8 @@
 #include "gguf_writer.hpp"
 #include "tiny_world.hpp"
 
+namespace bos_tests {
+
 namespace {
 
 const std::string prefix = "tokenizer.ggml.";
@@ -149,3 +151,5 @@ TEST_CASE("generate begins as the file says and as --bos says, and tells which o
     REQUIRE(refused.status == 2);
     REQUIRE(refused.err == "generate: Without BOS there must be a --prompt to begin with.\n");
 }
+
+}  // namespace bos_tests

@@ -6,6 +6,8 @@
 #include "support/random.hpp"
 #include "tiny_world.hpp"
 
+namespace budget_answer_tests {
+
 namespace {
 
 using compare::Cell;
@@ -89,3 +91,5 @@ TEST_CASE("the program answers in a sentence, or refuses a text that is too shor
     require_refused(run + "--loss 1e3", "'1e3' is no percentage");
     require_refused(world.arguments() + "--loss 3", "--loss is of --task budget: give both, or neither.");
 }
+
+}  // namespace budget_answer_tests

@@ -12,6 +12,8 @@
 #include "support/close.hpp"
 #include "tiny_world.hpp"
 
+namespace budget_rules_tests {
+
 namespace {
 
 using compare::Way;
@@ -162,3 +164,5 @@ TEST_CASE("the program tells how a prompt was read, and keeps it in its files") 
     REQUIRE(run_program(run + "--prompt 12 --selector snap-kv:window=2 --resume " + json).status == 0);
     REQUIRE(contains(run_program(run + "--budget-rule adakv").out, "budgets are shared out by the rule adakv"));
 }
+
+}  // namespace budget_rules_tests

@@ -8,7 +8,7 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
-namespace {
+namespace byte_level_tests {
 
 using llama::ByteAlphabet;
 using llama::ByteLevel;
@@ -94,8 +94,6 @@ std::size_t oracle_length(const std::string& text) {
     const bool is_surrogate = point >= 0xD800 && point < 0xE000;
     return point < least[length] || is_surrogate || point > 0x10FFFF ? 0 : length;
 }
-
-}  // namespace
 
 TEST_CASE("well-formed and broken characters are told apart, whatever the first three bytes") {
     for (unsigned first = 0; first < 256; ++first)
@@ -298,3 +296,5 @@ TEST_CASE("between two byte-level texts there is a line break, and a control tok
     REQUIRE(tokenizer.text(tokenizer.size() - 1, 0).empty());
     REQUIRE(!tokenizer.between_texts(tokenizer.size() - 1));
 }
+
+}  // namespace byte_level_tests

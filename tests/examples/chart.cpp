@@ -10,6 +10,8 @@
 #include "support/close.hpp"
 #include "support/random.hpp"
 
+namespace chart_tests {
+
 namespace {
 
 using compare::Chart;
@@ -281,3 +283,5 @@ TEST_CASE("without points there is no chart") {
     chart.logarithmic_y = true;
     REQUIRE(compare::svg(chart).empty());
 }
+
+}  // namespace chart_tests

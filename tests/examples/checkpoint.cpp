@@ -6,6 +6,8 @@
 #include "plain_decoder.hpp"
 #include "support/catch.hpp"
 
+namespace checkpoint_tests {
+
 namespace {
 
 /// What read_checkpoint says about a file of these bytes, without the file's name.
@@ -131,3 +133,5 @@ TEST_CASE("weights that are not finite are refused") {
     plain.rope.back() = std::nanf("");
     REQUIRE(verdict(plain.bytes()).empty());
 }
+
+}  // namespace checkpoint_tests

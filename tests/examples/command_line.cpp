@@ -7,6 +7,8 @@
 
 #include "tiny_world.hpp"
 
+namespace command_line_tests {
+
 namespace {
 
 /// Exit status and standard error, with standard output where the test wants it.
@@ -156,3 +158,5 @@ TEST_CASE("generate: a budget that no token will ever fill costs no memory") {
     REQUIRE(run_into("generate", model, world.folder.path("full")).status == 0);
     REQUIRE(read_bytes(world.folder.path("huge")) == read_bytes(world.folder.path("full")));
 }
+
+}  // namespace command_line_tests

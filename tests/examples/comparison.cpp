@@ -8,6 +8,8 @@
 #include "support/close.hpp"
 #include "support/random.hpp"
 
+namespace comparison_tests {
+
 namespace {
 
 using compare::Cell;
@@ -261,3 +263,5 @@ TEST_CASE("where nothing was measured, table and CSV file are their headers and 
     REQUIRE(compare::csv_of(cells, 2) == compare::csv_of({}, 2));
     REQUIRE(compare::csv_of({}, 2).back() == '\n');
 }
+
+}  // namespace comparison_tests

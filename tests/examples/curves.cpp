@@ -9,6 +9,8 @@
 #include "support/close.hpp"
 #include "support/random.hpp"
 
+namespace curves_tests {
+
 namespace {
 
 using compare::Cell;
@@ -154,3 +156,5 @@ TEST_CASE("a loss of NaN draws no bar") {
         REQUIRE(compare::curves({measured("full", 0, bad), measured("h2o", 4, 2.5), measured("h2o", 8, 2)}).empty());
     }
 }
+
+}  // namespace curves_tests

@@ -9,6 +9,8 @@
 #include "support/close.hpp"
 #include "support/simple_policies.hpp"
 
+namespace decoder_tests {
+
 namespace {
 
 llama::Model model_of(const PlainCheckpoint& checkpoint) {
@@ -219,3 +221,5 @@ TEST_CASE("an interrupted evaluation has the scores of the windows it has finish
     REQUIRE(outcome.windows_read().empty());
     REQUIRE(outcome.scores(reading.windows()).empty());
 }
+
+}  // namespace decoder_tests

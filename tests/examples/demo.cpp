@@ -7,6 +7,8 @@
 
 #include "tiny_world.hpp"
 
+namespace demo_tests {
+
 namespace {
 
 const std::string root = MSRNN_MODEL_DIR "/../..";
@@ -66,3 +68,5 @@ TEST_CASE("the workflow presets that README names are there, and programs brings
         else if (preset.at("name") == "programs")
             REQUIRE(preset.at("inherits") == "demo");
 }
+
+}  // namespace demo_tests

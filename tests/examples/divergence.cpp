@@ -5,6 +5,8 @@
 #include "compare_policies/report_charts.hpp"
 #include "report_world.hpp"
 
+namespace divergence_tests {
+
 using namespace report;
 
 namespace {
@@ -117,3 +119,5 @@ TEST_CASE("curves that coincide can be told apart: by dashes, and by points of d
         dashes.insert(css.substr(at, css.find(';', at) - at)), ++at;
     REQUIRE(dashes.size() == 7);  // and one without
 }
+
+}  // namespace divergence_tests

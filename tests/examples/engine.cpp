@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "world.hpp"
 
+namespace engine_tests {
+
 namespace {
 
 std::string text_of(const std::string& program, const std::string& arguments) {
@@ -146,3 +148,5 @@ TEST_CASE("engine: a checkpoint or tokenizer cut short anywhere is refused") {
         require_refused(world.model + " " + short_one + " a 5", cut + ": ");
     }
 }
+
+}  // namespace engine_tests

@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace gemma3_tests {
+
 namespace {
 
 using llama::Decoder;
@@ -148,3 +150,5 @@ TEST_CASE("Gemma 3 files that lack something or ask for more are refused in a se
     REQUIRE(verdict(deep.fill(8).file()) ==
             "key gemma3.block_count is 62: Gemma 3 27B scales its queries as this decoder does not.");
 }
+
+}  // namespace gemma3_tests

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "world.hpp"
 
+namespace generate_tests {
+
 namespace {
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -183,3 +185,5 @@ TEST_CASE("generate: with a budget peak memory is the same at 1,000 and at 20,00
     REQUIRE(growth(world, 20'000, {"--policy", "h2o", "--budget", "32", "--positions", "cache"}) <= 256);
     REQUIRE(growth(world, 12'000, {}) > 1'000);
 }
+
+}  // namespace generate_tests

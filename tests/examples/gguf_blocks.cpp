@@ -12,6 +12,8 @@
 #include "gguf_writer.hpp"
 #include "support/catch.hpp"
 
+namespace gguf_blocks_tests {
+
 namespace {
 
 const gguf::TensorType& type_named(const std::string& name) {
@@ -140,3 +142,5 @@ TEST_CASE("no number and no name stands for two types, and only what has a decod
     REQUIRE(gguf::types_that_are_read() ==
             "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K and IQ4_NL");
 }
+
+}  // namespace gguf_blocks_tests

@@ -5,6 +5,8 @@
 #include "gguf_writer.hpp"
 #include "support/catch.hpp"
 
+namespace gguf_tokenizer_tests {
+
 namespace {
 
 using llama::Token;
@@ -255,3 +257,5 @@ TEST_CASE("a tokenizer's keys of other types are refused") {
     for (const char* key : {"tokens", "token_type", "scores"})
         REQUIRE(sentence(sentence_pieces().drop(prefix + key)) == "key " + prefix + key + " is missing.");
 }
+
+}  // namespace gguf_tokenizer_tests

@@ -7,6 +7,8 @@
 #include "compare_policies/text.hpp"
 #include "tiny_world.hpp"
 
+namespace interrupted_tests {
+
 namespace {
 
 using Json = nlohmann::json;
@@ -213,3 +215,5 @@ TEST_CASE("what no run has written is refused") {
     json.at("rows").at(1).at("window_nll") = "much";
     require_refused(arguments + "--resume " + trial.world.folder.write("text", json.dump()), said);
 }
+
+}  // namespace interrupted_tests

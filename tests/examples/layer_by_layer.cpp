@@ -11,6 +11,8 @@
 #include "support/close.hpp"
 #include "support/simple_policies.hpp"
 
+namespace layer_by_layer_tests {
+
 namespace {
 
 using compare::Way;
@@ -191,3 +193,5 @@ TEST_CASE("a pass that is stopped says so") {
         REQUIRE(some.columns < all.columns);
     }
 }
+
+}  // namespace layer_by_layer_tests

@@ -13,6 +13,8 @@
 #include "support/close.hpp"
 #include "tiny_world.hpp"
 
+namespace needle_tests {
+
 namespace {
 
 using compare::Fact;
@@ -212,3 +214,5 @@ TEST_CASE("the program hides needles in our own story and looks for them") {
     require_refused("--task needle --window 256 --needles 2 --policies tova:scope=model --budgets 64",
                     "needs a text without a --prompt");
 }
+
+}  // namespace needle_tests

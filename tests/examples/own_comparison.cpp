@@ -6,6 +6,8 @@
 #include "llama/policies.hpp"
 #include "tiny_world.hpp"
 
+namespace own_comparison_tests {
+
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -88,3 +90,5 @@ TEST_CASE("a comparison with a policy of one's own is a program of 25 lines that
     REQUIRE(wrong.status == 2);
     REQUIRE(contains(wrong.err, "decay of keep-loud is 'x'; it takes a number, as 0.5"));
 }
+
+}  // namespace own_comparison_tests

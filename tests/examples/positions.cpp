@@ -9,6 +9,8 @@
 #include "llama/decoder.hpp"
 #include "support/catch.hpp"
 
+namespace positions_tests {
+
 namespace {
 
 using llama::PositionsIn;
@@ -61,3 +63,5 @@ TEST_CASE("beyond the trained context cache positions stay fluent where true pos
     for (const double perplexity : in_cache) REQUIRE(perplexity < 1.25 * in_cache.front());
     REQUIRE(in_text.back() > 100 * in_cache.back());
 }
+
+}  // namespace positions_tests

@@ -6,6 +6,8 @@
 
 #include "tiny_world.hpp"
 
+namespace program_tests {
+
 namespace {
 
 const std::string csv_header =
@@ -245,3 +247,5 @@ TEST_CASE("a full disk is an error, for each kind of results") {
         require_refused(world.arguments() + "--policies tova " + option + " /dev/full",
                         "/dev/full: the file cannot be written");
 }
+
+}  // namespace program_tests

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace progress_tests {
+
 namespace {
 
 using compare::Progress;
@@ -60,3 +62,5 @@ TEST_CASE("elsewhere there is a line a minute, and none of a run that takes less
     }
     REQUIRE(nothing.str().empty());
 }
+
+}  // namespace progress_tests

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
+namespace reference_perplexity_tests {
+
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -58,3 +60,5 @@ TEST_CASE("every row of the reference perplexities is met within 0.02 %") {
     }
     REQUIRE(compared == (every_budget ? expected.size() : measured.size()));
 }
+
+}  // namespace reference_perplexity_tests

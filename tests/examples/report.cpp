@@ -2,6 +2,8 @@
 #include "program.hpp"
 #include "report_world.hpp"
 
+namespace report_tests {
+
 using namespace report;
 
 TEST_CASE("a report is one well-formed page that asks for nothing from elsewhere") {
@@ -156,3 +158,5 @@ TEST_CASE("a report can be read where a model has no perplexity at all") {
                 }
     }
 }
+
+}  // namespace report_tests

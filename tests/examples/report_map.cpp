@@ -3,6 +3,8 @@
 #include "report_world.hpp"
 #include "world.hpp"
 
+namespace report_map_tests {
+
 using namespace report;
 
 TEST_CASE("a report of 32 layers, 40 runs and 1,024 tokens stays below two megabytes") {
@@ -121,3 +123,5 @@ TEST_CASE("a report holds the same survival times as the JSON file of its run") 
     REQUIRE(shown.size() == map.at("tokens").size());
     for (std::size_t i = 1; i < shown.size(); ++i) REQUIRE(shown[i] == map.at("tokens").at(i));
 }
+
+}  // namespace report_map_tests

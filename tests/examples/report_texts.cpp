@@ -6,6 +6,8 @@
 #include "report_world.hpp"
 #include "tiny_world.hpp"
 
+namespace report_texts_tests {
+
 using namespace report;
 
 namespace {
@@ -189,3 +191,5 @@ TEST_CASE("a text that begins without BOS shows its first token in the report") 
     results.windows.bos = false;
     REQUIRE(tokens_shown(read_page(compare::page(results))) == std::vector<std::string>{"a", "b", "c"});
 }
+
+}  // namespace report_texts_tests

@@ -5,6 +5,8 @@
 #include "markup.hpp"
 #include "tiny_world.hpp"
 
+namespace result_files_tests {
+
 namespace {
 
 nlohmann::json json_of(const std::string& arguments, const TinyWorld& world) {
@@ -160,3 +162,5 @@ TEST_CASE("a model whose numbers overflow is measured, and every file can be rea
                 REQUIRE(!contains(value, "inf"));
             }
 }
+
+}  // namespace result_files_tests

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
+namespace sampler_tests {
+
 namespace {
 
 using generate::Sampler;
@@ -84,3 +86,5 @@ TEST_CASE("temperatures next to 0 and far above 1 still draw") {
     REQUIRE(shares(Sampler(1e-300, 0.9, 1), logits).size() == 1);
     REQUIRE(shares(Sampler(1e6, 1, 1), logits).size() == 4);
 }
+
+}  // namespace sampler_tests

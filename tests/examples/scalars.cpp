@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
+namespace scalars_tests {
+
 namespace {
 const std::string shared = MSRNN_SHARED_DIR;
 
@@ -45,3 +47,5 @@ TEST_CASE("a scalar that is none is refused, and the known ones are named") {
     CHECK(run.status != 0);
     for (const std::string name : {"f32", "bf16", "f16", "int8"}) CHECK(run.err.find(name) != std::string::npos);
 }
+
+}  // namespace scalars_tests

@@ -12,6 +12,8 @@
 #include "support/close.hpp"
 #include "support/simple_policies.hpp"
 
+namespace side_by_side_tests {
+
 namespace {
 
 using llama::Memory;
@@ -180,3 +182,5 @@ TEST_CASE("with cache positions, too, each memory observes the same whatever is 
         }
     }
 }
+
+}  // namespace side_by_side_tests

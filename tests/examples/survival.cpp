@@ -11,6 +11,8 @@
 #include "support/mirrored.hpp"
 #include "vocabularies.hpp"
 
+namespace survival_tests {
+
 namespace {
 
 constexpr std::uint64_t random_seed = 5;
@@ -248,3 +250,5 @@ TEST_CASE("with every policy a lane evicts one token at every step once the budg
             }
     }
 }
+
+}  // namespace survival_tests

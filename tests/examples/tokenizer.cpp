@@ -6,7 +6,7 @@
 #include "support/random.hpp"
 #include "vocabularies.hpp"
 
-namespace {
+namespace tokenizer_tests {
 
 using llama::Encoding;
 using llama::Token;
@@ -118,8 +118,6 @@ std::string decoded(const Tokenizer& tokenizer, const std::vector<Token>& tokens
     for (const Token token : tokens) text += tokenizer.piece(token).bytes;
     return text;
 }
-
-}  // namespace
 
 TEST_CASE("the queue merges as rescanning does, whatever the text and the vocabulary") {
     for (std::uint64_t seed = 0; seed < 400; ++seed) {
@@ -296,3 +294,5 @@ TEST_CASE("a tokenizer whose lengths or scores make no sense is refused, with th
     REQUIRE(sentence(bytes_of(std::nanf("")) + bytes_of(std::int32_t{1}) + "a") ==
             ": the score of piece 0 at byte 4 is not a finite number.");
 }
+
+}  // namespace tokenizer_tests

@@ -6,6 +6,8 @@
 #include "formats/gguf/tokenizer.hpp"
 #include "support/catch.hpp"
 
+namespace tokenizer_golden_tests {
+
 namespace {
 
 std::string data(const std::string& name) { return std::string(MSRNN_TEST_DATA_DIR) + "/tokenizers/" + name; }
@@ -30,3 +32,5 @@ TEST_CASE("texts become the tokens that the references give") {
         }
     }
 }
+
+}  // namespace tokenizer_golden_tests

@@ -7,6 +7,8 @@
 #include "formats/gguf/model.hpp"
 #include "target.hpp"
 
+namespace gguf_model_tests {
+
 namespace {
 
 PlainCheckpoint smallest() {
@@ -126,3 +128,5 @@ void read(const std::string& path, std::string_view bytes) {
 const fuzz::Enter entered({"gguf_model", seeds, 10000, read});
 
 }  // namespace
+
+}  // namespace gguf_model_tests

@@ -7,6 +7,8 @@
 #include "examples/gguf_writer.hpp"
 #include "target.hpp"
 
+namespace gguf_tokenizer_tests {
+
 namespace {
 
 const std::string prefix = "tokenizer.ggml.", blank(llama::SentencePieces::blank);
@@ -113,3 +115,5 @@ void read(const std::string& path, std::string_view bytes) {
 const fuzz::Enter entered({"gguf_tokenizer", seeds, 10000, read});
 
 }  // namespace
+
+}  // namespace gguf_tokenizer_tests

@@ -5,6 +5,8 @@
 #include "tape.hpp"
 #include "target.hpp"
 
+namespace lane_operations_tests {
+
 namespace {
 
 bool take(std::string_view bytes) {
@@ -20,3 +22,5 @@ std::vector<std::string> seeds() { return fuzz::tapes(256); }
 const fuzz::Enter entered({"lane_operations", seeds, 4000, nullptr, take});
 
 }  // namespace
+
+}  // namespace lane_operations_tests

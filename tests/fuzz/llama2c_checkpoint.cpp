@@ -4,6 +4,8 @@
 #include "formats/llama2c/checkpoint.hpp"
 #include "target.hpp"
 
+namespace llama2c_checkpoint_tests {
+
 namespace {
 
 PlainCheckpoint small(bool separate_head, std::size_t kv_heads) {
@@ -57,3 +59,5 @@ void read(const std::string& path, std::string_view bytes) {
 const fuzz::Enter entered({"llama2c_checkpoint", seeds, 10000, read});
 
 }  // namespace
+
+}  // namespace llama2c_checkpoint_tests

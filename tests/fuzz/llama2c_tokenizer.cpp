@@ -5,6 +5,8 @@
 #include "formats/llama2c/tokenizer.hpp"
 #include "target.hpp"
 
+namespace llama2c_tokenizer_tests {
+
 namespace {
 
 std::vector<std::string> seeds() {
@@ -50,3 +52,5 @@ void read(const std::string& path, std::string_view bytes) {
 const fuzz::Enter entered({"llama2c_tokenizer", seeds, 10000, read});
 
 }  // namespace
+
+}  // namespace llama2c_tokenizer_tests

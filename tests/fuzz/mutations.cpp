@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "target.hpp"
 
+namespace mutations_tests {
+
 TEST_CASE("a target refuses wrong inputs in a sentence or makes something whole of them") {
     REQUIRE(!fuzz::targets().empty());
     for (const fuzz::Target& target : fuzz::targets()) {
@@ -24,3 +26,5 @@ TEST_CASE("a target refuses wrong inputs in a sentence or makes something whole 
         REQUIRE(accepted < target.inputs);
     }
 }
+
+}  // namespace mutations_tests

@@ -5,6 +5,8 @@
 #include "llama/policies.hpp"
 #include "target.hpp"
 
+namespace policy_texts_tests {
+
 namespace {
 
 using namespace msrnn;
@@ -80,3 +82,5 @@ std::vector<std::string> seeds() {
 const fuzz::Enter entered({"policy_texts", seeds, 10000, nullptr, take});
 
 }  // namespace
+
+}  // namespace policy_texts_tests

@@ -10,6 +10,8 @@
 #include "support/tokens.hpp"
 #include "target.hpp"
 
+namespace snapshot_tests {
+
 namespace {
 
 using namespace msrnn;
@@ -209,3 +211,5 @@ std::vector<std::string> seeds() {
 const fuzz::Enter entered({"snapshot", seeds, 10000, nullptr, take});
 
 }  // namespace
+
+}  // namespace snapshot_tests

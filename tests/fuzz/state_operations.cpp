@@ -5,6 +5,8 @@
 #include "tape.hpp"
 #include "target.hpp"
 
+namespace state_operations_tests {
+
 namespace {
 
 bool take(std::string_view bytes) {
@@ -22,3 +24,5 @@ std::vector<std::string> seeds() { return fuzz::tapes(128); }
 const fuzz::Enter entered({"state_operations", seeds, 1200, nullptr, take});
 
 }  // namespace
+
+}  // namespace state_operations_tests

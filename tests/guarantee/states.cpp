@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/sanitized.hpp"
 
+namespace states_tests {
+
 using namespace msrnn;
 using namespace guarantee;
 
@@ -188,3 +190,5 @@ TEST_CASE("whatever fails in a layer that shares rows, the state is as it was be
             }
     CHECK(failures > 20);
 }
+
+}  // namespace states_tests

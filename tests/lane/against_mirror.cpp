@@ -7,6 +7,8 @@
 #include "support/choices.hpp"
 #include "support/sanitized.hpp"
 
+namespace against_mirror_tests {
+
 namespace {
 
 constexpr std::uint64_t seeds = sanitized ? 1 : 3, steps = sanitized ? 500 : 2000;
@@ -130,3 +132,5 @@ TEST_CASE("a policy chosen by name decides as the policy of that name") {
     compare("tova-head", differential::mirrored(msrnn::Tova{}));
     CHECK(named.sum.steps >= 16000);
 }
+
+}  // namespace against_mirror_tests

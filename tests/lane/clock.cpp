@@ -6,6 +6,8 @@
 #include "support/differential.hpp"
 #include "support/sanitized.hpp"
 
+namespace clock_tests {
+
 namespace {
 
 /// More tokens than 16-bit stamps count; the first of them pinned, or sinks, to the end.
@@ -78,3 +80,5 @@ TEST_CASE("a lane that outlived its stamps and was reset starts as a new one") {
     }
     CHECK(lane.arrival(by_arrival::slot_at(lane, 69999)) == 69999);
 }
+
+}  // namespace clock_tests

@@ -5,6 +5,8 @@
 #include "support/known_policies.hpp"
 #include "support/random.hpp"
 
+namespace contract_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -260,3 +262,5 @@ TEST_CASE("victims() are those of this lane's last eviction alone") {
         CHECK(engine.lane.victims()[0] == 3);
     });
 }
+
+}  // namespace contract_tests

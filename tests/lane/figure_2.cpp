@@ -5,6 +5,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace figure_2_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 TEST_CASE("Tova follows Figure 2 of its paper") {
@@ -23,3 +25,5 @@ TEST_CASE("Tova follows Figure 2 of its paper") {
     CHECK(by_arrival::kept(lane) == Positions{0, 2, 5, 7, 8});
     CHECK(lane.evictions() == 4);
 }
+
+}  // namespace figure_2_tests

@@ -11,6 +11,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace golden_tests {
+
 namespace {
 
 /// An engine as door 1 expects it: its own rows of keys, its own loops, and one lane for `heads` consecutive KV heads.
@@ -98,3 +100,5 @@ TEST_CASE("an engine with a lane of its own keeps what the authors' classes kept
     WARN("golden traces through a lane: " << compared.files << " files, " << compared.calls << " calls, "
                                           << compared.sets << " kept sets compared");
 }
+
+}  // namespace golden_tests

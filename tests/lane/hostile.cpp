@@ -16,6 +16,8 @@
 #include "support/same_record.hpp"
 #include "support/thrown_by.hpp"
 
+namespace hostile_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -292,3 +294,5 @@ TEST_CASE("a million steps and no sum stands still") {
     CHECK(lane.position(Slot(0)).value() == 0);
     CHECK(lane.evictions() == tokens - 4);
 }
+
+}  // namespace hostile_tests

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/thrown_by.hpp"
 
+namespace messages_tests {
+
 using namespace msrnn;
 
 TEST_CASE("settings that make no sense are refused in a sentence with the setting, its value and the remedy") {
@@ -80,3 +82,5 @@ TEST_CASE("problem() says of too many rows what the constructor of a lane throws
         CHECK(thrown_by([&] { Lane<Window> lane(limits); }) == problem(Window{}, limits));
     }
 }
+
+}  // namespace messages_tests

@@ -12,6 +12,8 @@
 #include "support/same_record.hpp"
 #include "support/show_all.hpp"
 
+namespace moments_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -284,3 +286,5 @@ TEST_CASE("tokens() walks the live slots") {
     CHECK(lane.tokens().size() == 5);
     CHECK(Lane<Window>(4).tokens().empty());
 }
+
+}  // namespace moments_tests

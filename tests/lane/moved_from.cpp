@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace moved_from_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -56,3 +58,5 @@ TEST_CASE("a lane that was moved from in a prompt is in no prompt") {
         CHECK(empty->observes());
     }
 }
+
+}  // namespace moved_from_tests

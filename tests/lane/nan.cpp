@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "support/differential.hpp"
 
+namespace nan_tests {
+
 namespace {
 
 struct Tova : msrnn::Tova {};
@@ -43,3 +45,5 @@ TEST_CASE("without assertions policies fed with NaN decide as the mirror") {
     compare(DecayedAttention{});
     compare(KeyNorm{});
 }
+
+}  // namespace nan_tests

@@ -13,6 +13,8 @@
 #include "support/show_all.hpp"
 #include "support/simple_policies.hpp"
 
+namespace ordinary_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -281,3 +283,5 @@ TEST_CASE("what is kept of many victims is given back one step after the next ch
     }
     CHECK(lane.bytes() == fresh.bytes());
 }
+
+}  // namespace ordinary_tests

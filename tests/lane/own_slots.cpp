@@ -8,6 +8,8 @@
 #include "support/random.hpp"
 #include "support/same_record.hpp"
 
+namespace own_slots_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -108,3 +110,5 @@ TEST_CASE("a slot that holds a token, or lies beyond the capacity, cannot be ass
     CHECK_THROWS_AS(lane.append(1, Slot(8)), std::logic_error);
     CHECK(lane.size() == 1);
 }
+
+}  // namespace own_slots_tests

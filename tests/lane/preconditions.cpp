@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace preconditions_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -81,3 +83,5 @@ TEST_CASE("naming a slot that holds no token is caught") {
     CHECK_FALSE(lane.live(Slot(17)));
     CHECK_FALSE(lane.candidate(Slot(17)));
 }
+
+}  // namespace preconditions_tests

@@ -14,6 +14,8 @@
 #include "support/policies.hpp"
 #include "support/random.hpp"
 
+namespace record_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -290,3 +292,5 @@ TEST_CASE("a record that no lane can have left is refused, and nothing is change
     Lane<TwoColumns> few({.budget = 5, .capacity = 8});
     require_refused(few, good, "a lane's record has 9 slots and capacity is 8");
 }
+
+}  // namespace record_tests

@@ -12,6 +12,8 @@
 #include "support/mirrored.hpp"
 #include "support/random.hpp"
 
+namespace restored_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -167,3 +169,5 @@ TEST_CASE("a record with rejected tokens that are live or not yet appended is re
         CHECK(lane.problem(record, 12).find("has rejected arrival " + std::to_string(wrong)) != std::string::npos);
     }
 }
+
+}  // namespace restored_tests

@@ -10,6 +10,8 @@
 #include "support/same_record.hpp"
 #include "support/simple_policies.hpp"
 
+namespace undo_tests {
+
 using namespace msrnn;
 
 TEST_CASE("a lane whose stamps were renumbered meanwhile takes its steps back") {
@@ -55,3 +57,5 @@ TEST_CASE("a lane whose stamps were renumbered meanwhile takes its steps back") 
     CHECK(taken_back > 5000);
     CHECK(ancient > 1000);
 }
+
+}  // namespace undo_tests

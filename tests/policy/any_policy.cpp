@@ -11,6 +11,8 @@
 #include "support/random.hpp"
 #include "support/same_record.hpp"
 
+namespace any_policy_tests {
+
 using namespace msrnn;
 
 TEST_CASE("every known policy is found under its name") {
@@ -109,3 +111,5 @@ TEST_CASE("a lane of a policy chosen at run time is made from a budget and a pol
     CHECK(other.policy().name() == "tova");
     CHECK(other.id().kv_head == 2);
 }
+
+}  // namespace any_policy_tests

@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace cake_tests {
+
 using msrnn::Cake;
 
 TEST_CASE("CAKE rates and evicts as its formula says") { formula::check<Cake>(); }
@@ -48,3 +50,5 @@ TEST_CASE("CAKE needs its shape, and says what is wrong with its settings") {
           "kernel is 4; it must be odd, so that a token is the middle of its neighbours");
     CHECK(Cake{.gamma = -1}.problem() == "gamma is -1; it must be 0 or more");
 }
+
+}  // namespace cake_tests

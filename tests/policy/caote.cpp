@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace caote_tests {
+
 using namespace msrnn;
 
 TEST_CASE("CAOTE rates a token by how far the outputs move when it is dropped") { formula::check<Caote<>>(); }
@@ -47,3 +49,5 @@ TEST_CASE("CAOTE needs what it says, and its fast form no outputs") {
     CHECK(facts.memory == Memory{.columns = 1, .floats = 15});
     CHECK(facts.protection.recent == 5);
 }
+
+}  // namespace caote_tests

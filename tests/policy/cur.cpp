@@ -6,6 +6,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace cur_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::Cur;
 
@@ -53,3 +55,5 @@ TEST_CASE("Cur says what is wrong with a window of 0") {
     CHECK(Cur{.window = 0}.problem().find("window is 0") == 0);
     CHECK((Cur{.window = 0, .local = false}.problem().empty()));
 }
+
+}  // namespace cur_tests

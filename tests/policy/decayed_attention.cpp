@@ -10,6 +10,8 @@
 #include "support/checked_by_formula.hpp"
 #include "support/random.hpp"
 
+namespace decayed_attention_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 namespace {
@@ -117,3 +119,5 @@ TEST_CASE("a half-life in a lane without bound forgets nothing") {
     CHECK(msrnn::DecayedAttention{.half_life = -1}.problem() ==
           "half_life is -1; it must be a share of the budget, 0 or more, such as 0.25");
 }
+
+}  // namespace decayed_attention_tests

@@ -7,6 +7,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace expected_attention_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::ExpectedAttention;
 using Row = std::vector<float>;
@@ -83,3 +85,5 @@ TEST_CASE("ExpectedAttention asks for the shape of its lane, and keeps less with
     CHECK(ExpectedAttention{}.memory(shape).floats == 1 + 4 * (64 + 32 * 65) + 128 + 16 * 65);
     CHECK(ExpectedAttention{.future = 0}.problem().find("future is 0") == 0);
 }
+
+}  // namespace expected_attention_tests

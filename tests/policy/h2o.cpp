@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace h2o_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 namespace {
@@ -111,3 +113,5 @@ TEST_CASE("H2O's sums go on growing by small weights, where the half precision o
     for (std::int64_t t = 2; t < 40000; ++t) by_arrival::step(lane, t, {{0.25f, 0.0f, 0.0f}});
     CHECK(lane.rating(by_arrival::slot_at(lane, 0)) == 10000.0f);
 }
+
+}  // namespace h2o_tests

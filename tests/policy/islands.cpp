@@ -13,6 +13,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace islands_tests {
+
 using msrnn::Islands;
 using msrnn::IslandsByWeights;
 using Lane = msrnn::Lane<IslandsByWeights>;
@@ -234,3 +236,5 @@ TEST_CASE("a lane that goes on from a record of nonsense rates nothing outside i
         }
     }
 }
+
+}  // namespace islands_tests

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace keep_or_skip_tests {
+
 using namespace msrnn;
 using Positions = std::vector<std::int64_t>;
 
@@ -33,3 +35,5 @@ TEST_CASE("KeepOrSkip keeps the sinks of its policy, and drops its recent window
     CHECK(protection.sinks == 2);
     CHECK(protection.recent == 0);
 }
+
+}  // namespace keep_or_skip_tests

@@ -12,6 +12,8 @@
 #include "support/checked_by_formula.hpp"
 #include "support/random.hpp"
 
+namespace keep_prompt_tests {
+
 using namespace msrnn;
 using Positions = std::vector<std::int64_t>;
 
@@ -116,3 +118,5 @@ TEST_CASE("KeepPrompt says what is wrong with its settings, and with those of it
     CHECK(problem(KeepPrompt<DecayedAttention>{.policy = {.decay = 2}}, {.budget = 8}) ==
           "msrnn: decay is 2; it must lie between 0 and 1");
 }
+
+}  // namespace keep_prompt_tests

@@ -7,6 +7,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace key_diff_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::KeyDiff;
 
@@ -62,3 +64,5 @@ TEST_CASE("KeyDiff asks for head_dim, in which its anchor is kept") {
     rows.append(1, {1, 2});
     CHECK_THROWS_AS(rows.evict(), msrnn_assertion_failed);
 }
+
+}  // namespace key_diff_tests

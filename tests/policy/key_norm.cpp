@@ -8,6 +8,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace key_norm_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("KeyNorm needs keys and no weights") {
     CHECK(msrnn::needs_of<msrnn::KeyNorm>().at_choice == msrnn::Keys::bit);
     CHECK(msrnn::needs_of<msrnn::KeyNorm>().at_observe == 0);
 }
+
+}  // namespace key_norm_tests

@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace keyformer_tests {
+
 using msrnn::Keyformer;
 
 TEST_CASE("Keyformer rates and evicts as its formula says") { formula::check<Keyformer>(); }
@@ -67,3 +69,5 @@ TEST_CASE("Keyformer says what is wrong with its settings") {
           "tau_delta is -1; a temperature rises, so it must be 0 or more and finite");
     CHECK(Keyformer{}.problem().empty());
 }
+
+}  // namespace keyformer_tests

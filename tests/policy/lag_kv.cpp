@@ -7,6 +7,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace lag_kv_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::LagKV;
 
@@ -79,3 +81,5 @@ TEST_CASE("LagKV says what is wrong with its settings") {
     CHECK((LagKV{.lag = 4, .ranks = false, .kept_per_lag = 2}.problem().find("ranks is false") == 0));
     CHECK(LagKV{}.problem().empty());
 }
+
+}  // namespace lag_kv_tests

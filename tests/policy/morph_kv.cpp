@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace morph_kv_tests {
+
 using msrnn::MorphKV;
 
 TEST_CASE("MorphKV rates and evicts as its formula says") { formula::check<MorphKV>(); }
@@ -42,3 +44,5 @@ TEST_CASE("MorphKV needs weights by head, and says what is wrong with its settin
     CHECK(MorphKV{.window = 0}.problem() ==
           "window is 0; MorphKV needs the vote of at least one query, so give 1 or more");
 }
+
+}  // namespace morph_kv_tests

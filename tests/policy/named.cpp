@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/thrown_by.hpp"
 
+namespace named_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -183,3 +185,5 @@ TEST_CASE("selectors have a list of their own") {
     CHECK(selectors.problem("snap-kv:kernel=4") ==
           "msrnn: kernel is 4; it must be odd, so that a token is the middle of its neighbours");
 }
+
+}  // namespace named_tests

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/thrown_by.hpp"
 
+namespace named_wrongly_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -107,3 +109,5 @@ TEST_CASE("policies stand in one another eight deep, not deeper") {
     CHECK(Policies().problem("protect(" + text + ")") ==
           "msrnn: more than 8 policies stand in one another; leave some out");
 }
+
+}  // namespace named_wrongly_tests

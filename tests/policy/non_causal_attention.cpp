@@ -8,6 +8,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace non_causal_attention_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::NonCausalAttention;
 using Row = std::vector<float>;
@@ -74,3 +76,5 @@ TEST_CASE("NonCausalAttention may drop any token, and says what is wrong with a 
     CHECK(NonCausalAttention{.chunk = 0}.problem().find("chunk is 0") == 0);
     CHECK(NonCausalAttention{}.problem().empty());
 }
+
+}  // namespace non_causal_attention_tests

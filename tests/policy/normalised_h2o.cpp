@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace normalised_h2o_tests {
+
 using msrnn::NormalisedH2O;
 
 TEST_CASE("NormalisedH2O rates and evicts as its formula says") { formula::check<NormalisedH2O>(); }
@@ -37,3 +39,5 @@ TEST_CASE("NormalisedH2O says what is wrong with its settings") {
     CHECK(NormalisedH2O{.window = 0}.problem() ==
           "window is 0; NormalisedH2O rates by at least one query, so give 1 or more");
 }
+
+}  // namespace normalised_h2o_tests

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace observed_attention_tests {
+
 TEST_CASE("ObservedAttention rates and evicts as its formula says") { formula::check<msrnn::ObservedAttention>(); }
 
 TEST_CASE("ObservedAttention divides by the tokens that came since, so an old token has no advantage") {
@@ -19,3 +21,5 @@ TEST_CASE("ObservedAttention divides by the tokens that came since, so an old to
     CHECK(lane.rating(by_arrival::slot_at(lane, 2)) == 0.375f);     // 0.75 of 2
     CHECK(lane.rating(by_arrival::slot_at(lane, 3)) == 0.0f);
 }
+
+}  // namespace observed_attention_tests

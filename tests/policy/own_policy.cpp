@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
+namespace own_policy_tests {
+
 namespace {
 /// DESIGN's example of a policy of one's own.
 struct KeepLoud {
@@ -203,3 +205,5 @@ TEST_CASE("a policy may be final") {
     }
     CHECK(lane.size() == 4);
 }
+
+}  // namespace own_policy_tests

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace protect_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 TEST_CASE("Protect gives Tova its sinks: the paper's TOVA+4 drops the weakest of the others, the newest included") {
@@ -71,3 +73,5 @@ TEST_CASE("Protect passes on what its policy needs and decides for") {
     CHECK(msrnn::needs_of<msrnn::Protect<msrnn::Window>>() == msrnn::Needs{});
     CHECK(msrnn::facts_of(msrnn::Protect<msrnn::Tova>{}, {}, 4).observation_window == 1);
 }
+
+}  // namespace protect_tests

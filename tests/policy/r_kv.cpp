@@ -7,6 +7,8 @@
 #include "support/close.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace r_kv_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::RKV;
 using Row = std::vector<float>;
@@ -65,3 +67,5 @@ TEST_CASE("RKV says what is wrong with its settings, and asks for the shape of i
     const Row wide(3);
     CHECK_THROWS_AS(rows.lane.observe(msrnn::Query{wide.data(), 1, 3}), msrnn_assertion_failed);
 }
+
+}  // namespace r_kv_tests

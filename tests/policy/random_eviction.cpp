@@ -7,6 +7,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace random_eviction_tests {
+
 using Positions = std::vector<std::int64_t>;
 using Lane = msrnn::Lane<msrnn::RandomEviction>;
 
@@ -106,3 +108,5 @@ TEST_CASE("RandomEviction never drops the newest token") {
         REQUIRE(by_arrival::kept(lane).back() == t);
     }
 }
+
+}  // namespace random_eviction_tests

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace recommended_tests {
+
 TEST_CASE("RecommendedKeys protects three quarters of the budget, rounded down") {
     const auto recent = [](std::size_t budget) { return msrnn::RecommendedKeys{}.protection(budget).recent; };
     CHECK(recent(1) == 0);
@@ -35,3 +37,5 @@ TEST_CASE("RecommendedKeys decides as KeyDiff with that window") {
 }
 
 TEST_CASE("Recommended is Islands") { CHECK(std::is_same_v<msrnn::Recommended, msrnn::Islands>); }
+
+}  // namespace recommended_tests

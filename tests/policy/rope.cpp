@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/close.hpp"
 
+namespace rope_tests {
+
 using msrnn::Rope;
 
 namespace {
@@ -79,3 +81,5 @@ TEST_CASE("the query to come stands behind the newest of the live tokens, wherev
     lane.rate();
     CHECK(lane.rating(msrnn::Slot(0)) == 8);
 }
+
+}  // namespace rope_tests

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace scissorhands_tests {
+
 using msrnn::Scissorhands;
 using Positions = std::vector<std::int64_t>;
 
@@ -43,3 +45,5 @@ TEST_CASE("Scissorhands says what is wrong with its settings") {
           "history is 0; Scissorhands rates by at least one query, so give 1 or more");
     CHECK(Scissorhands{}.problem().empty());
 }
+
+}  // namespace scissorhands_tests

@@ -5,6 +5,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace sink_window_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 TEST_CASE("SinkWindow keeps the first tokens for ever and otherwise drops the oldest") {
@@ -50,3 +52,5 @@ TEST_CASE("SinkWindow without sinks is Window") {
     for (std::int64_t t = 0; t < 200; ++t) REQUIRE(by_arrival::step(without, t) == by_arrival::step(window, t));
     CHECK(by_arrival::kept(without) == by_arrival::kept(window));
 }
+
+}  // namespace sink_window_tests

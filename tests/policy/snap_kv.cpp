@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace snap_kv_tests {
+
 using msrnn::Lane;
 using msrnn::SnapKV;
 
@@ -103,3 +105,5 @@ TEST_CASE("SnapKV normalised: a query counts times the tokens before it") {
     CHECK(lane.rating(msrnn::Slot(0)) == 0.5f * (2.0f / 3) + 0.25f);
     CHECK(lane.rating(msrnn::Slot(1)) == 0.25f * (2.0f / 3) + 0.5f);
 }
+
+}  // namespace snap_kv_tests

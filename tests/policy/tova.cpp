@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace tova_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 TEST_CASE("Tova drops the newest token when the newest query likes it least, where kvpress would keep it") {
@@ -103,3 +105,5 @@ TEST_CASE("Tova decides for a layer unless asked to decide for each KV head") {
     CHECK(msrnn::scope_of(msrnn::Tova{}) == msrnn::Scope::layer);
     CHECK(msrnn::scope_of(msrnn::Tova{.scope = msrnn::Scope::kv_head}) == msrnn::Scope::kv_head);
 }
+
+}  // namespace tova_tests

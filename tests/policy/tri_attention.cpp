@@ -9,6 +9,8 @@
 #include "support/lane_of_rows.hpp"
 #include "support/random.hpp"
 
+namespace tri_attention_tests {
+
 using msrnn::CalibratedTriAttention;
 using msrnn::TriAttention;
 using Row = std::vector<float>;
@@ -128,3 +130,5 @@ TEST_CASE("TriAttention says what is wrong with its numbers") {
     beyond.append(1);
     CHECK_THROWS_AS(beyond.evict(msrnn::Keys(keys, 2, 2)), msrnn_assertion_failed);
 }
+
+}  // namespace tri_attention_tests

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/lane_of_rows.hpp"
 
+namespace value_norm_tests {
+
 using Positions = std::vector<std::int64_t>;
 using msrnn::ValueNorm;
 
@@ -26,3 +28,5 @@ TEST_CASE("ValueNorm protects half the budget unless told otherwise, and needs v
     CHECK(msrnn::needs_of<ValueNorm>().at_choice == msrnn::Values::bit);
     CHECK(msrnn::needs_of<ValueNorm>().at_observe == 0);
 }
+
+}  // namespace value_norm_tests

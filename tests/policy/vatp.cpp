@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/checked_by_formula.hpp"
 
+namespace vatp_tests {
+
 TEST_CASE("VATP rates and evicts as its formula says") { formula::check<msrnn::Vatp>(); }
 
 TEST_CASE("VATP evicts what is looked at and has a value near zero") {
@@ -29,3 +31,5 @@ TEST_CASE("VATP needs values at a choice, and says what is wrong with its settin
           msrnn::Needs{.at_observe = msrnn::Attention::bit, .at_choice = msrnn::Values::bit});
     CHECK(msrnn::Vatp{.history = 0}.problem() == "history is 0; VATP rates by at least one query, so give 1 or more");
 }
+
+}  // namespace vatp_tests

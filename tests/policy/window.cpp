@@ -5,6 +5,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace window_tests {
+
 using Positions = std::vector<std::int64_t>;
 
 TEST_CASE("Window drops nothing before the budget is passed, then the oldest token at every step") {
@@ -40,3 +42,5 @@ TEST_CASE("Window with a budget of one keeps the newest token") {
         CHECK(by_arrival::kept(lane) == Positions{t});
     }
 }
+
+}  // namespace window_tests

@@ -4,6 +4,8 @@
 #include "quiet/counted.hpp"
 #include "support/catch.hpp"
 
+namespace adapt_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -81,3 +83,5 @@ TEST_CASE("a decision in an engine's words allocates nothing in steady use") {
     });
     CHECK(lane.evictions() > 1000);
 }
+
+}  // namespace adapt_tests

@@ -13,6 +13,8 @@
 #include "support/simple_policies.hpp"
 #include "support/tokens.hpp"
 
+namespace reorder_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -101,3 +103,5 @@ TEST_CASE("what is too large is refused before more than its sentence is allocat
     refused({.layers = 1000, .query_heads = 1000, .kv_heads = 1, .head_dim = 1000}, {.budget = (1u << 30) - 3});
     refused({.layers = huge, .query_heads = 1, .kv_heads = 1, .head_dim = 1}, {.budget = 0});
 }
+
+}  // namespace reorder_tests

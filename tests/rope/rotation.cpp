@@ -6,6 +6,8 @@
 #include "support/close.hpp"
 #include "support/random.hpp"
 
+namespace rotation_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -93,3 +95,5 @@ TEST_CASE("numbers behind the rotary part stay") {
     CHECK(std::equal(row.begin() + 8, row.end(), turned.begin() + 8));
     CHECK_FALSE(turned[0] == row[0]);
 }
+
+}  // namespace rotation_tests

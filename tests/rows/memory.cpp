@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace memory_tests {
+
 using msrnn::detail::RowMemoryPool;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("threads may take and give back at once") {
     CHECK(whole[1]);
     CHECK(pool.bytes() == 0);
 }
+
+}  // namespace memory_tests

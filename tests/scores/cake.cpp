@@ -9,6 +9,8 @@
 #include "cake_budgets.hpp"
 #include "sequence.hpp"
 
+namespace cake_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -90,3 +92,5 @@ const OtherCode cake("cake", [](const json& file, OtherCode::Compared& compared)
 });
 
 }  // namespace
+
+}  // namespace cake_tests

@@ -10,6 +10,8 @@
 
 #include "sequence.hpp"
 
+namespace cake_budgets_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -113,3 +115,5 @@ void cake_budgets(const json& file, OtherCode::Compared& compared) {
         compared.same({lanes[i].size()}, json::array({kept}), "tokens kept of the prompt");
     }
 }
+
+}  // namespace cake_budgets_tests

@@ -6,6 +6,8 @@
 #include "other_code.hpp"
 #include "support/catch.hpp"
 
+namespace files_tests {
+
 TEST_CASE("scores of other codes") {
     OtherCode::Compared compared;
     std::size_t files = 0;
@@ -29,3 +31,5 @@ TEST_CASE("scores of other codes") {
     std::cout << "scores of other codes: " << files << " files, " << compared.sets << " sets, " << compared.lists
               << " lists of scores, at worst " << compared.worst << " of the tolerance\n";
 }
+
+}  // namespace files_tests

@@ -7,6 +7,8 @@
 
 #include "sequence.hpp"
 
+namespace heads_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -89,3 +91,5 @@ const OtherCode keyformer("keyformer-no-noise", [](const json& file, OtherCode::
 });
 
 }  // namespace
+
+}  // namespace heads_tests

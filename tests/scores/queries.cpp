@@ -11,6 +11,8 @@
 
 #include "sequence.hpp"
 
+namespace queries_tests {
+
 namespace {
 
 const OtherCode expected_attention("expected-attention", [](const nlohmann::json& file, OtherCode::Compared& compared) {
@@ -176,3 +178,5 @@ const OtherCode non_causal("non-causal-attention", [](const nlohmann::json& file
 });
 
 }  // namespace
+
+}  // namespace queries_tests

@@ -5,6 +5,8 @@
 
 #include "sequence.hpp"
 
+namespace rows_tests {
+
 namespace {
 
 const OtherCode key_diff("keydiff", [](const nlohmann::json& file, OtherCode::Compared& compared) {
@@ -97,3 +99,5 @@ const OtherCode cur("cur", [](const nlohmann::json& file, OtherCode::Compared& c
 });
 
 }  // namespace
+
+}  // namespace rows_tests

@@ -11,6 +11,8 @@
 #include "given.hpp"
 #include "sequence.hpp"
 
+namespace rules_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -139,3 +141,5 @@ const OtherCode chunk_kv("chunkkv", [](const json& file, Compared& compared) {
 });
 
 }  // namespace
+
+}  // namespace rules_tests

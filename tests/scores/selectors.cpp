@@ -4,6 +4,8 @@
 
 #include "sequence.hpp"
 
+namespace selectors_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -58,3 +60,5 @@ const OtherCode h2o("h2o-kvcache-factory", [](const json& file, OtherCode::Compa
 });
 
 }  // namespace
+
+}  // namespace selectors_tests

@@ -6,6 +6,8 @@
 
 #include "sequence.hpp"
 
+namespace weights_tests {
+
 using namespace msrnn;
 using nlohmann::json;
 
@@ -169,3 +171,5 @@ const OtherCode tova_newest("tova-newest", [](const json& file, OtherCode::Compa
 });
 
 }  // namespace
+
+}  // namespace weights_tests

@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace pack_tests {
+
 using msrnn::detail::all;
 using msrnn::detail::bits;
 using msrnn::detail::floats_per_pack;
@@ -222,3 +224,5 @@ TEST_CASE("numbers are used pack by pack, and those behind them stay") {
                 REQUIRE(numbers[i] == (i < count ? -static_cast<float>(i + 1) : static_cast<float>(i + 1)));
         }
 }
+
+}  // namespace pack_tests

@@ -4,6 +4,8 @@
 #include "support/sanitized.hpp"
 #include "support/state_pair.hpp"
 
+namespace against_mirror_tests {
+
 namespace {
 template <class Scalar>
 void compare(std::uint64_t steps) {
@@ -33,3 +35,5 @@ TEST_CASE("a state of any policy decides as the mirror and attends as plain loop
 }
 
 TEST_CASE("so does a state of rows that are rounded") { compare<Eigen::bfloat16>(sanitized ? 4000 : 15000); }
+
+}  // namespace against_mirror_tests

@@ -12,6 +12,8 @@
 #include "support/same_record.hpp"
 #include "support/tokens.hpp"
 
+namespace choices_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -162,3 +164,5 @@ TEST_CASE("a rule that throws leaves the state as it was, and the half step stan
         for (std::size_t h = 0; h < 2; ++h) REQUIRE(same_record(state.lane(0, h).record(), twin.lane(0, h).record()));
     }
 }
+
+}  // namespace choices_tests

@@ -11,6 +11,8 @@
 #include "support/policies.hpp"
 #include "support/tokens.hpp"
 
+namespace contract_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -252,3 +254,5 @@ TEST_CASE("blocks of rows begin at a cache line, copies included") {
                 CHECK(reinterpret_cast<std::uintptr_t>(one->value(layer, h, Slot(0)).data()) % 64 == 0);
             }
 }
+
+}  // namespace contract_tests

@@ -10,6 +10,8 @@
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
 
+namespace golden_tests {
+
 namespace {
 
 struct Compared {
@@ -51,3 +53,5 @@ TEST_CASE("a state keeps what the authors' classes kept, after every call") {
     WARN("golden traces through a state: " << compared.files << " files, " << compared.calls << " calls, "
                                            << compared.sets << " kept sets compared");
 }
+
+}  // namespace golden_tests

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace golden_prompts_tests {
+
 namespace {
 std::vector<float> first_rows(const std::vector<std::vector<float>>& rows, std::size_t count) {
     std::vector<float> joined;
@@ -63,3 +65,5 @@ TEST_CASE("a prompt in one shot keeps what the authors' classes kept, and so doe
     WARN("golden prompts: " << compared.files << " files, " << compared.calls << " calls, " << compared.sets
                             << " kept sets compared");
 }
+
+}  // namespace golden_prompts_tests

@@ -10,6 +10,8 @@
 #include "support/same_record.hpp"
 #include "support/thrown_by.hpp"
 
+namespace layers_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 
@@ -168,3 +170,5 @@ TEST_CASE("what a layer's policy or budget does not fit is refused, whichever la
     CHECK(one.lanes(0).size() == 1);
     CHECK(one.lanes(1).size() == 2);
 }
+
+}  // namespace layers_tests

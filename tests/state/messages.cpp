@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/thrown_by.hpp"
 
+namespace messages_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("a refused budget of a state changes nothing") {
     CHECK(state.lane(0, 0).budget() == 8);
     CHECK(state.bytes() == bytes);
 }
+
+}  // namespace messages_tests

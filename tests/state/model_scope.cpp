@@ -11,6 +11,8 @@
 #include "support/same_record.hpp"
 #include "support/thrown_by.hpp"
 
+namespace model_scope_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 using plain_model::Token;
@@ -227,3 +229,5 @@ TEST_CASE("rollback, budgets, pins and records hold for all layers of one decisi
     pass(state, 0);
     CHECK(state.lane(2, 1).size() == 1);
 }
+
+}  // namespace model_scope_tests

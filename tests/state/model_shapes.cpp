@@ -10,6 +10,8 @@
 #include "support/sanitized.hpp"
 #include "support/thrown_by.hpp"
 
+namespace model_shapes_tests {
+
 using namespace msrnn;
 using plain_model::LastSeen;
 using plain_model::Model;
@@ -237,3 +239,5 @@ TEST_CASE("what is wrong with a shape is said of the layer") {
     CHECK(thrown_by([&] { state.prefill(0, 1, q, k, v, wide); }) ==
           "msrnn: out has 16 numbers; it is [tokens][query_heads][value_dim], here 8");
 }
+
+}  // namespace model_shapes_tests

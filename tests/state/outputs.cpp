@@ -14,6 +14,8 @@
 #include "support/random.hpp"
 #include "support/thrown_by.hpp"
 
+namespace outputs_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -152,3 +154,5 @@ TEST_CASE("a state of CAOTE evicts the token without which its outputs move leas
         REQUIRE(positions == kept);
     }
 }
+
+}  // namespace outputs_tests

@@ -1,94 +1,15 @@
-#include <algorithm>
-#include <cstring>
-#include <msrnn/msrnn.hpp>
-#include <string>
+#include "state/prefill.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/close.hpp"
 #include "support/policies.hpp"
-#include "support/random.hpp"
 
-using namespace msrnn;
-
-namespace {
-constexpr Shape small{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 8};
-
-struct Text {
-    explicit Text(std::size_t count, const Shape& shape = small)
-        : tokens(count), q(count * shape.query_heads * shape.head_dim), k(count * shape.kv_heads * shape.head_dim) {
-        Random random{count};
-        for (auto* all : {&q, &k})
-            for (float& x : *all) x = 3 * random.unit() - 1.5f;
-        v = k;
-        std::reverse(v.begin(), v.end());
-    }
-    std::size_t tokens;
-    std::vector<float> q, k, v;
-};
-
-template <class P, class... More>
-std::vector<float> prefill(State<P>& state, const Text& text, Prefill mode, const More&... selector) {
-    std::vector<float> outs;
-    for (std::size_t layer = 0; layer < state.shape().layers; ++layer) {
-        std::vector<float> out(text.q.size());
-        state.prefill(layer, 0, text.q, text.k, text.v, out, mode, selector...);
-        outs.insert(outs.end(), out.begin(), out.end());
-    }
-    return outs;
-}
-template <class P>
-std::vector<float> steps(State<P>& state, const Text& text) {
-    const Shape& s = state.shape();
-    const std::size_t queries = s.query_heads * s.head_dim, width = s.kv_heads * s.head_dim;
-    std::vector<float> outs;
-    for (std::size_t layer = 0; layer < s.layers; ++layer)
-        for (std::size_t t = 0; t < text.tokens; ++t) {
-            std::vector<float> out(queries);
-            const auto row = [&](const std::vector<float>& all, std::size_t n) {
-                return std::span(all).subspan(t * n, n);
-            };
-            state.step(layer, t, row(text.q, queries), row(text.k, width), row(text.v, width), out);
-            outs.insert(outs.end(), out.begin(), out.end());
-        }
-    return outs;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-struct Held {
-    std::int64_t position;
-    Arrival arrival;
-    std::size_t slot;
-    float rating, key, value;
-    bool operator==(const Held&) const = default;
-};
-template <class P>
-std::vector<Held> held(const State<P>& state, std::size_t layer, std::size_t kv_head) {
-    const auto& lane = state.lane(layer, kv_head);
-    std::vector<Held> tokens;
-    for (std::size_t s = 0; s < lane.extent(); ++s)
-        if (const Slot slot(s); lane.live(slot))
-            tokens.push_back({lane.position(slot).value(), lane.arrival(slot), s, lane.rating(slot),
-                              state.key(layer, kv_head, slot)[0], state.value(layer, kv_head, slot)[0]});
-    std::sort(tokens.begin(), tokens.end(), [](const Held& a, const Held& b) { return a.arrival < b.arrival; });
-    return tokens;
-}
-template <class P, class Q>
-bool same_state(const State<P>& a, const State<Q>& b) {
-    for (std::size_t layer = 0; layer < small.layers; ++layer)
-        for (std::size_t h = 0; h < small.kv_heads; ++h)
-            if (held(a, layer, h) != held(b, layer, h)) return false;
-    return true;
-}
-std::vector<std::int64_t> positions(const auto& state, std::size_t layer, std::size_t kv_head) {
-    std::vector<std::int64_t> kept;
-    for (const Held& token : held(state, layer, kv_head)) kept.push_back(token.position);
-    return kept;
-}
-}  // namespace
+namespace prefill_tests {
 
 TEST_CASE("prefill per token is the loop over steps, bit for bit, and so are chunks of one") {
     for_every_policy([]<class P>(const P& policy) {
@@ -209,48 +130,6 @@ TEST_CASE("H2O in one shot keeps the largest column sums outside its window") {
     CHECK(close(tokens[1].rating, 1.0 / 4 + 1.0 / 5 + 1 + rest, 1e-5, 1e-5));
 }
 
-TEST_CASE("another policy may choose, and the state's own has seen the prompt all the same") {
-    const Text text(120);
-    State<H2O> state(small, {.budget = 40});
-    State<H2O> whole(small, {.budget = unbounded});
-    prefill(state, text, Prefill::one_shot(), SnapKV{.window = 8});
-    prefill(whole, text, Prefill::one_shot());
-    for (std::size_t h = 0; h < small.kv_heads; ++h) {
-        REQUIRE(state.lane(1, h).size() == 40);
-        const auto all = held(whole, 1, h);
-        for (const Held& token : held(state, 1, h)) {
-            const Held& seen = all.at(static_cast<std::size_t>(token.position));
-            REQUIRE(token.rating > 0);
-            REQUIRE(token.rating == seen.rating);
-            REQUIRE(token.key == seen.key);
-        }
-        for (std::int64_t recent = 112; recent < 120; ++recent) {
-            const auto kept = positions(state, 1, h);
-            REQUIRE(std::count(kept.begin(), kept.end(), recent) == 1);
-        }
-    }
-    steps(state, Text(30));
-    CHECK(state.lane(0, 0).size() == 40);
-}
-
-TEST_CASE("a selector at work in chunks drops by its own ratings each time") {
-    const Text text(90);
-    State<Window> state(small, {.budget = 20});
-    State<Tova> expected(small, {.budget = 20});
-    prefill(state, text, Prefill::chunked(25), Tova{});
-    prefill(expected, text, Prefill::chunked(25));
-    for (std::size_t layer = 0; layer < small.layers; ++layer)
-        CHECK(positions(state, layer, 0) == positions(expected, layer, 0));
-}
-
-TEST_CASE("a prompt within the budget of a selector is kept whole") {
-    const Text text(40);
-    State<Tova> state(small, {.budget = 40}, {.scope = Scope::kv_head});
-    prefill(state, text, Prefill::one_shot(), SnapKV{});
-    CHECK(state.lane(0, 1).size() == 40);
-    CHECK(state.lane(0, 1).evictions() == 0);
-}
-
 TEST_CASE("a second prompt attends to what the first one left") {
     State<H2O> parts(small, {.budget = unbounded}), whole = parts;
     const Text text(60);
@@ -277,37 +156,11 @@ TEST_CASE("positions of a prompt are given one by one or from the first on") {
     CHECK(positions(each, 0, 0) == std::vector<std::int64_t>{3, 3, 9, 100, 2, 7});
 }
 
-TEST_CASE("a prefill that cannot be is refused in a sentence, and nothing changes") {
-    State<H2O> state(small, {.budget = 16});
-    const Text text(40);
-    const auto said = [&](Prefill mode, const auto&... selector) -> std::string {
-        try {
-            std::vector<float> out(text.q.size());
-            state.prefill(0, 0, text.q, text.k, text.v, out, mode, selector...);
-        } catch (const std::invalid_argument& error) {
-            return error.what();
-        }
-        return "";
-    };
-    CHECK(said(Prefill::chunked(0)) == "msrnn: a prefill in chunks of 0 tokens; give at least 1");
-    CHECK(said(Prefill::one_shot(), SnapKV{}) ==
-          "msrnn: budget 16 is smaller than what is protected (sinks 0, recent 32, pinned 0); give a larger budget or "
-          "protect less");
-    CHECK(said(Prefill::one_shot(), SnapKV{.window = 4, .kernel = 4}) ==
-          "msrnn: kernel is 4; it must be odd, so that a token is the middle of its neighbours");
-    CHECK(said(Prefill::one_shot(), Tova{}) ==
-          "msrnn: the selector and the state's policy differ in scope; set both to layer or both to kv_head");
-    CHECK(state.lane(0, 0).seen() == 0);
-    steps(state, Text(3));
-    CHECK(said(Prefill::one_shot(), SnapKV{.window = 17}) ==
-          "msrnn: budget 16 is smaller than what is protected (sinks 0, recent 17, pinned 0); give a larger budget or "
-          "protect less");
-    CHECK(state.lane(0, 0).seen() == 3);
-}
-
 TEST_CASE("an empty prompt changes nothing") {
     State<Tova> state(small, {.budget = 4});
     std::vector<float> none;
     state.prefill(0, 0, none, none, none, none);
     CHECK(state.lane(0, 0).seen() == 0);
 }
+
+}  // namespace prefill_tests

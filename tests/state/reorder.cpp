@@ -13,6 +13,8 @@
 #include "support/simple_policies.hpp"
 #include "support/tokens.hpp"
 
+namespace reorder_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -205,3 +207,5 @@ TEST_CASE("wrong parents are refused in a sentence, and no beam changes") {
     CHECK(refusal({1, std::size_t{0} - 1, 2}) ==
           "msrnn: a beam's parent is 18446744073709551615 of 3 beams; they are counted from 0");
 }
+
+}  // namespace reorder_tests

@@ -11,6 +11,8 @@
 #include "support/tokens.hpp"
 #include "support/undone.hpp"
 
+namespace rollback_tests {
+
 using namespace msrnn;
 using namespace undone;
 
@@ -179,3 +181,5 @@ TEST_CASE("a fork carries a history of its own") {
         CHECK(right.reversible() == 4);
     });
 }
+
+}  // namespace rollback_tests

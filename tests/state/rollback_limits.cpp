@@ -12,6 +12,8 @@
 #include "support/tokens.hpp"
 #include "support/undone.hpp"
 
+namespace rollback_limits_tests {
+
 using namespace msrnn;
 using namespace undone;
 
@@ -176,3 +178,5 @@ TEST_CASE("a depth beyond the memory is refused in a sentence") {
     CHECK_THROWS_AS(State<AnyPolicy>(small, {.budget = 6}, Tova{}, {.tokens = std::numeric_limits<std::size_t>::max()}),
                     std::invalid_argument);
 }
+
+}  // namespace rollback_limits_tests

@@ -10,6 +10,8 @@
 #include "support/tokens.hpp"
 #include "support/undone.hpp"
 
+namespace rollback_prompts_tests {
+
 using namespace msrnn;
 using namespace undone;
 
@@ -104,3 +106,5 @@ TEST_CASE("a pass of prompts that was cancelled between two layers is taken back
     CHECK(difference(state, before) == "");
     CHECK(state.reversible() == 4);
 }
+
+}  // namespace rollback_prompts_tests

@@ -6,6 +6,8 @@
 #include "support/policies.hpp"
 #include "support/undone_walk.hpp"
 
+namespace rollback_walks_tests {
+
 using namespace msrnn;
 using namespace undone;
 
@@ -73,3 +75,5 @@ TEST_CASE("the columns of a policy of one's own are taken back") {
         Walk<AnyPolicy, float>(small, {.budget = 6}, Watched{.scope = scope}, 4, 5).run(400, met);
     CHECK(met.evictions > 50);
 }
+
+}  // namespace rollback_walks_tests

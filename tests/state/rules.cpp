@@ -20,6 +20,8 @@
 #include "support/thrown_by.hpp"
 #include "support/tokens.hpp"
 
+namespace rules_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -292,3 +294,5 @@ TEST_CASE("lanes of a state grow and shrink so that no step loses more attention
     CHECK(least < 12);
     CHECK(most > 40);
 }
+
+}  // namespace rules_tests

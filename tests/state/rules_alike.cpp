@@ -14,6 +14,8 @@
 #include "support/random.hpp"
 #include "support/same_record.hpp"
 
+namespace rules_alike_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 
@@ -99,3 +101,5 @@ TEST_CASE("patterns and pyramids give the budgets of a state") {
     CHECK(state.lane(1, 0).size() == 12);
     CHECK(state.lane(1, 1).size() == 50);
 }
+
+}  // namespace rules_alike_tests

@@ -1,134 +1,21 @@
-#include <algorithm>
+#include "state/scalars.hpp"
+
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <msrnn/any_policy.hpp>
-#include <msrnn/msrnn.hpp>
 #include <span>
-#include <tuple>
 #include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/close.hpp"
 #include "support/plain_attention.hpp"
-#include "support/simple_policies.hpp"
 #include "support/tokens.hpp"
 
-using namespace msrnn;
+namespace scalars_tests {
 
-// All policies in one type: each State<Policy, Scalar> costs seconds of compile time.
 namespace {
-using EveryScalar = std::tuple<float, Eigen::bfloat16, Eigen::half, std::int8_t>;
-template <class S>
-using AnyState = State<AnyPolicy, S>;
-
-constexpr Shape small{.layers = 2, .query_heads = 6, .kv_heads = 2, .head_dim = 24};
-constexpr Shape one_layer{.layers = 1, .query_heads = 6, .kv_heads = 2, .head_dim = 24};
-
-template <class Check>
-void for_known_policies(Check check) {
-    for (const AnyPolicy& policy : simple_policies()) {
-        INFO("policy " << policy.name());
-        check(policy);
-    }
-}
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-/// What a row becomes that is stored as S and read back.
-template <class S>
-std::vector<float> rounded(std::span<const float> row) {
-    Rows<S> stored(1, row.size());
-    stored.write(0, row);
-    std::vector<float> back(row.size());
-    stored.read(0, back);
-    return back;
-}
-template <class S>
-std::vector<float> read(const Rows<S>& rows, std::size_t row) {
-    std::vector<float> numbers(rows[row].size());
-    rows.read(row, numbers);
-    return numbers;
-}
-
-/// The token of a position in a layer, the same whenever it is asked for.
-Token token_at(const Shape& shape, std::size_t layer, std::int64_t position) {
-    Random random{static_cast<std::uint64_t>(position) * 8 + layer};
-    Token token(shape, random);
-    const float loudness = 0.25f + 2 * random.unit();  // so that one scale is not as good as another
-    for (float& x : token.v) x *= loudness;
-    return token;
-}
-template <class S>
-std::vector<float> step(AnyState<S>& state, std::int64_t position) {
-    std::vector<float> outs;
-    for (std::size_t layer = 0; layer < state.shape().layers; ++layer) {
-        Token token = token_at(state.shape(), layer, position);
-        state.step(layer, position, token.q, token.k, token.v, token.out);
-        outs.insert(outs.end(), token.out.begin(), token.out.end());
-    }
-    return outs;
-}
-template <class S>
-std::vector<float> steps(AnyState<S>& state, std::int64_t from, std::int64_t to) {
-    std::vector<float> outs;
-    for (std::int64_t position = from; position < to; ++position) {
-        const std::vector<float> out = step(state, position);
-        outs.insert(outs.end(), out.begin(), out.end());
-    }
-    return outs;
-}
-
-template <class S>
-bool rows_are_their_tokens(const AnyState<S>& state) {
-    const std::size_t dim = state.shape().head_dim;
-    for (std::size_t layer = 0; layer < state.shape().layers; ++layer)
-        for (std::size_t h = 0; h < state.shape().kv_heads; ++h) {
-            const auto& lane = state.lane(layer, h);
-            for (std::size_t s = 0; s < lane.extent(); ++s) {
-                if (!lane.live(Slot(s))) continue;
-                const Token token = token_at(state.shape(), layer, lane.position(Slot(s)).value());
-                const auto& rows = state.rows(layer, h);
-                if (read(rows.keys, s) != rounded<S>(std::span(token.k).subspan(h * dim, dim))) return false;
-                if (read(rows.values, s) != rounded<S>(std::span(token.v).subspan(h * dim, dim))) return false;
-            }
-        }
-    return true;
-}
-
-/// Everything a state holds of its tokens, by slot.
-struct Held {
-    std::int64_t position;
-    float rating;
-    std::vector<float> key, value;
-    bool operator==(const Held&) const = default;
-};
-template <class S>
-std::vector<Held> held(const AnyState<S>& state, std::size_t layer, std::size_t kv_head) {
-    const auto& lane = state.lane(layer, kv_head);
-    std::vector<Held> tokens;
-    for (std::size_t s = 0; s < lane.extent(); ++s)
-        if (lane.live(Slot(s)))
-            tokens.push_back({lane.position(Slot(s)).value(), lane.rating(Slot(s)),
-                              read(state.rows(layer, kv_head).keys, s), read(state.rows(layer, kv_head).values, s)});
-    return tokens;
-}
-template <class S>
-bool same_state(const AnyState<S>& a, const AnyState<S>& b) {
-    for (std::size_t layer = 0; layer < a.shape().layers; ++layer)
-        for (std::size_t h = 0; h < a.shape().kv_heads; ++h)
-            if (held(a, layer, h) != held(b, layer, h)) return false;
-    return true;
-}
-std::vector<std::int64_t> positions(const Lane<AnyPolicy>& lane) {
-    std::vector<std::int64_t> kept;
-    for (std::size_t s = 0; s < lane.extent(); ++s)
-        if (lane.live(Slot(s))) kept.push_back(lane.position(Slot(s)).value());
-    std::sort(kept.begin(), kept.end());
-    return kept;
-}
 
 /// One layer of an engine that keeps its rows as floats which S can store, and asks lanes where to put them.
 template <class S>
@@ -177,20 +64,6 @@ private:
     std::vector<Lane<AnyPolicy>> lanes_;
 };
 
-/// The tokens of positions [from, to) as one prompt, in the first layer.
-template <class S>
-std::vector<float> prefill(AnyState<S>& state, std::int64_t from, std::int64_t to, Prefill mode) {
-    std::vector<float> q, k, v;
-    for (std::int64_t t = from; t < to; ++t) {
-        const Token token = token_at(state.shape(), 0, t);
-        q.insert(q.end(), token.q.begin(), token.q.end());
-        k.insert(k.end(), token.k.begin(), token.k.end());
-        v.insert(v.end(), token.v.begin(), token.v.end());
-    }
-    std::vector<float> out(q.size());
-    state.prefill(0, from, q, k, v, out, mode);
-    return out;
-}
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("a step is plain attention over the rows as they are stored, and both doors keep the same", "",
@@ -272,87 +145,6 @@ TEMPLATE_LIST_TEST_CASE("without a bound every mode gives what the steps give, f
     });
 }
 
-TEMPLATE_LIST_TEST_CASE("a prompt's survivors keep rows and scales, for every scalar", "", EveryScalar) {
-    for_known_policies([](const AnyPolicy& policy) {
-        for (const Prefill mode : {Prefill::one_shot(), Prefill::chunked(17)}) {
-            CAPTURE(mode.chunk);
-            AnyState<TestType> state(one_layer, {.budget = 16}, policy);
-            prefill(state, 0, 70, mode);
-            REQUIRE(state.lane(0, 1).size() == 16);
-            REQUIRE(rows_are_their_tokens(state));
-            steps(state, 70, 100);
-            REQUIRE(rows_are_their_tokens(state));
-        }
-    });
-}
-
-TEMPLATE_LIST_TEST_CASE("states of every scalar fork and begin anew", "", EveryScalar) {
-    for_known_policies([](const AnyPolicy& policy) {
-        AnyState<TestType> state(small, {.budget = 10}, policy);
-        const std::vector<float> expected = steps(state, 0, 30);
-        AnyState<TestType> fork = state, again = state;
-        steps(fork, 100, 120);
-        CHECK(rows_are_their_tokens(fork));
-        CHECK(same_bits(steps(state, 30, 50), steps(again, 30, 50)));
-        CHECK(rows_are_their_tokens(state));
-        state.reset();
-        CHECK(same_bits(steps(state, 0, 30), expected));
-    });
-}
-
-TEMPLATE_LIST_TEST_CASE("rows and scales follow their tokens when budgets change and tokens are evicted by name", "",
-                        EveryScalar) {
-    for_known_policies([](const AnyPolicy& policy) {
-        AnyState<TestType> state(small, {.budget = 20}, policy);
-        steps(state, 0, 50);
-        state.set_budget(1, 1, 11);
-        CHECK(state.lane(1, 1).extent() == 11);
-        CHECK(rows_are_their_tokens(state));
-        steps(state, 50, 80);
-        CHECK(rows_are_their_tokens(state));
-        state.set_budget(1, 1, 70);
-        steps(state, 80, 170);
-        CHECK(state.lane(1, 1).size() == 70);
-        CHECK(rows_are_their_tokens(state));
-        for (std::size_t slot : {3u, 0u, 16u}) {
-            while (!state.lane(0, 0).live(Slot(slot))) ++slot;
-            state.evict(0, 0, Slot(slot));
-            CHECK(rows_are_their_tokens(state));
-        }
-        CHECK(state.lane(0, 0).extent() == 17);
-        steps(state, 170, 200);
-        CHECK(state.lane(0, 0).size() == 20);
-        CHECK(rows_are_their_tokens(state));
-    });
-}
-
-TEMPLATE_LIST_TEST_CASE(
-    "rows and scales follow their tokens through steps, prompts, budgets and evictions in any order", "", EveryScalar) {
-    for_known_policies([](const AnyPolicy& policy) {
-        Random random{41};
-        AnyState<TestType> state(one_layer, {.budget = 20}, policy);
-        std::int64_t position = 0;
-        for (int operation = 0; operation < 60; ++operation) {
-            const std::size_t dice = random.below(10), kv_head = random.below(2);
-            const auto tokens = static_cast<std::int64_t>(1 + random.below(40));
-            const auto& lane = state.lane(0, kv_head);
-            CAPTURE(operation, dice, kv_head, tokens);
-            if (dice < 4) steps(state, position, position + tokens);
-            if (dice == 4) prefill(state, position, position + tokens, Prefill::one_shot());
-            if (dice == 5) prefill(state, position, position + tokens, Prefill::chunked(1 + random.below(12)));
-            if (dice < 6) position += tokens;
-            if (dice == 6) state.set_budget(0, kv_head, 12 + random.below(30));
-            if (dice == 7 && random.one_in(4)) state.set_budget(0, kv_head, unbounded);
-            if (dice > 7 && lane.size() > 1) {
-                std::size_t slot = random.below(lane.extent());
-                while (!lane.live(Slot(slot))) slot = (slot + 1) % lane.extent();
-                state.evict(0, kv_head, Slot(slot));
-            }
-            REQUIRE(rows_are_their_tokens(state));
-        }
-    });
-}
-
 TEMPLATE_LIST_TEST_CASE("a turned step sees turned copies of the stored keys, which stay", "", EveryScalar) {
     for_known_policies([](const AnyPolicy& policy) {
         const std::size_t dim = one_layer.head_dim, group = one_layer.group();
@@ -410,27 +202,4 @@ TEST_CASE("a state of our own types of 16 bits does what one of Eigen's does, bi
     CHECK(same_bits(outputs(msrnn::Half()), outputs(Eigen::half())));
 }
 
-TEMPLATE_LIST_TEST_CASE("bytes() counts rows at the size of their scalar, and a scale for each row of bytes", "",
-                        EveryScalar) {
-    const std::size_t numbers = 2 * small.layers * small.kv_heads * 101 * small.head_dim;
-    const std::size_t scales = std::is_same_v<TestType, std::int8_t> ? 2 * small.layers * small.kv_heads * 101 : 0;
-    const std::size_t row = std::is_same_v<TestType, float> ? 0 : small.head_dim;
-    const AnyState<float> floats(small, {.budget = 100}, H2O{});
-    const AnyState<TestType> state(small, {.budget = 100}, H2O{});
-    const std::size_t others = floats.bytes() - numbers * sizeof(float);
-    CHECK(state.bytes() == others + numbers * sizeof(TestType) + (scales + row) * sizeof(float));
-}
-
-TEMPLATE_LIST_TEST_CASE("a token that holds a NaN harms no other KV head", "", EveryScalar) {
-    AnyState<TestType> state(one_layer, {.budget = 6}, Window{}), clean = state;
-    const std::size_t half = one_layer.group() * one_layer.head_dim;
-    for (std::int64_t t = 0; t < 20; ++t) {
-        Token a = token_at(one_layer, 0, t), b = a;
-        if (t == 8) b.k[3] = std::nanf("");
-        clean.step(0, t, a.q, a.k, a.v, a.out);
-        state.step(0, t, b.q, b.k, b.v, b.out);
-        CAPTURE(t);
-        CHECK(std::isnan(b.out[0]) == (t >= 8 && t < 8 + 7));
-        CHECK(std::memcmp(&a.out[half], &b.out[half], half * sizeof(float)) == 0);
-    }
-}
+}  // namespace scalars_tests

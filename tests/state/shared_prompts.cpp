@@ -12,6 +12,8 @@
 #include "support/sharing_layers.hpp"
 #include "support/thrown_by.hpp"
 
+namespace shared_prompts_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 using plain_model::Token;
@@ -273,3 +275,5 @@ TEST_CASE("where a hook throws at the end of prompts of layers that share rows, 
         CHECK(same(state, other));
     }
 }
+
+}  // namespace shared_prompts_tests

@@ -10,6 +10,8 @@
 #include "support/sharing_layers.hpp"
 #include "support/thrown_by.hpp"
 
+namespace shared_rows_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 using plain_model::Token;
@@ -162,3 +164,5 @@ TEST_CASE("what is wrong with layers that share rows is said") {
               LayerCache<Tova>({.query_heads = 2, .kv_heads = 2, .head_dim = 8, .reads = 0}, {.budget = 4});
           }) == "msrnn: this layer reads the rows of layer 0; only a State has both");
 }
+
+}  // namespace shared_rows_tests

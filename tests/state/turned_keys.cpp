@@ -7,6 +7,8 @@
 #include "support/random.hpp"
 #include "support/tokens.hpp"
 
+namespace turned_keys_tests {
+
 using namespace msrnn;
 
 TEST_CASE("turning no key changes no bit") {
@@ -43,3 +45,5 @@ TEST_CASE("keys stored un-rotated and turned to their positions are keys stored 
     }
     CHECK(turned.lane(0, 0).evictions() == 54);
 }
+
+}  // namespace turned_keys_tests

@@ -9,6 +9,8 @@
 #include "support/policies.hpp"
 #include "support/tokens.hpp"
 
+namespace two_doors_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -95,3 +97,5 @@ TEST_CASE("both doors keep the same positions and give the same outputs") {
         }
     });
 }
+
+}  // namespace two_doors_tests

@@ -14,6 +14,8 @@
 #include "support/random.hpp"
 #include "support/same_record.hpp"
 
+namespace metered_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -170,3 +172,5 @@ TEST_CASE("a metered policy is that inside, whatever is done to its lane") {
         CHECK(outcome.taken_back > 0);
     }
 }
+
+}  // namespace metered_tests
