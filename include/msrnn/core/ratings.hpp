@@ -61,8 +61,12 @@ struct Ratings {
     /// use(slot) for every live slot.
     template <class Use>
     void each(Use use) const {
-        for (std::size_t slot = 0; slot < size(); ++slot)
-            if (live(slot)) use(slot);
+        const std::size_t slots = size();
+        if (tokens == slots)  // as nearly always; a loop without a branch may run in packs
+            for (std::size_t slot = 0; slot < slots; ++slot) use(slot);
+        else
+            for (std::size_t slot = 0; slot < slots; ++slot)
+                if (live(slot)) use(slot);
     }
     /// The live slots in the order of their arrival, valid until the next call. Allocates nothing.
     std::span<const Slot> in_order() const {
