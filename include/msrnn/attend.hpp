@@ -3,8 +3,7 @@
 /// weights that a policy observes. Needs the C++ library only, and g++ or clang.
 ///
 ///     msrnn::attend(keys, values, n, settings, queries, weights, stride, out);           // a step: one token
-///     msrnn::attend(keys, values, first, tokens, settings, queries, weights, out);       // a prompt's tokens,
-///     causally
+///     msrnn::attend(keys, values, first, tokens, settings, queries, weights, out);       // a prompt, causal
 ///
 /// Keys and values are views of an engine's rows: in one piece with strides, or in the pages of a block table, see
 /// rows/view.hpp.

@@ -18,13 +18,12 @@ namespace msrnn::inline MSRNN_ABI::budget {
 ///
 ///     State<SnapKV> state(shape, budget::Curve(numbers, 32, 8, /* share to evict */ 0.5, /* tokens */ 4096), snap_kv);
 ///
-/// curve[r][layer][kv_head] is the share of its tokens that a head gives up where the model gives up (r + 1) %, r = 0
-/// to
-/// 98. With r = round(100 * share) - 1, cut to 0 .. 98, a head is due (1 - curve[r][layer][head]) * tokens slots, cut
-/// to 0 .. tokens. Each head of a layer gets these rounded down; what is missing in their sum, rounded halves to even,
-/// goes one each to the largest fractions, of equals the first head. At least 1, at most `tokens`. A callable (layer,
-/// kv_head)
-/// -> budget for a State. Scope: each KV head. Needs the length of the prompt, no tokens; the numbers are read at once.
+/// curve[r][layer][kv_head], r from 0 to 98, is the share of its tokens that a head gives up where the model gives up
+/// r + 1 percent. With r = round(100 * share) - 1, cut to 0 .. 98, a head is due (1 - curve[r][layer][head]) * tokens
+/// slots, cut to 0 .. tokens. Each head of a layer gets these rounded down; what is missing in their sum, rounded
+/// halves to even, goes one each to the largest fractions, of equals the first head. At least 1, at most `tokens`. For
+/// a State: call it with (layer, kv_head) for a budget. Scope: each KV head. Needs the length of the prompt, no tokens;
+/// the numbers are read at once.
 /// Throws std::invalid_argument where their count is wrong. Source: arXiv 2602.08585; kvpress 0.5.5, LUKVPress.
 /// Deviation: kvpress protects 4 sinks and the newest token; here that is the policy's protection, and the file of the
 /// curve is for the caller to read.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 
 #include "../config.hpp"
+#include "arrival_order.hpp"
 #include "position.hpp"
 #include "slot.hpp"
 
@@ -61,16 +61,17 @@ struct Ratings {
     /// use(slot) for every live slot.
     template <class Use>
     void each(Use use) const {
-        for (std::size_t slot = 0; slot < size(); ++slot)
-            if (live(slot)) use(slot);
+        const std::size_t slots = size();
+        if (tokens == slots)  // as nearly always; a loop without a branch may run in packs
+            for (std::size_t slot = 0; slot < slots; ++slot) use(slot);
+        else
+            for (std::size_t slot = 0; slot < slots; ++slot)
+                if (live(slot)) use(slot);
     }
     /// The live slots in the order of their arrival, valid until the next call. Allocates nothing.
     std::span<const Slot> in_order() const {
-        std::size_t count = 0;
-        each([&](std::size_t slot) { order[count++] = Slot(slot); });
-        const auto earlier = [this](Slot a, Slot b) { return arrival[a] < arrival[b]; };
-        if (!std::is_sorted(order, order + count, earlier)) std::sort(order, order + count, earlier);
-        return {order, count};
+        detail::order_by_arrival(arrival, order, tokens);
+        return {order, tokens};
     }
 };
 

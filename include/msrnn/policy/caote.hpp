@@ -64,10 +64,9 @@ struct OutputsKept {
 ///
 /// Protects what the other policy protects, alone the newest `recent` tokens. One lane for a KV head. Needs values at
 /// a choice; outputs, unless fast; weights by head, or what the other policy needs. Memory: query_heads * value_dim
-/// floats, and alone query_heads columns. Cost: a copy of the weights and outputs a token; a choice, query_heads *
-/// slots
-/// * value_dim multiply-adds, and a square root each. Source: arXiv 2504.14051, without published code. Deviation: the
-/// group of a KV head is summed, the paper has a cache for each query head.
+/// floats, and alone query_heads columns. Cost: a copy of the weights and outputs a token; a choice takes value_dim
+/// multiply-adds and a square root for each slot and query head. Source: arXiv 2504.14051, without published code.
+/// Deviation: the group of a KV head is summed, the paper has a cache for each query head.
 template <class P = void, bool fast = false>
 struct Caote {
     static constexpr const char* name = fast ? "fast-caote" : "caote";
