@@ -56,6 +56,16 @@
 #endif
 #endif
 
+/// Attention is compiled for the instructions that the compiler may use, and besides for these, where they are more; at
+/// first use it chooses by the processor. A host may define fewer before the first include: MSRNN_AVX2, MSRNN_AVX512 or
+/// 0, for less to compile. It makes no difference to types and to what is stored.
+#define MSRNN_AVX2 1
+/// See MSRNN_TARGETS.
+#define MSRNN_AVX512 2
+#ifndef MSRNN_TARGETS
+#define MSRNN_TARGETS (MSRNN_AVX2 | MSRNN_AVX512)
+#endif
+
 /// MSRNN_ABI, the inline namespace of everything here, is named after the version, the instructions that the
 /// compiler may use, MSRNN_PORTABLE and MSRNN_OWN_ROW_MEMORY. Two translation units compiled for different processors
 /// therefore have different types and functions: they link into one program and each runs its own code. What is the

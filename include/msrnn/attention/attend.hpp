@@ -5,9 +5,11 @@
 
 #include "../config.hpp"
 #include "../rows/view.hpp"
-#include "decode.hpp"
-#include "prompt.hpp"
+#include "kernels.hpp"
+#include "prompt_rows.hpp"
 #include "settings.hpp"
+#include "shape.hpp"
+#include "targets.hpp"
 
 /// One call, attend(keys, values, how many, settings, queries, weights, out), in three forms: a step of one KV head, a
 /// step of all KV heads of a layer, the tokens of a prompt.
@@ -43,7 +45,8 @@ void attend(const Keys& keys, const Values& values, std::size_t n, const Attenti
             const typename Keys::Number* next = nullptr) {
     MSRNN_ASSERT(detail::has_whole_pages(keys) && detail::has_whole_pages(values),
                  "msrnn: page_rows is a multiple of 16");
-    detail::decode(keys, values, n, settings, queries, weights, weight_stride, out, next, detail::tuning());
+    detail::decode_on(detail::target_of_processor(), keys, values, n, settings, queries, weights, weight_stride, out,
+                      next, detail::tuning());
 }
 
 /// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is
@@ -80,7 +83,7 @@ void attend(const PromptRows<Key, StoredKeys, OwnKeys>& keys, const PromptRows<V
                      has_whole_pages(values.prompt),
                  "msrnn: page_rows is a multiple of 16");
     if (tokens == 0) return;
-    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
+    attend_prompt_on(target_of_processor(), keys, values, first, tokens, settings, queries, weights, out);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI
