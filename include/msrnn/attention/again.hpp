@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Every header whose code depends on the target, once more; see kernels.hpp.
+// Once more the headers whose code depends on the target; see kernels.hpp. A new one undoes its guard here too.
 #undef MSRNN_SIMD_PACK_HPP
 #undef MSRNN_SIMD_EXP_HPP
 #undef MSRNN_ROWS_WIDEN_HPP
@@ -13,3 +13,6 @@
 #undef MSRNN_ATTENTION_PROMPT_HPP
 #include "decode.hpp"
 #include "prompt.hpp"
+#undef MSRNN_TARGET
+#undef MSRNN_TARGET_BYTES
+#undef MSRNN_TARGET_CONVERTS

@@ -42,15 +42,15 @@ void widen(const Scalar* stored, Loaded<Scalar>& out) {
 // <immintrin.h>, which has more lines than everything else that a door includes.
 template <IsHalf Scalar>
 void widen(const Scalar* stored, Loaded<Scalar>& out) {
-#if defined(__clang__) && (MSRNN_TARGET_F16C || defined(__aarch64__))
+#if defined(__clang__) && (MSRNN_TARGET_CONVERTS || defined(__aarch64__))
     typedef __fp16 Halves __attribute__((vector_size(pack_bytes / 2)));
     out[0] = __builtin_convertvector(load<Halves>(stored), Pack);
 #elif defined(__aarch64__)
     asm("fcvtl %0.4s, %1.4h" : "=w"(out[0]) : "w"(load<std::uint64_t>(stored)));
-#elif MSRNN_TARGET_F16C && MSRNN_TARGET_BYTES == 64
+#elif MSRNN_TARGET_BYTES == 64
     typedef std::int16_t Halves __attribute__((vector_size(32)));
     out[0] = __builtin_ia32_vcvtph2ps512_mask(load<Halves>(stored), Pack{}, -1, 4);  // 4: rounded as ever
-#elif MSRNN_TARGET_F16C
+#elif MSRNN_TARGET_CONVERTS
     typedef std::int16_t Halves __attribute__((vector_size(16)));
     out[0] = __builtin_ia32_vcvtph2ps256(load<Halves>(stored));
 #else
@@ -65,10 +65,10 @@ inline void widen(const std::int8_t* stored, Loaded<std::int8_t>& out) {
     IntPack numbers;
     asm("sxtl %0.8h, %1.8b\n\tsxtl %0.4s, %0.4h" : "=w"(numbers) : "w"(load<std::int32_t>(stored)));
     out[0] = __builtin_convertvector(numbers, Pack);
-#elif MSRNN_TARGET_AVX2 && MSRNN_TARGET_BYTES == 64
+#elif MSRNN_TARGET_BYTES == 64
     typedef char Bytes __attribute__((vector_size(16)));
     out[0] = __builtin_convertvector(__builtin_ia32_pmovsxbd512_mask(load<Bytes>(stored), IntPack{}, 0xffff), Pack);
-#elif MSRNN_TARGET_AVX2
+#elif MSRNN_TARGET_CONVERTS
     typedef char Bytes __attribute__((vector_size(16)));
     typedef long long Longs __attribute__((vector_size(16)));
     const auto bytes = bits<Bytes>(Longs{load<long long>(stored), 0});

@@ -4,10 +4,10 @@
 
 #include "../config.hpp"
 
-/// The target that packs and kernels are compiled for: the namespace that they lie in, the bytes of a pack, and which
-/// conversions are instructions. Here it is the one of the whole unit, `baseline`; attention/kernels.hpp defines others
-/// and includes the same headers again. The macros of a compiler would not do: clang does not set them for a part of a
-/// unit.
+/// What packs and kernels are compiled for: the namespace that they lie in, the bytes of a pack, and whether 16-bit and
+/// 8-bit numbers become floats by instructions of AVX2 and F16C. This is `baseline`, what the compiler may use in the
+/// whole unit. attention/kernels.hpp defines others and includes the same headers again, so those have a guard that can
+/// be undone. (The compiler's own macros would not do: clang does not set them for a part of a unit.)
 #define MSRNN_TARGET baseline
 #if defined(__AVX512F__)
 #define MSRNN_TARGET_BYTES 64
@@ -16,15 +16,10 @@
 #else
 #define MSRNN_TARGET_BYTES 16
 #endif
-#if defined(__AVX512F__) || defined(__F16C__)
-#define MSRNN_TARGET_F16C 1
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__F16C__))
+#define MSRNN_TARGET_CONVERTS 1
 #else
-#define MSRNN_TARGET_F16C 0
-#endif
-#if defined(__AVX512F__) || defined(__AVX2__)
-#define MSRNN_TARGET_AVX2 1
-#else
-#define MSRNN_TARGET_AVX2 0
+#define MSRNN_TARGET_CONVERTS 0
 #endif
 
 namespace msrnn::inline MSRNN_ABI::detail {
