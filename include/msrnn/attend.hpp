@@ -10,8 +10,7 @@
 #pragma once
 
 #include "attention/attend.hpp"
-#include "attention/decode.hpp"
-#include "attention/prompt.hpp"
+#include "attention/prompt_rows.hpp"
 #include "attention/settings.hpp"
 #include "rows/rows.hpp"
 #include "rows/scalar.hpp"

@@ -56,10 +56,20 @@
 #endif
 #endif
 
+/// Attention is compiled for the instructions that the compiler may use anyway, and besides for these where they are
+/// more, on x86-64; the first call chooses what the processor runs. A host may define fewer before the first include,
+/// for less to compile: MSRNN_AVX2, MSRNN_AVX512, or 0 for none. Types and what is stored are the same.
+#define MSRNN_AVX2 1
+/// See MSRNN_TARGETS: AVX-512 F, BW, DQ and VL. MSRNN_AVX2 has FMA and F16C too.
+#define MSRNN_AVX512 2
+#ifndef MSRNN_TARGETS
+#define MSRNN_TARGETS (MSRNN_AVX2 | MSRNN_AVX512)
+#endif
+
 /// MSRNN_ABI, the inline namespace of everything here, is named after the version, the instructions that the
-/// compiler may use, MSRNN_PORTABLE and MSRNN_OWN_ROW_MEMORY. Two translation units compiled for different processors
-/// therefore have different types and functions: they link into one program and each runs its own code. What is the
-/// same in both, the linker keeps once, as always.
+/// compiler may use, MSRNN_TARGETS, MSRNN_PORTABLE and MSRNN_OWN_ROW_MEMORY. Two translation units compiled for
+/// different processors therefore have different types and functions: they link into one program and each runs its own
+/// code. What is the same in both, the linker keeps once, as always.
 #ifdef __SSE4_1__
 #define MSRNN_ISA_SSE41 _sse41
 #else
@@ -131,6 +141,15 @@
 #else
 #define MSRNN_ISA_SVE
 #endif
+#if MSRNN_TARGETS == (MSRNN_AVX2 | MSRNN_AVX512)
+#define MSRNN_MORE
+#elif MSRNN_TARGETS == MSRNN_AVX512
+#define MSRNN_MORE _or_avx512
+#elif MSRNN_TARGETS == MSRNN_AVX2
+#define MSRNN_MORE _or_avx2
+#else
+#define MSRNN_MORE _alone
+#endif
 #if MSRNN_PORTABLE
 #define MSRNN_LOOPS _portable
 #else
@@ -141,11 +160,11 @@
 #else
 #define MSRNN_ROWS _rows
 #endif
-#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
-    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m##n##o
+#define MSRNN_PASTE(major, minor, patch, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
+    v##major##_##minor##_##patch##a##b##c##d##e##f##g##h##i##j##k##l##m##n##o##p
 #define MSRNN_PASTE_EXPANDED(...) MSRNN_PASTE(__VA_ARGS__)
 #define MSRNN_ABI                                                                                               \
     MSRNN_PASTE_EXPANDED(MSRNN_VERSION_MAJOR, MSRNN_VERSION_MINOR, MSRNN_VERSION_PATCH, MSRNN_ISA_SSE41,        \
                          MSRNN_ISA_SSE42, MSRNN_ISA_AVX, MSRNN_ISA_F16C, MSRNN_ISA_FMA, MSRNN_ISA_AVX2,         \
                          MSRNN_ISA_BMI2, MSRNN_ISA_AVX512F, MSRNN_ISA_AVX512V4, MSRNN_ISA_VNNI, MSRNN_ISA_BF16, \
-                         MSRNN_ISA_FP16, MSRNN_ISA_SVE, MSRNN_LOOPS, MSRNN_ROWS)
+                         MSRNN_ISA_FP16, MSRNN_ISA_SVE, MSRNN_MORE, MSRNN_LOOPS, MSRNN_ROWS)

@@ -3,13 +3,8 @@
 #pragma once
 
 #include "attention/attend.hpp"
-#include "attention/blocks.hpp"
-#include "attention/decode.hpp"
-#include "attention/prompt.hpp"
-#include "attention/row_stream.hpp"
+#include "attention/prompt_rows.hpp"
 #include "attention/settings.hpp"
-#include "attention/softmax.hpp"
-#include "attention/tiles.hpp"
 #include "decide.hpp"
 #include "rope/rotation.hpp"
 #include "rows/rows.hpp"

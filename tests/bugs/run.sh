@@ -65,7 +65,7 @@ compile() {
     first=unparsed.hpp level=-O1 # for what takes long
     [ -f "$beside" ] || beside='' first=first.hpp level=-O0
     cut_to "$2" >"$3.cpp"
-    $cxx -std=c++20 $level -include $first -I "$1" -I tests -I "$(dirname "$2")" $eigen "$3.cpp" $beside $main \
+    $cxx -std=c++20 $level -DMSRNN_TARGETS=0 -include $first -I "$1" -I tests -I "$(dirname "$2")" $eigen "$3.cpp" $beside $main \
         -o "$3" >"$3.log" 2>&1
 }
 
@@ -113,7 +113,7 @@ prepare() {
 #include <nlohmann/json.hpp>
 END
     cp first.hpp unparsed.hpp
-    $cxx -std=c++20 -O0 -I tests $eigen -x c++-header first.hpp -o first.hpp.gch
+    $cxx -std=c++20 -O0 -DMSRNN_TARGETS=0 -I tests $eigen -x c++-header first.hpp -o first.hpp.gch
     main='-lCatch2Main -lCatch2'
     if ! echo '#include <catch2/catch_test_macros.hpp>' | $cxx -E -x c++ - >/dev/null 2>&1; then
         printf '#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\n' >main.cpp

@@ -2,7 +2,8 @@
 # run.sh COMPILER [EIGEN]: one unit compiled for an old and for a new processor, in one program.
 #
 # No function that both objects have, and that the linker therefore keeps once, has instructions of the new processor in
-# it. Both link, in either order, and say the same numbers; the old unit also under valgrind, which knows no AVX-512.
+# it. Of the old unit, only the namespaces of the kernels' targets have such instructions, for it chooses at run time. Both
+# link, in either order, and say the same numbers; the old unit also under valgrind, which knows no AVX-512.
 set -eu
 compiler=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,15 +17,15 @@ compile() { # OUTPUT MARCH LEVEL SOURCE DEFINITION
     "$compiler" -std=c++20 "$3" -DNDEBUG "-D$5" -I "$include" -isystem "$eigen" "-march=$2" -c "$here/$4" -o "$1"
 }
 defined() { nm "$1" | awk '$2 ~ /^[WVu]$/ { print $3 }' | sort; }
-# The functions of OBJECT, of those in the list `both`, that have VEX, EVEX, BMI or MOVBE instructions.
+# The functions of OBJECT, of those in the list NAMES, that have VEX, EVEX, BMI or MOVBE instructions.
 tainted() {
     objdump -d --no-show-raw-insn "$1" | awk '
         NR == FNR { both[$1]; next }
         /^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3) }
-        name in both && ($2 ~ /^(v[a-z]|kmov|kortest|andn|bextr|bls|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|lzcnt|movbe)/) {
+        name in both && ($2 ~ /^(v[a-z]|kmov|kortest|andnl?$|andnq|bextr|bls|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx|lzcnt|movbe)/) {
             bad[name]
         }
-        END { for (name in bad) print name }' both - | c++filt | sort
+        END { for (name in bad) print name }' "$2" - | c++filt | sort
 }
 
 # One level by default, because each takes a minute; MSRNN_ISA_LEVELS="-O1 -O2 -O3" tries more.
@@ -33,12 +34,19 @@ failed=0
 for level in $levels; do
     compile old.o x86-64 "$level" unit.cpp RUN=run_old
     compile main.o x86-64 "$level" main.cpp UNUSED
+    nm old.o | awk '$2 ~ /^[tTWVu]$/ { print $3 }' >all
+    grep -E '6detail(4avx2|6avx512)' all >of_targets
+    grep -vE '6detail(4avx2|6avx512)' all >others
+    tainted old.o others >bad
+    [ ! -s bad ] || { cat bad; echo "$compiler $level: these functions are of no target and have new instructions"; failed=1; }
+    tainted old.o of_targets >good
+    [ "$(wc -l <good)" -gt 20 ] || { cat good; echo "$compiler $level: the kernels are not compiled for other targets"; failed=1; }
     for new in x86-64-v3 x86-64-v4; do
         compile new.o $new "$level" unit.cpp RUN=run_new
         defined old.o >old
         defined new.o >new
         comm -12 old new >both
-        tainted new.o >bad
+        tainted new.o both >bad
         if [ -s bad ]; then
             cat bad
             echo "$compiler $level $new: these functions have one name for all processors"

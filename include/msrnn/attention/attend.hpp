@@ -5,9 +5,11 @@
 
 #include "../config.hpp"
 #include "../rows/view.hpp"
-#include "decode.hpp"
-#include "prompt.hpp"
+#include "kernels.hpp"
+#include "prompt_rows.hpp"
 #include "settings.hpp"
+#include "shape.hpp"
+#include "targets.hpp"
 
 /// One call, attend(keys, values, how many, settings, queries, weights, out), in three forms: a step of one KV head, a
 /// step of all KV heads of a layer, the tokens of a prompt.
@@ -26,8 +28,8 @@ namespace msrnn::inline MSRNN_ABI {
 ///     weights[g * weight_stride + r] = softmax_r(scale * q_g . k_r),      out_g = sum_r weights[g, r] * v_r
 /// queries are [query_heads][head_dim], out is [query_heads][value_dim], float; the softmax subtracts the largest
 /// logit. Any width, fast for multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an
-/// order that depends on n and the widths alone (and on the processor compiled for), so the same rows give the same
-/// bits.
+/// order that depends on n and the widths alone (and on the processor, see MSRNN_TARGETS), so the same rows give the
+/// same bits.
 ///
 /// A logit that is NaN or plus infinity makes all weights of its query head NaN. Where all logits are minus infinity,
 /// or all rows are hidden, weights and outputs are 0; so they are of no rows at all. A value that is no finite number
@@ -43,7 +45,8 @@ void attend(const Keys& keys, const Values& values, std::size_t n, const Attenti
             const typename Keys::Number* next = nullptr) {
     MSRNN_ASSERT(detail::has_whole_pages(keys) && detail::has_whole_pages(values),
                  "msrnn: page_rows is a multiple of 16");
-    detail::decode(keys, values, n, settings, queries, weights, weight_stride, out, next, detail::tuning());
+    detail::decode_by(detail::target_of_processor(), keys, values, n, settings, queries, weights, weight_stride, out,
+                      next, detail::tuning());
 }
 
 /// The same for all KV heads of a layer, one after the other: queries are [kv_heads * query_heads][head_dim], out is
@@ -80,7 +83,7 @@ void attend(const PromptRows<Key, StoredKeys, OwnKeys>& keys, const PromptRows<V
                      has_whole_pages(values.prompt),
                  "msrnn: page_rows is a multiple of 16");
     if (tokens == 0) return;
-    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
+    attend_prompt_by(target_of_processor(), keys, values, first, tokens, settings, queries, weights, out);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_BLOCKS_HPP
+#define MSRNN_ATTENTION_BLOCKS_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -7,12 +8,13 @@
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
 #include "row_stream.hpp"
 
 /// What a few query heads want of the keys of a block. Lanes of a product add column after column in one sum, and
 /// sums() adds the lanes: so both functions here give the same bits.
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 /// The last numbers of a row, fewer than a load; zeros fill the rest of it.
 template <class Scalar>
@@ -179,4 +181,6 @@ void sum_rows(Pack (&products)[block_rows], std::size_t rows, Logits logits) {
     }
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_DECODE_HPP
+#define MSRNN_ATTENTION_DECODE_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/view.hpp"
+#include "../rows/widen.hpp"
 #include "decode_attention.hpp"
 #include "row_stream.hpp"
 #include "settings.hpp"
@@ -28,7 +30,7 @@
 /// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads). On Intel's processors, some on
 /// earlier forms: every other line prefetched, or none (1.5 times slower with several query heads); weights in
 /// registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower in a cache).
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 /// A step of the query heads that share one KV head; see attend().
 template <RowSource Keys, RowSource Values>
@@ -77,4 +79,6 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     }
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

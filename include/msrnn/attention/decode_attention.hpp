@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_DECODE_ATTENTION_HPP
+#define MSRNN_ATTENTION_DECODE_ATTENTION_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/view.hpp"
+#include "../rows/widen.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
@@ -19,7 +21,7 @@
 #include "softmax.hpp"
 #include "value_blocks.hpp"
 
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr std::size_t key_queries = floats_per_pack == 16 ? 4 : 2;    // at a time: 32 registers, or 16
 inline constexpr std::size_t value_queries = floats_per_pack == 16 ? 8 : 4;  // the same for values
@@ -253,4 +255,6 @@ struct DecodeAttention {
     }
 };
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_PROMPT_HPP
+#define MSRNN_ATTENTION_PROMPT_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -8,35 +9,15 @@
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/view.hpp"
+#include "../rows/widen.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
+#include "prompt_rows.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
 #include "tiles.hpp"
 
-namespace msrnn::inline MSRNN_ABI {
-
-/// The keys or values of one KV head that a prompt's tokens attend over: the stored rows, then those of the prompt.
-template <StoredScalar Scalar = float, RowSource Stored = RowsView<Scalar>, RowSource Prompt = RowsView<Scalar>>
-struct PromptRows {
-    Stored stored;                ///< what the cache holds
-    std::size_t stored_rows = 0;  ///< how many of them there are
-    Prompt prompt;                ///< one row for each token of the prompt
-};
-
-/// Floats of several tokens and query heads: those of token i and query head g begin at
-/// base + i * token_stride + g * head_stride.
-template <class Float>
-struct TokensView {
-    Float* base = nullptr;
-    std::size_t token_stride = 0;
-    std::size_t head_stride = 0;
-
-    /// Where those of this token and query head begin.
-    Float* at(std::size_t token, std::size_t head) const { return base + token * token_stride + head * head_stride; }
-};
-
-namespace detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 /// RowMemory for one call, not filled.
 class Scratch {
@@ -262,5 +243,14 @@ private:
     float total_[most_rows];
 };
 
-}  // namespace detail
-}  // namespace msrnn::inline MSRNN_ABI
+/// Tokens of a prompt and the query heads that share one KV head; see attend().
+template <class Keys, class Values>
+void attend_prompt(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
+                   const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
+                   TokensView<float> out) {
+    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

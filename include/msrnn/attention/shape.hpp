@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "../config.hpp"
-#include "../simd/pack.hpp"
 
 /// In which order a step reads its rows. All shapes give the same bits, so they may be chosen by the call and by the
 /// processor.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_SOFTMAX_HPP
+#define MSRNN_ATTENTION_SOFTMAX_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -13,7 +14,7 @@
 
 /// What stands between logits and weights, for steps and prompts alike. Logits are in base 2: log2(e) is multiplied
 /// into the queries with the scale.
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr float infinitely_low = -std::numeric_limits<float>::infinity();
 inline constexpr float log2_of_e = 1.44269504f;
@@ -79,4 +80,6 @@ private:
     float sink_;  // the part of the sum that has no row
 };
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

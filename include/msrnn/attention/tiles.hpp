@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_TILES_HPP
+#define MSRNN_ATTENTION_TILES_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -8,13 +9,14 @@
 #include "../config.hpp"
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
 
 /// Products of many queries with many rows. A tile is a few query rows times one panel: two packs of columns, all of
 /// whose sums are in registers. Rows are packed into panels first, which widens them and turns keys; what is packed
 /// lies in a cache until the tiles of all query rows are through.
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr std::size_t panel = 2 * floats_per_pack;                 // columns
 inline constexpr std::size_t most_tile = floats_per_pack == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
@@ -150,4 +152,6 @@ bool pack_values(RowAt row_at, std::size_t count, std::size_t width, float* pack
     return sum(poison) == 0;
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

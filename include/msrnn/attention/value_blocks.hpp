@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_ATTENTION_VALUE_BLOCKS_HPP
+#define MSRNN_ATTENTION_VALUE_BLOCKS_HPP
 
 #include <algorithm>
 #include <cstddef>
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
 #include "row_stream.hpp"
 
 /// What a few query heads want of the values of a block. Rows are added in ascending order, one sum for each output: so
 /// every number of query heads and columns at a time gives the same bits.
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr std::size_t stripe_sums = floats_per_pack == 16 ? 16 : 8;  // in registers
 
@@ -86,4 +88,6 @@ constexpr std::size_t steps_of_block(std::size_t columns) {
     return block_rows * ((columns + stripe - 1) / stripe);
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

@@ -14,9 +14,6 @@
 #include "../config.hpp"
 #include "../simd/pack.hpp"
 #include "sixteen_bits.hpp"
-#if defined(__AVX512F__) || defined(__F16C__) || defined(__SSE4_1__)
-#include <immintrin.h>
-#endif
 
 namespace msrnn::inline MSRNN_ABI {
 
@@ -91,23 +88,7 @@ inline float narrow(std::span<const float> row, std::int8_t* stored) {
 
 // Numbers out of memory /////////////////////////////////////////////////////////////////////////////////////////////
 
-/// The packs of one load: what is read from a row at once. Two of bfloat16 make up a 32-bit word, and there a shift
-/// and a mask turn the even ones and the odd ones into floats, cheaper than a conversion in order. So the packs of a
-/// load may hold its numbers in an order of their own, the kernel's: to_kernel_order(), from_kernel_order().
-template <class Scalar>
-inline constexpr std::size_t packs_per_load = IsBfloat16<Scalar> ? 2 : 1;
-template <class Scalar>
-inline constexpr std::size_t floats_per_load = packs_per_load<Scalar>* floats_per_pack;
-template <class Scalar>
-using Loaded = Pack[packs_per_load<Scalar>];
-
-/// So many numbers, rounded up to whole loads.
-template <class Scalar>
-constexpr std::size_t whole_loads(std::size_t numbers) {
-    return (numbers + floats_per_load<Scalar> - 1) / floats_per_load<Scalar> * floats_per_load<Scalar>;
-}
-
-/// What widen() does, in vector types alone.
+/// What widen() in widen.hpp does, in vector types alone.
 namespace portable {
 template <IsHalf Scalar>
 Pack widen(const Scalar* stored) {
@@ -121,65 +102,6 @@ inline Pack widen(const std::int8_t* stored) {
     return __builtin_convertvector(__builtin_convertvector(shorts, IntPack), Pack);
 }
 }  // namespace portable
-
-inline void widen(const float* stored, Loaded<float>& out) { out[0] = load(stored); }
-template <IsBfloat16 Scalar>
-void widen(const Scalar* stored, Loaded<Scalar>& out) {
-    const auto words = load<BitPack>(stored);
-    out[0] = bits<Pack>(words << 16);
-    out[1] = bits<Pack>(words & 0xffff0000u);
-}
-// g++ 12 makes 6 to 30 instructions of a conversion for which x86 has one. The forms with a mask are the same
-// instructions; those without warn of an uninitialised variable of their own.
-template <IsHalf Scalar>
-void widen(const Scalar* stored, Loaded<Scalar>& out) {
-#if defined(__AVX512F__)
-    out[0] = bits<Pack>(_mm512_maskz_cvtph_ps(0xffff, load<__m256i>(stored)));
-#elif defined(__F16C__)
-    out[0] = bits<Pack>(_mm256_cvtph_ps(load<__m128i>(stored)));
-#else
-    out[0] = portable::widen(stored);
-#endif
-}
-inline void widen(const std::int8_t* stored, Loaded<std::int8_t>& out) {
-#if defined(__AVX512F__)
-    const auto wide = _mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(stored));
-    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
-#elif defined(__AVX2__)
-    const auto wide = _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(load<long long>(stored)));
-    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
-#elif defined(__SSE4_1__) && !defined(__AVX__)
-    const auto wide = _mm_cvtepi8_epi32(_mm_cvtsi32_si128(load<std::int32_t>(stored)));
-    out[0] = __builtin_convertvector(bits<IntPack>(wide), Pack);
-#else
-    out[0] = portable::widen(stored);
-#endif
-}
-
-template <std::size_t... I>
-void split_pairs(const float* numbers, float factor, float* ordered, std::index_sequence<I...>) {
-    const Pack a = load(numbers) * all(factor), b = load(numbers + floats_per_pack) * all(factor);
-    store(ordered, __builtin_shufflevector(a, b, (2 * I)...));
-    store(ordered + floats_per_pack, __builtin_shufflevector(a, b, (2 * I + 1)...));
-}
-/// The numbers of a load times a factor, into the order of the kernel and out of it.
-template <class Scalar>
-void to_kernel_order(const float* numbers, float factor, float* ordered) {
-    if constexpr (packs_per_load<Scalar> == 2)
-        split_pairs(numbers, factor, ordered, std::make_index_sequence<floats_per_pack>());
-    else
-        store(ordered, load(numbers) * all(factor));
-}
-template <class Scalar>
-void from_kernel_order(const float* ordered, float factor, float* numbers) {
-    if constexpr (packs_per_load<Scalar> == 2) {
-        constexpr std::make_index_sequence<floats_per_pack> indices;
-        const Pack even = load(ordered) * all(factor), odd = load(ordered + floats_per_pack) * all(factor);
-        store(numbers, lower_by_turns(even, odd, indices));
-        store(numbers + floats_per_pack, upper_by_turns(even, odd, indices));
-    } else
-        store(numbers, load(ordered) * all(factor));
-}
 
 }  // namespace detail
 }  // namespace msrnn::inline MSRNN_ABI

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_SIMD_EXP_HPP
+#define MSRNN_SIMD_EXP_HPP
 
 #include "../config.hpp"
 #include "pack.hpp"
 
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 /// e^x for x <= 0, within 2 units in the last place; 0 below -87.69, where e^x is no normal number; NaN stays NaN.
 ///
@@ -53,4 +54,6 @@ inline Pack tanh(Pack x) {
     return x == x ? number : x;
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

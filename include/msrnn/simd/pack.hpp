@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef MSRNN_SIMD_PACK_HPP
+#define MSRNN_SIMD_PACK_HPP
 
 #include <cstddef>
 #include <cstdint>
@@ -8,21 +9,16 @@
 #include <utility>
 
 #include "../config.hpp"
+#include "target.hpp"
 
 /// Arithmetic on as many floats as one vector register holds.
 ///
 /// A `Pack` is the vector type of g++ and clang: its operators work element by element on every processor, without
 /// intrinsics. Its width is that of the instruction set compiled for; without one (or on another architecture than
 /// x86) it is 16 bytes. Packs of different widths lie in different namespaces, see MSRNN_ABI.
-namespace msrnn::inline MSRNN_ABI::detail {
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-#if defined(__AVX512F__)
-inline constexpr std::size_t pack_bytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t pack_bytes = 32;
-#else
-inline constexpr std::size_t pack_bytes = 16;
-#endif
+inline constexpr std::size_t pack_bytes = MSRNN_TARGET_BYTES;
 inline constexpr std::size_t floats_per_pack = pack_bytes / sizeof(float);
 
 typedef float Pack __attribute__((vector_size(pack_bytes)));
@@ -96,6 +92,8 @@ template <class Use>
 inline Pack pin(Pack v) {
 #if defined(__x86_64__) || defined(__i386__)
     asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
 #endif
     return v;
 }
@@ -204,4 +202,6 @@ Pack fold_quads(Pack a, Pack b, std::index_sequence<I...>) {
     return folded[0];
 }
 
-}  // namespace msrnn::inline MSRNN_ABI::detail
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

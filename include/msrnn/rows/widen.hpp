@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#ifndef MSRNN_ROWS_WIDEN_HPP
+#define MSRNN_ROWS_WIDEN_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "../config.hpp"
+#include "../simd/pack.hpp"
+#include "../simd/target.hpp"
+#include "scalar.hpp"
+#include "sixteen_bits.hpp"
+
+/// Numbers of rows out of memory, as floats.
+namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
+
+/// The packs of one load: what is read from a row at once. Two of bfloat16 make up a 32-bit word, and there a shift
+/// and a mask turn the even ones and the odd ones into floats, cheaper than a conversion in order. So the packs of a
+/// load may hold its numbers in an order of their own, the kernel's: to_kernel_order(), from_kernel_order().
+template <class Scalar>
+inline constexpr std::size_t packs_per_load = IsBfloat16<Scalar> ? 2 : 1;
+template <class Scalar>
+inline constexpr std::size_t floats_per_load = packs_per_load<Scalar>* floats_per_pack;
+template <class Scalar>
+using Loaded = Pack[packs_per_load<Scalar>];
+
+/// So many numbers, rounded up to whole loads.
+template <class Scalar>
+constexpr std::size_t whole_loads(std::size_t numbers) {
+    return (numbers + floats_per_load<Scalar> - 1) / floats_per_load<Scalar> * floats_per_load<Scalar>;
+}
+
+inline void widen(const float* stored, Loaded<float>& out) { out[0] = load(stored); }
+template <IsBfloat16 Scalar>
+void widen(const Scalar* stored, Loaded<Scalar>& out) {
+    const auto words = load<BitPack>(stored);
+    out[0] = bits<Pack>(words << 16);
+    out[1] = bits<Pack>(words & 0xffff0000u);
+}
+// g++ 12 makes 6 to 30 instructions of a conversion for which a processor has one or two; clang finds them. Without
+// <immintrin.h>, which has more lines than everything else that a door includes.
+template <IsHalf Scalar>
+void widen(const Scalar* stored, Loaded<Scalar>& out) {
+#if defined(__clang__) && (MSRNN_TARGET_CONVERTS || defined(__aarch64__))
+    typedef __fp16 Halves __attribute__((vector_size(pack_bytes / 2)));
+    out[0] = __builtin_convertvector(load<Halves>(stored), Pack);
+#elif defined(__aarch64__)
+    asm("fcvtl %0.4s, %1.4h" : "=w"(out[0]) : "w"(load<std::uint64_t>(stored)));
+#elif MSRNN_TARGET_BYTES == 64
+    typedef std::int16_t Halves __attribute__((vector_size(32)));
+    out[0] = __builtin_ia32_vcvtph2ps512_mask(load<Halves>(stored), Pack{}, -1, 4);  // 4: rounded as ever
+#elif MSRNN_TARGET_CONVERTS
+    typedef std::int16_t Halves __attribute__((vector_size(16)));
+    out[0] = __builtin_ia32_vcvtph2ps256(load<Halves>(stored));
+#else
+    out[0] = portable::widen(stored);
+#endif
+}
+inline void widen(const std::int8_t* stored, Loaded<std::int8_t>& out) {
+#if defined(__clang__)
+    typedef std::int8_t Bytes __attribute__((vector_size(pack_bytes / 4)));
+    out[0] = __builtin_convertvector(load<Bytes>(stored), Pack);
+#elif defined(__aarch64__)
+    IntPack numbers;
+    asm("sxtl %0.8h, %1.8b\n\tsxtl %0.4s, %0.4h" : "=w"(numbers) : "w"(load<std::int32_t>(stored)));
+    out[0] = __builtin_convertvector(numbers, Pack);
+#elif MSRNN_TARGET_BYTES == 64
+    typedef char Bytes __attribute__((vector_size(16)));
+    out[0] = __builtin_convertvector(__builtin_ia32_pmovsxbd512_mask(load<Bytes>(stored), IntPack{}, 0xffff), Pack);
+#elif MSRNN_TARGET_CONVERTS
+    typedef char Bytes __attribute__((vector_size(16)));
+    typedef long long Longs __attribute__((vector_size(16)));
+    const auto bytes = bits<Bytes>(Longs{load<long long>(stored), 0});
+    out[0] = __builtin_convertvector(__builtin_ia32_pmovsxbd256(bytes), Pack);
+#elif defined(__SSE4_1__) && MSRNN_TARGET_BYTES == 16
+    typedef char Bytes __attribute__((vector_size(16)));
+    const auto bytes = bits<Bytes>(IntPack{load<std::int32_t>(stored), 0, 0, 0});
+    out[0] = __builtin_convertvector(__builtin_ia32_pmovsxbd128(bytes), Pack);
+#else
+    out[0] = portable::widen(stored);
+#endif
+}
+
+template <std::size_t... I>
+void split_pairs(const float* numbers, float factor, float* ordered, std::index_sequence<I...>) {
+    const Pack a = load(numbers) * all(factor), b = load(numbers + floats_per_pack) * all(factor);
+    store(ordered, __builtin_shufflevector(a, b, (2 * I)...));
+    store(ordered + floats_per_pack, __builtin_shufflevector(a, b, (2 * I + 1)...));
+}
+/// The numbers of a load times a factor, into the order of the kernel and out of it.
+template <class Scalar>
+void to_kernel_order(const float* numbers, float factor, float* ordered) {
+    if constexpr (packs_per_load<Scalar> == 2)
+        split_pairs(numbers, factor, ordered, std::make_index_sequence<floats_per_pack>());
+    else
+        store(ordered, load(numbers) * all(factor));
+}
+template <class Scalar>
+void from_kernel_order(const float* ordered, float factor, float* numbers) {
+    if constexpr (packs_per_load<Scalar> == 2) {
+        constexpr std::make_index_sequence<floats_per_pack> indices;
+        const Pack even = load(ordered) * all(factor), odd = load(ordered + floats_per_pack) * all(factor);
+        store(numbers, lower_by_turns(even, odd, indices));
+        store(numbers + floats_per_pack, upper_by_turns(even, odd, indices));
+    } else
+        store(numbers, load(ordered) * all(factor));
+}
+
+}  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET
+
+#endif

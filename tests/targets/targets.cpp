@@ -1,0 +1,162 @@
+// All targets of the kernels in one program, whatever the other tests are compiled with.
+#undef MSRNN_TARGETS
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <msrnn/msrnn.hpp>
+#include <tuple>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/plain_settings.hpp"
+#include "support/strided_rows.hpp"
+
+using msrnn::AttentionSettings;
+using msrnn::PromptRows;
+using msrnn::TokensView;
+using msrnn::detail::Target;
+using msrnn::detail::Tuning;
+
+namespace {
+using Pairs = std::tuple<Scalars<float, float>, Scalars<msrnn::Bfloat16, msrnn::Half>,
+                         Scalars<msrnn::Half, msrnn::Bfloat16>, Scalars<std::int8_t, std::int8_t>>;
+constexpr Tuning rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99, .near_floats = 4096},
+    tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2};
+
+std::vector<Target> targets() {
+    std::vector<Target> all{Target::baseline, Target::avx2, Target::avx512};
+    std::erase_if(all, [](Target target) { return !msrnn::detail::runs(target); });
+    return all;
+}
+struct Attended {
+    Room weights, out;
+    Attended(const AttentionSettings& s, std::size_t tokens, std::size_t n)
+        : weights(tokens * s.query_heads, n, n + 3), out(tokens * s.query_heads, s.value_width(), s.value_width()) {}
+    bool same(const Attended& other) const {
+        return weights.memory == other.weights.memory && out.memory == other.out.memory;
+    }
+};
+/// Random rows and queries of a KV head.
+template <class K, class V>
+struct Head {
+    std::size_t n;
+    Strided<K> keys;
+    Strided<V> values;
+    std::vector<float> sinks, queries, k, v;
+    AttentionSettings settings;
+
+    Head(std::size_t rows_of_each, Widths widths, std::size_t group, std::size_t tokens, std::size_t turn,
+         Random& random)
+        : n(rows_of_each),
+          keys(n, widths.key, widths.key + random.below(3)),
+          values(n, widths.value, widths.value + random.below(3)),
+          queries(tokens * group * widths.key),
+          settings(settings_by_turns(turn, group, widths, random, sinks)) {
+        keys.fill(n, random, 3);
+        values.fill(n, random, 3);
+        for (float& x : queries) x = 4 * random.unit() - 2;
+        k = read(keys.view(), n, widths.key);
+        v = read(values.view(), n, widths.value);
+    }
+    /// Query row i sees the rows with sees(i, row).
+    template <class Sees>
+    bool is_plain(const Attended& attended, Sees sees) const {
+        for (std::size_t i = 0; i < attended.weights.rows; ++i) {
+            const auto expected = plain_attention(settings, i % settings.query_heads, &queries[i * settings.head_dim],
+                                                  n, k, v, [&](std::size_t row) { return sees(i, row); });
+            if (!all_close(attended.weights.row(i), expected.weights, 1e-8, 1e-4)) return false;
+            if (!all_close(attended.out.row(i), expected.out, 2e-5, 1e-4)) return false;
+        }
+        return attended.weights.only_rows_are_written() && attended.out.only_rows_are_written();
+    }
+};
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("a step by every target agrees with plain loops, in every shape with the same bits", "",
+                        Pairs) {
+    using Key = typename TestType::Key;
+    Random random{111};
+    std::size_t turn = 0;
+    for (const Widths widths : every_width)
+        for (const std::size_t n : {1u, 16u, 37u, 130u}) {
+            Head<Key, typename TestType::Value> head(n, widths, 1 + turn % 9, 1, turn, random);
+            ++turn;
+            std::vector<std::uint32_t> seen_by(n, 1);
+            for (std::size_t r = 1; r < n; r += 1 + random.below(5)) seen_by[r] = 0;
+            if (turn % 3 == 0) head.settings.seen_by = seen_by.data();
+            const auto step = [&](Target target, const Tuning& tuning) {
+                Attended attended(head.settings, 1, n);
+                msrnn::detail::decode_by(target, head.keys.view(), head.values.view(), n, head.settings,
+                                         head.queries.data(), attended.weights.data(), attended.weights.stride,
+                                         attended.out.data(), static_cast<const Key*>(nullptr), tuning);
+                return attended;
+            };
+            for (const Target target : targets()) {
+                CAPTURE(static_cast<int>(target), widths.key, widths.value, n, head.settings.query_heads);
+                const Attended attended = step(target, rows);
+                REQUIRE(head.is_plain(attended, [&](std::size_t, std::size_t row) {
+                    return head.settings.seen_by == nullptr || seen_by[row] != 0;
+                }));
+                REQUIRE(attended.same(step(target, tiles)));
+            }
+            Attended chosen(head.settings, 1, n);
+            msrnn::attend(head.keys.view(), head.values.view(), n, head.settings, head.queries.data(),
+                          chosen.weights.data(), chosen.weights.stride, chosen.out.data());
+            REQUIRE(chosen.same(step(targets().back(), msrnn::detail::tuning())));
+        }
+}
+
+TEMPLATE_LIST_TEST_CASE("a prompt by every target agrees with plain loops", "", Pairs) {
+    using Key = typename TestType::Key;
+    using Value = typename TestType::Value;
+    Random random{112};
+    std::size_t turn = 0;
+    for (const Widths widths : every_width)
+        for (const std::size_t tokens : {1u, 7u, 40u}) {
+            const std::size_t stored = random.below(50), group = 1 + turn % 7;
+            Head<Key, Value> head(stored + tokens, widths, group, tokens, turn, random);
+            ++turn;
+            if (turn % 3 == 0) head.settings.window = 1 + random.below(tokens + 2);
+            const auto parts = [&](auto view) {
+                auto own = view;
+                own.base += stored * view.stride;
+                if (view.scales != nullptr) own.scales += stored * view.scale_stride;
+                return PromptRows<typename decltype(view)::Number>{view, stored, own};
+            };
+            const auto keys = parts(head.keys.view());
+            const auto values = parts(head.values.view());
+            const TokensView<const float> queries{head.queries.data(), group * widths.key, widths.key};
+            const auto views = [&](Attended& attended) {
+                Room &w = attended.weights, &o = attended.out;
+                return std::pair(TokensView<float>{w.data(), group * w.stride, w.stride},
+                                 TokensView<float>{o.data(), group * o.stride, o.stride});
+            };
+            const auto sees = [&](std::size_t i, std::size_t row) {
+                const std::size_t now = stored + i / group, window = head.settings.window;
+                return row < stored || (row <= now && (window == 0 || row + window > now));
+            };
+            Attended chosen(head.settings, tokens, head.n);
+            const auto [weights_of_chosen, out_of_chosen] = views(chosen);
+            msrnn::attend(keys, values, 0, tokens, head.settings, queries, weights_of_chosen, out_of_chosen);
+            for (const Target target : targets()) {
+                CAPTURE(static_cast<int>(target), widths.key, widths.value, tokens, stored, group);
+                Attended attended(head.settings, tokens, head.n);
+                const auto [weights, out] = views(attended);
+                msrnn::detail::attend_prompt_by(target, keys, values, std::size_t{0}, tokens, head.settings, queries,
+                                                weights, out);
+                REQUIRE(head.is_plain(attended, sees));
+                if (target == targets().back()) REQUIRE(attended.same(chosen));
+            }
+        }
+}
+
+TEST_CASE("every unit has the kernels of its own instructions, and the call takes the last that run") {
+    CHECK(targets().front() == Target::baseline);
+    CHECK(targets().back() == msrnn::detail::target_of_processor());
+#if MSRNN_KERNELS_AVX512
+    CHECK(msrnn::detail::baseline::floats_per_pack < msrnn::detail::avx512::floats_per_pack);
+#endif
+#if MSRNN_KERNELS_AVX2
+    CHECK(msrnn::detail::avx2::floats_per_pack == 8);
+#endif
+}
