@@ -56,9 +56,10 @@ template <std::size_t Q, bool Scaled, class Scalar>
     const std::size_t whole = head_dim - head_dim % floats_per_load<Scalar>;
     Prefetch ahead = prefetch;
     for (std::size_t r = 0; r < rows; r += R, first += R * stride) {
-        std::size_t behind[R];
+        const Scalar* row[R];
+        row[0] = first;
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < R; ++i) behind[i] = stride * (std::min)(i, rows - 1 - r);
+        for (std::size_t i = 1; i < R; ++i) row[i] = row[i - 1] + (r + i < rows ? stride : 0);
         Pack products[Q * R];
 #pragma GCC unroll 16
         for (std::size_t i = 0; i < Q * R; ++i) products[i] = Pack{};
@@ -69,7 +70,7 @@ template <std::size_t Q, bool Scaled, class Scalar>
             for (std::size_t p = 0; p < packs; ++p) {
                 Pack key[R];
 #pragma GCC unroll 8
-                for (std::size_t i = 0; i < R; ++i) key[i] = widened(first + behind[i] + column, p);
+                for (std::size_t i = 0; i < R; ++i) key[i] = widened(row[i] + column, p);
 #pragma GCC unroll 4
                 for (std::size_t q = 0; q < Q; ++q) {
                     const Pack query = pin(load(queries + q * width + column + p * floats_per_pack));
@@ -82,7 +83,7 @@ template <std::size_t Q, bool Scaled, class Scalar>
 #pragma GCC unroll 8
             for (std::size_t i = 0; i < R; ++i) {
                 Loaded<Scalar> key;
-                widen_rest(first + behind[i] + whole, head_dim - whole, key);
+                widen_rest(row[i] + whole, head_dim - whole, key);
 #pragma GCC unroll 2
                 for (std::size_t p = 0; p < packs; ++p)
 #pragma GCC unroll 4

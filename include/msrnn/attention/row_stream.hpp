@@ -20,21 +20,25 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
-/// Prefetches rows into a cache, in the order of addresses: some lines at each call of step().
+/// Prefetches rows into a cache, in the order of addresses: some lines at each call of step(), or at every so many
+/// calls.
 class Prefetch {
 public:
     Prefetch() = default;
-    Prefetch(RowMemory rows, std::size_t lines, bool into_first_level)
+    /// So many lines, spread over so many calls of step().
+    Prefetch(RowMemory rows, std::size_t lines, std::size_t steps, bool into_first_level)
         : line_(rows.base),
           end_(rows.stride == rows.row_bytes ? nullptr : rows.base + rows.row_bytes),
           row_bytes_(rows.row_bytes),
           stride_(rows.stride),
-          lines_(lines),
-          second_(lines < 2 ? 0 : line_bytes),
+          every_((std::max)(std::size_t{1}, steps / lines)),
+          left_(every_),
+          lines_((lines * every_ + steps - 1) / steps),
           into_first_level_(into_first_level) {}
 
     [[gnu::always_inline]] void step() {
-        if (lines_ == 0) return;
+        if (lines_ == 0 || --left_ != 0) return;
+        left_ = every_;
         if (into_first_level_)
             take<3>();
         else
@@ -49,7 +53,8 @@ private:
     template <int Locality>
     [[gnu::always_inline]] void take() const {
         __builtin_prefetch(line_, 0, Locality);
-        __builtin_prefetch(line_ + second_, 0, Locality);
+        if (lines_ == 1) return;
+        __builtin_prefetch(line_ + line_bytes, 0, Locality);
 #pragma GCC unroll 1
         for (std::size_t i = 2; i < lines_; ++i) __builtin_prefetch(line_ + i * line_bytes, 0, Locality);
     }
@@ -58,8 +63,9 @@ private:
     const char* end_ = nullptr;  // of the row; nullptr where rows have no gaps
     std::size_t row_bytes_ = 0;
     std::size_t stride_ = 0;
+    std::size_t every_ = 1;
+    std::size_t left_ = 1;
     std::size_t lines_ = 0;
-    std::size_t second_ = 0;
     bool into_first_level_ = false;
 };
 
@@ -98,7 +104,7 @@ public:
         r += distance_;
         const RowMemory rows = r < n_ ? RowMemory{at(r), rows_.stride * sizeof(Scalar), row_bytes_}
                                       : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};
-        return {rows, (lines + steps - 1) / steps, into_first_level_};
+        return {rows, lines, steps, into_first_level_};
     }
     RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 
