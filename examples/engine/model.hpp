@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -23,6 +24,7 @@ class File {
 public:
     explicit File(const std::string& path) : path_(path) {
         std::ifstream stream(path, std::ios::binary);
+        if (!std::filesystem::is_regular_file(path)) throw wrong("there is no regular file");  // /dev/zero has no end
         bytes_.assign(std::istreambuf_iterator<char>(stream), {});
         if (bytes_.empty()) throw wrong("the file is empty or cannot be read");
     }

@@ -74,6 +74,8 @@ void write_tokenizer(const gguf::File& file, const std::string& path) {
     if (file.text("tokenizer.ggml.model") != "llama" || file.whole("tokenizer.ggml.bos_token_id") != 1 ||
         file.whole("tokenizer.ggml.eos_token_id") != 2 || !file.flag_or("tokenizer.ggml.add_space_prefix", true))
         throw file.refused("llama2.c's tokenizer is SentencePiece's, with BOS 1, EOS 2 and a space before each text");
+    if (!file.flag_or("tokenizer.ggml.add_bos_token", true))
+        throw file.refused("key tokenizer.ggml.add_bos_token is false, and in llama2.c all texts begin with BOS");
     const std::vector<std::string>& names = file.texts("tokenizer.ggml.tokens");
     const std::vector<float> scores = file.reals("tokenizer.ggml.scores");
     if (scores.size() != names.size()) throw file.refused("the tokens do not all have a score");

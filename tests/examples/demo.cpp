@@ -34,7 +34,7 @@ TEST_CASE("with an old CMake the demo says what it needs, in one sentence, befor
         INFO(run.err);
         REQUIRE(run.status == 2);
         REQUIRE(run.out.empty());
-        REQUIRE(contains(run.err, "demo.sh: CMake 3.25 or newer is needed, "));
+        REQUIRE(contains(run.err, "msrnn: CMake 3.25 or newer is needed (pip install cmake), "));
         REQUIRE(contains(run.err, "/cmake is " + version.substr(0, version.find('.', 2)) + ".\n"));
         REQUIRE(std::count(run.err.begin(), run.err.end(), '\n') == 1);
     }

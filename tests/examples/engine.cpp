@@ -107,6 +107,11 @@ TEST_CASE("to_llama2c: a model that llama2.c's format cannot hold is refused in 
     const float base = 500000;
     std::memcpy(&bytes[bytes.find(key) + key.size() + 4], &base, sizeof base);  // behind the type
     refused(folder.write("other.gguf", bytes) + out, "llama2.c turns by a RoPE base of 10000");
+    bytes = read_bytes(MSRNN_MODEL_DIR "/english-prose.gguf");
+    const std::string begins = "tokenizer.ggml.add_bos_token";
+    bytes[bytes.find(begins) + begins.size() + 4] = 0;
+    refused(folder.write("other.gguf", bytes) + out,
+            "add_bos_token is false, and in llama2.c all texts begin with BOS");
 }
 
 TEST_CASE("engine: a prompt is encoded as the tokenizer of the other programs encodes it") {
@@ -132,6 +137,8 @@ TEST_CASE("engine: what it cannot use is refused in one sentence") {
     require_refused("", "usage: engine MODEL TOKENIZER PROMPT TOKENS [BUDGET]");
     require_refused(world.folder.path("absent") + " " + world.tokenizer + " a 5", "absent: ");
     require_refused(world.tokenizer + " " + world.tokenizer + " a 5", "tokenizer.bin: ");
+    require_refused("/dev/zero " + world.tokenizer + " a 5", "/dev/zero: there is no regular file.");
+    require_refused(world.model + " /dev/zero a 5", "/dev/zero: there is no regular file.");
     require_refused(files + "a 0", "'0' is not a whole number from 1 on");
     require_refused(files + "a x", "'x' is not a whole number");
     require_refused(files + "a 5 -2", "'-2' is not a whole number");

@@ -2,7 +2,9 @@
 
 #include <functional>
 #include <msrnn/io.hpp>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/snapshots.hpp"
@@ -188,6 +190,19 @@ TEST_CASE("a state in the middle of a step is not saved") {
     state.step(0, 20, token.q, token.k, token.v, token.out);
     CHECK(state.between_steps());
     CHECK(save(state, path) == "");
+}
+
+TEST_CASE("a state that was moved from is neither saved nor loaded into") {
+    State<AnyPolicy> state = of(H2O{});
+    const Bytes file = saved(state);
+    const State<AnyPolicy> taken = std::move(state);
+    const std::string sentence = "msrnn: snapshot: this state was moved from and has no layers; assign one to it first";
+    Bytes bytes;
+    CHECK(save(state, bytes) == sentence);
+    CHECK(bytes.empty());
+    CHECK(load(state, std::span<const std::byte>(file)) == sentence);
+    state = taken;
+    CHECK(load(state, std::span<const std::byte>(file)) == "");
 }
 
 TEST_CASE("devices and pipes are refused at once") {

@@ -1,5 +1,6 @@
 #include <msrnn/decide.hpp>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -57,6 +58,25 @@ TEST_CASE("a lane that was moved from in a prompt is in no prompt") {
         empty->append(0);
         CHECK(empty->observes());
     }
+}
+
+TEST_CASE("a lane that was moved into itself is empty and may be used") {
+    Lane<Tova> lane(4), fresh(4);
+    const auto token = [](Lane<Tova>& to, int position) {
+        to.append(position);
+        to.observe(std::vector<float>(to.extent(), 0.1f));
+        to.evict();
+    };
+    for (int t = 0; t < 9; ++t) token(lane, t);
+    Lane<Tova>& self = lane;
+    lane = std::move(self);
+    CHECK(lane.size() == 0);
+    CHECK(lane.extent() == 0);
+    CHECK(lane.victims().empty());
+    CHECK(lane.seen() == 0);
+    for (int t = 0; t < 9; ++t) token(lane, t), token(fresh, t);
+    REQUIRE(lane.size() == fresh.size());
+    for (const LaneToken a : lane.tokens()) CHECK(fresh.position(a.slot) == a.position);
 }
 
 }  // namespace moved_from_tests

@@ -1,6 +1,9 @@
 #include <msrnn/any_policy.hpp>
 #include <msrnn/msrnn.hpp>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/thrown_by.hpp"
@@ -63,6 +66,40 @@ TEST_CASE("a refused budget of a state changes nothing") {
     CHECK(thrown_by([&] { state.set_budget(0, 0, 0); }).find("budget is 0") != std::string::npos);
     CHECK(state.lane(0, 0).budget() == 8);
     CHECK(state.bytes() == bytes);
+}
+
+TEST_CASE("a layer that there is not is refused, and a state that was moved from has none") {
+    const std::vector<float> q(48), k(16), v(16);
+    std::vector<float> out(48);
+    const auto every_call = [&](State<Tova>& state, std::size_t layer) {
+        const std::string first = thrown_by([&] { state.step(layer, 0, q, k, v, out); });
+        const auto turn = [](Slot, std::span<float>) {};
+        CHECK(thrown_by([&] { state.step(layer, 0, q, k, v, out, turn); }) == first);
+        CHECK(thrown_by([&] { state.attend(layer, 0, 0, q, k, v, out); }) == first);
+        CHECK(thrown_by([&] { state.attend(layer, 0, q, k, v, out); }) == first);
+        CHECK(thrown_by([&] { state.decide(layer, 0); }) == first);
+        CHECK(thrown_by([&] { state.decide(layer, 0, [](std::span<Lane<Tova>>) {}); }) == first);
+        CHECK(thrown_by([&] { state.prefill(layer, 0, q, k, v, out); }) == first);
+        CHECK(thrown_by([&] { state.prefill(layer, 0, q, k, v, out, Prefill::one_shot(), Tova{}); }) == first);
+        CHECK(thrown_by([&] { state.set_budget(layer, 0, 4); }) == first);
+        CHECK(thrown_by([&] { state.evict(layer, 0, Slot(0)); }) == first);
+        CHECK(thrown_by([&] { static_cast<void>(state.pin(layer, 0, Slot(0))); }) == first);
+        CHECK(thrown_by([&] { state.unpin(layer, 0, Slot(0)); }) == first);
+        CHECK(thrown_by([&] { static_cast<void>(state.lane(layer, 0)); }) == first);
+        CHECK(thrown_by([&] { static_cast<void>(state.tokens(layer)); }) == first);
+        CHECK(thrown_by([&] { state.share_out(layer + 1, [](std::span<Lane<Tova>* const>) {}); }) == first);
+        return first;
+    };
+    State<Tova> state(good, {.budget = 8});
+    CHECK(every_call(state, 2) == "msrnn: layer 2 of 2 layers; they count from 0");
+    const State<Tova> taken = std::move(state);
+    for (const std::size_t layer : {0u, 1u})
+        CHECK(every_call(state, layer) == "msrnn: this state was moved from and has no layers; assign one to it first");
+    state.reset();
+    CHECK(state.rollback(0));
+    CHECK_FALSE(state.rollback(1));
+    state = taken;
+    CHECK_NOTHROW(state.step(0, 0, q, k, v, out));
 }
 
 }  // namespace messages_tests

@@ -187,6 +187,7 @@ TEST_CASE("a budget callable may give any integer, and a negative one is refused
           5);
     CHECK(State<Tova>(small, [](std::size_t, std::size_t) { return short{7}; }).lane(1, 0).budget() == 7);
     CHECK(State<Tova>(small, [](std::size_t, std::size_t) { return unbounded; }).lane(1, 0).budget() == unbounded);
+    CHECK(State<Tova>(small, [](int layer, int kv_head) { return 3 + layer + 0 * kv_head; }).lane(1, 0).budget() == 4);
     CHECK(thrown_by([] { State<Tova>(small, [](std::size_t, std::size_t) { return -1; }); }) ==
           "msrnn: budget is -1; give at least 1 slot, or msrnn::unbounded");
     CHECK(thrown_by([] {

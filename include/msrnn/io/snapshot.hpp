@@ -35,9 +35,12 @@ nlohmann::json settings_of(const State<P, Scalar>& state) {
 
 // Writing ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
+inline constexpr const char* without_layers = "this state was moved from and has no layers; assign one to it first";
+
 /// Why the state is not at the end of a pass; empty where it is.
 template <class P, StoredScalar Scalar>
 std::string unfinished(const State<P, Scalar>& state) {
+    if (state.caches().empty()) return without_layers;
     for (std::size_t layer = 1; layer < state.shape().layers; ++layer)
         if (state.tokens(layer) != state.tokens(0))
             return "layer 0 has taken " + std::to_string(state.tokens(0)) + " tokens and layer " +
@@ -110,6 +113,7 @@ public:
     /// Everything is checked before the state is changed, and the rows are read into new memory.
     template <class P, StoredScalar Scalar>
     std::string load(State<P, Scalar>& state) {
+        if (state.caches().empty()) return without_layers;
         if (std::string wrong = safetensors::read_header(source_, header_, data_); !wrong.empty()) return wrong;
         const bool has_floats = Layout(state, {}).all_floats() > 0;
         if (std::string wrong = header_problem(header_, settings_of(state), has_floats); !wrong.empty()) return wrong;

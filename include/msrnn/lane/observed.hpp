@@ -21,9 +21,9 @@ struct Observed {
     Observed(Observed&& other) noexcept : Observed(std::as_const(other)) { other.reset(); }
     Observed& operator=(const Observed&) = default;
     Observed& operator=(Observed&& other) noexcept {
-        const Observed taken = other;
+        *this = std::as_const(other);
         other.reset();
-        return *this = taken;
+        return *this;
     }
     void reset() {
         const Observed nothing;

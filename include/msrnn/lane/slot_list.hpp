@@ -12,7 +12,8 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// A list of slots with room for all of them, so that filling it never allocates. Moved from, it is empty.
+/// A list of slots with room for all of them, so that filling it never allocates. Moved from, into itself too, it is
+/// empty.
 class SlotList {
 public:
     SlotList() = default;
@@ -20,8 +21,9 @@ public:
     SlotList(SlotList&& other) noexcept : slots_(std::move(other.slots_)), count_(std::exchange(other.count_, 0)) {}
     SlotList& operator=(const SlotList&) = default;
     SlotList& operator=(SlotList&& other) noexcept {
+        count_ = other.count_;
         slots_ = std::move(other.slots_);
-        count_ = std::exchange(other.count_, 0);
+        other.count_ = 0;
         return *this;
     }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -44,7 +45,8 @@ namespace msrnn::inline MSRNN_ABI {
 /// row and head; see StoredScalar for how they are rounded. A policy is shown the stored rows, as floats.
 ///
 /// If a call throws, for want of memory, out of a hook of the policy or out of a callable of yours, the state is as it
-/// was before the call; `out` may hold anything. Moved from, a state has no layers: assign to it before you use it.
+/// was before the call; `out` may hold anything. Moved from, a state has no layers: assign to it before you use it
+/// (std::invalid_argument, as for any layer that there is not).
 ///
 /// A key or query that is NaN, or a logit of plus infinity, makes outputs and weights NaN while its token stays. A key
 /// that is NaN gets a rating that is NaN and is evicted first, within budget steps, unless it is protected or the
@@ -78,7 +80,7 @@ public:
     template <BudgetCallable BudgetOf, PolicyCallable<P> PolicyOf>
     State(Shape shape, BudgetOf budget_of, PolicyOf policy_of, Rollback rollback = {})
         : State(Exactly{}, std::move(shape), policy_of, rollback, [&](std::size_t layer, std::size_t kv_head) {
-              return Limits{.budget = detail::budget_from(budget_of(layer, kv_head))};
+              return Limits{.budget = detail::budget_from(std::invoke(budget_of, layer, kv_head))};
           }) {}
 
     /// What says no budget, and a shape in the wrong place, are refused by the compiler in one sentence.
@@ -188,7 +190,7 @@ private:
         for (std::size_t i = 0; i < shape_.layers; ++i) {
             if (this->reads_another(i)) continue;
             const LayerShape of_layer = shape_.layer(i);
-            const P policy = policy_of(i);
+            const P policy = std::invoke(policy_of, i);
             LayerCache<P, Scalar> made(of_layer, policy, rollback, i, [&](std::size_t lane) {
                 const Limits limits = lane_limits(of_layer, limits_of(i, lane), policy);
                 detail::refuse(msrnn::problem(policy, limits));

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "../base/refuse.hpp"
+#include "../base/text.hpp"
 #include "../config.hpp"
 #include "../lane/lane.hpp"
 #include "../rows/rows.hpp"
@@ -135,15 +137,11 @@ public:
 protected:
     explicit StateLayers(Shape shape) : shape_(std::move(shape)) {}
 
-    LayerCache<P, Scalar>& at(std::size_t layer) {
-        MSRNN_ASSERT(layer < places_.size(), "msrnn: no such layer");
-        return layers_[places_[layer].cache];
+    LayerCache<P, Scalar>& at(std::size_t layer) { return layers_[place(layer).cache]; }
+    const LayerCache<P, Scalar>& at(std::size_t layer) const { return layers_[place(layer).cache]; }
+    bool decides_as_one() const {
+        return !layers_.empty() && scope_of(layers_.front().lanes().front().policy()) == Scope::model;
     }
-    const LayerCache<P, Scalar>& at(std::size_t layer) const {
-        MSRNN_ASSERT(layer < places_.size(), "msrnn: no such layer");
-        return layers_[places_[layer].cache];
-    }
-    bool decides_as_one() const { return scope_of(layers_.front().lanes().front().policy()) == Scope::model; }
     bool reads_another(std::size_t layer) const { return !shape_.each.empty() && shape_.each[layer].reads != no_layer; }
     /// Where each layer's rows are. Not before the shape was accepted.
     void place_layers() {
@@ -168,6 +166,15 @@ protected:
         std::size_t cache;                   // in layers_
         std::size_t next_reader = no_layer;  // the next layer that reads the same rows
     };
+    const Place& place(std::size_t layer) const {
+        if (layer >= places_.size()) detail::refuse(layer_problem(layer));
+        return places_[layer];
+    }
+    std::string layer_problem(std::size_t layer) const {
+        if (places_.empty()) return "msrnn: this state was moved from and has no layers; assign one to it first";
+        return "msrnn: layer " + detail::text(layer) + " of " + detail::text(places_.size()) +
+               " layers; they count from 0";
+    }
 
     Shape shape_;
     std::vector<Place> places_;  // [layers]

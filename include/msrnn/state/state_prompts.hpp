@@ -20,7 +20,7 @@ class StatePrompts : public StateRules<P, Scalar> {
     using Rules = StateRules<P, Scalar>;
 
 protected:
-    using Rules::Rules, Rules::shape_, Rules::layers_, Rules::work_, Rules::at, Rules::places_, Rules::reads_another,
+    using Rules::Rules, Rules::shape_, Rules::layers_, Rules::work_, Rules::at, Rules::place, Rules::reads_another,
         Rules::shares_rows;
 
 public:
@@ -93,7 +93,7 @@ private:
         detail::refuse(prompt.problem());
         if (prompt.tokens() == 0) return;
         this->refuse_order(layer);
-        at(layer).hold(prompt, places_[layer].next_reader);
+        at(layer).hold(prompt, place(layer).next_reader);
     }
     void read_prompt(std::size_t layer, Positions positions, std::size_t tokens, Floats<const float> q,
                      Floats<const float> k, Floats<const float> v, Floats<float> out) {
@@ -108,7 +108,7 @@ private:
                            (cache.tokens_held() == 0 ? std::string("a step")
                                                      : "a prompt of " + detail::text(cache.tokens_held())) +
                            "; give both the same");
-        cache.read(shape_.each[layer], positions, q, out, places_[layer].next_reader, work_);
+        cache.read(shape_.each[layer], positions, q, out, place(layer).next_reader, work_);
     }
 };
 

@@ -77,7 +77,7 @@ public:
 
 private:
     void refuse_pass(std::size_t layers) const {
-        MSRNN_ASSERT(layers > 0 && layers <= shape_.layers, "msrnn: no such layer");
+        MSRNN_ASSERT(layers > 0, "msrnn: share_out() of no layers");
         if (scope_of(at(0).lanes().front().policy()) == Scope::model)
             detail::refuse("msrnn: all layers decide as one, so there are no budgets to share out; use set_budget()");
         for (std::size_t layer = 0; layer < layers; ++layer)

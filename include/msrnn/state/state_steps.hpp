@@ -32,7 +32,7 @@ class StateSteps : public StateLayers<P, Scalar> {
     using Layers = StateLayers<P, Scalar>;
 
 protected:
-    using Layers::Layers, Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::places_,
+    using Layers::Layers, Layers::shape_, Layers::layers_, Layers::work_, Layers::at, Layers::place,
         Layers::reads_another;
 
 public:
@@ -97,7 +97,7 @@ public:
     /// the policy sees what attention saw, and each lane evicts down to its budget.
     void decide(std::size_t layer, Position position) {
         if (this->decides_as_one()) return decide_as_one(layer, position);
-        const std::size_t next = places_[layer].next_reader;
+        const std::size_t next = place(layer).next_reader;
         if (reads_another(layer))
             at(layer).end_read(shape_.each[layer], next, position, work_);
         else if (next != no_layer)
@@ -122,7 +122,7 @@ public:
     }
 
 protected:
-    bool shares_rows(std::size_t layer) const { return places_[layer].next_reader != no_layer || reads_another(layer); }
+    bool shares_rows(std::size_t layer) const { return place(layer).next_reader != no_layer || reads_another(layer); }
     /// Whether other layers have a part in the decision of this one.
     bool waits(std::size_t layer) const { return shares_rows(layer) || this->decides_as_one(); }
     static void refuse_rows(Floats<const float> k, Floats<const float> v) {
