@@ -45,6 +45,16 @@ TEST_CASE("of keys that are alike the newest is spared, and what is unlike the o
     CHECK(by_arrival::kept(rows.lane) == Positions{1, 2, 3});
 }
 
+TEST_CASE("a key's cosine with itself counts as 0, which is above a threshold below 0") {
+    LaneOfRows<RKV> rows(3, {.window = 1, .kernel = 1, .mix = 0, .threshold = -0.5f});
+    rows.append(0, {1, 0});
+    rows.append(1, {-1, 0});
+    rows.append(2, {-1, 0});
+    // The last above -1/2 struck out: . -1 -1 | -1 0 . | -1 1 . , over 3.
+    const float first = std::exp(-2.0f / 3), second = 1, third = std::exp(-1.0f / 3), total = first + second + third;
+    CHECK(all_close(rows.ratings(), Row{-first / total, -second / total, -third / total}, 1e-6, 0));
+}
+
 TEST_CASE("RKV remembers the last queries in a ring, across choices, and sees few of a prompt") {
     const RKV policy{.window = 2, .kernel = 1, .mix = 1};
     LaneOfRows<RKV> rows(3, policy, 1);

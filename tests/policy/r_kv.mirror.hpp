@@ -78,7 +78,8 @@ inline Samples<msrnn::RKV> samples(const msrnn::RKV&) {
     return {.exact = {},
             .others = {{.window = 2, .kernel = 3, .mix = 0.5f, .threshold = 0.47f},
                        {.window = 3, .kernel = 1, .mix = 0.07f, .threshold = 0.8125f},
-                       {.window = 1, .kernel = 7, .mix = 0.875f, .threshold = 0.25f}}};
+                       {.window = 1, .kernel = 7, .mix = 0.875f, .threshold = 0.25f},
+                       {.window = 2, .kernel = 5, .mix = 0.25f, .threshold = -0.4375f}}};
 }
 
 }  // namespace mirror

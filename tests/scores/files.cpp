@@ -8,6 +8,7 @@
 
 namespace files_tests {
 
+// Whatever files stand there are compared, each as a whole: others of the same form may be put there.
 TEST_CASE("scores of other codes") {
     OtherCode::Compared compared;
     std::size_t files = 0;
@@ -20,14 +21,14 @@ TEST_CASE("scores of other codes") {
         CHECK(check != nullptr);
         if (check == nullptr) continue;
         const std::size_t before = compared.sets + compared.lists;
-        check(file, compared);
+        CHECK_NOTHROW(check(file, compared));
         CHECK(compared.sets + compared.lists > before);
         for (const std::string& difference : compared.differences) UNSCOPED_INFO(difference);
         CHECK(compared.differences.empty());
         compared.differences.clear();
         ++files;
     }
-    CHECK(files >= 40);
+    CHECK(files > 0);
     std::cout << "scores of other codes: " << files << " files, " << compared.sets << " sets, " << compared.lists
               << " lists of scores, at worst " << compared.worst << " of the tolerance\n";
 }

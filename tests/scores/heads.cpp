@@ -56,12 +56,20 @@ const OtherCode morph_kv("morphkv", [](const json& file, OtherCode::Compared& co
 });
 
 /// That code hides a token for good when it leaves the recent window. So the lane has one recent token less, and that
-/// token is evicted by name.
+/// token is evicted by name. Where it is the newest, a lane takes it for a draft that was rejected: here it has been.
 void hide_oldest_recent(Sequence<Keyformer>& sequence, std::size_t recent) {
     auto& lane = sequence.lane;
-    if (lane.size() <= lane.budget()) return;
+    const LaneRecord before = lane.record();
     for (const auto& token : lane.tokens())
-        if (token.arrival + recent == lane.seen()) return lane.evict(token.slot);
+        if (token.arrival + recent == before.seen) {
+            lane.evict(token.slot);
+            break;
+        }
+    LaneRecord record = lane.record();
+    if (record.seen == before.seen) return;
+    record.seen = before.seen, record.prompt_end = before.prompt_end;
+    record.rejected.clear();
+    lane.restore(record);
 }
 
 const OtherCode keyformer("keyformer-no-noise", [](const json& file, OtherCode::Compared& compared) {
@@ -74,8 +82,10 @@ const OtherCode keyformer("keyformer-no-noise", [](const json& file, OtherCode::
         sequence.prompt(prompt);
         for (std::size_t tokens = prompt; tokens <= model.tokens; ++tokens) {
             if (tokens > prompt) sequence.step(tokens - 1);
-            hide_oldest_recent(sequence, recent);
-            sequence.evict();
+            if (tokens > keys + recent) {
+                hide_oldest_recent(sequence, recent);
+                sequence.evict();
+            }
             const std::string where = " of head " + std::to_string(head) + " after " + std::to_string(tokens);
             compared.same(sequence.kept(), file.at("kept")[tokens - prompt][head], "kept" + where);
             for (const auto& at : file.at("scores_after")) {

@@ -17,19 +17,22 @@ std::string after(const char* what, std::size_t tokens, std::size_t head) {
     return std::string(what) + " after " + std::to_string(tokens) + " tokens, head " + std::to_string(head);
 }
 
+/// No number: all queries of the prompt.
+std::size_t history_of(const json& queries) { return queries.is_null() ? unbounded : queries.get<std::size_t>(); }
+
 const OtherCode scissorhands("scissorhands", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
     for (const auto& one : file.at("cases")) {
-        const std::size_t history = one.at("history").is_null() ? unbounded : one["history"].get<std::size_t>();
-        one_shot(model, one, Scissorhands{.history = history, .recent = one.at("recent"), .sinks = one.at("sinks")},
-                 compared);
+        const Scissorhands policy{
+            .history = history_of(one.at("history")), .recent = one.at("recent"), .sinks = one.at("sinks")};
+        one_shot(model, one, policy, compared);
     }
     const auto& decode = file.at("decode");
     const auto& counts = file.at("paper_counts");
     for (std::size_t head = 0; head < model.kv_heads; ++head) {
         const std::size_t prompt = decode.at("prompt");
         Sequence<Scissorhands> sequence(model,
-                                        {.history = decode.at("history_of_the_prompt"),
+                                        {.history = history_of(decode.at("history_of_the_prompt")),
                                          .recent = decode.at("recent"),
                                          .sinks = decode.at("sinks"),
                                          .decay = decode.at("decay")},
@@ -90,10 +93,12 @@ const OtherCode vatp("vatp", [](const json& file, OtherCode::Compared& compared)
         vatp_of(model, file, VatpOverScissorhands(policy), compared);
 });
 
-/// That code adds the scores of a block's tokens, and evicts whole blocks.
+/// That code adds the scores of a block's tokens, and evicts whole blocks. A last block that is not full stays beside
+/// the recent ones, and the budget is larger by it.
 struct NormalisedH2OByBlocks : NormalisedH2O {
     std::size_t block = 1;
     NormalisedH2OByBlocks(NormalisedH2O settings, std::size_t tokens) : NormalisedH2O(settings), block(tokens) {}
+    Protection protection(std::size_t budget) const { return {.sinks = sinks, .recent = recent + budget % block}; }
     void rate(Ratings rating) const {
         NormalisedH2O::rate(rating);
         const auto order = rating.in_order();

@@ -21,9 +21,9 @@ namespace msrnn::inline MSRNN_ABI {
 /// Older tokens are all but the newest `window`, which are protected.
 /// importance: for each of the last `window` queries the logits max over the heads of q.k / sqrt(head_dim), softmax
 /// over the older tokens; the mean over the queries; the maximum over `kernel` neighbours in time. redundancy: the
-/// cosines of all pairs of live keys; of a key's cosines with others the last in time that is above `threshold` counts
-/// as 0 (where none is, the first), so that the newest of many alike stays; the mean over the keys; softmax over the
-/// live tokens. rating[slot] = mix * importance - (1 - mix) * redundancy.
+/// cosines of all pairs of live keys, a key's with itself taken as 0; of a key's cosines the last in time that is above
+/// `threshold` counts as 0 (where none is, the first), so that the newest of many alike stays; the mean over the keys;
+/// softmax over the live tokens. rating[slot] = mix * importance - (1 - mix) * redundancy.
 ///
 /// One lane for a KV head. Needs queries, of a prompt the last `window` alone, and keys at a choice; query_heads and
 /// head_dim in the lane's Limits. Memory: window * query_heads * head_dim floats a lane. Cost of a choice: slots^2 *
@@ -134,6 +134,7 @@ private:
                 if (j == 0 || cosine > threshold) spare(here, j, cosine);
                 if (cosine > threshold) spare(there, i, cosine);
             }
+            if (threshold < 0) spare(here, i, 0);
         }
         const auto tokens = static_cast<float>(all.size());
         for (const Slot slot : all) sum[all[static_cast<std::size_t>(spared[slot])]] -= spared_cosine[slot];
