@@ -10,6 +10,7 @@
 #include <limits>
 #include <msrnn/rows/rows.hpp>
 #include <msrnn/rows/scalar.hpp>
+#include <msrnn/rows/widen.hpp>
 #include <tuple>
 #include <vector>
 

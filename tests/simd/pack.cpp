@@ -212,14 +212,14 @@ TEST_CASE("numbers are used pack by pack, and those behind them stay") {
             std::vector<float> numbers(room + 1);
             for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
             float total = 0, visited = 0;
-            msrnn::detail::each_pack(numbers.data(), count, room, 0, [&](Pack x, std::size_t at) {
+            msrnn::detail::baseline::each_pack(numbers.data(), count, room, 0, [&](Pack x, std::size_t at) {
                 total += msrnn::detail::sum(x);
                 visited += x[0] == static_cast<float>(at + 1) ? 1.0f : 0.0f;
             });
             CAPTURE(count, room);
             REQUIRE(total == static_cast<float>(count * (count + 1) / 2));
             REQUIRE(visited == static_cast<float>((count + floats_per_pack - 1) / floats_per_pack));
-            msrnn::detail::each_pack(numbers.data(), count, room, 0, [](Pack x, std::size_t) { return -x; });
+            msrnn::detail::baseline::each_pack(numbers.data(), count, room, 0, [](Pack x, std::size_t) { return -x; });
             for (std::size_t i = 0; i < numbers.size(); ++i)
                 REQUIRE(numbers[i] == (i < count ? -static_cast<float>(i + 1) : static_cast<float>(i + 1)));
         }
