@@ -94,6 +94,17 @@ TEST_CASE("one token's weights are shown once: the second time is caught, for ev
     }
 }
 
+TEST_CASE("the whole of no parts, which would be that of the token before, is caught") {
+    const std::vector<float> weights(3, 0.25f);
+    Parts parts;
+    CHECK_THROWS_AS(parts.whole(), msrnn_assertion_failed);
+    parts.start(3);
+    parts.add(rows_of(weights, 0, 1, 3));
+    CHECK(parts.whole().query_heads == 1);
+    parts.start(3);
+    CHECK_THROWS_AS(parts.whole(), msrnn_assertion_failed);
+}
+
 TEST_CASE("parts of other lengths are caught") {
     const std::vector<float> weights(4, 0.25f);
     Parts parts;

@@ -78,10 +78,13 @@ TEST_CASE("naming a slot that holds no token is caught") {
     const Slot victim = lane.evict()[0];
     CHECK_THROWS_AS(lane.evict(victim), msrnn_assertion_failed);
     CHECK_THROWS_AS(lane.evict(Slot(17)), msrnn_assertion_failed);
+    CHECK_THROWS_AS(lane.evict(std::vector<Slot>{victim}), msrnn_assertion_failed);
     CHECK_THROWS_AS((void)lane.pin(victim), msrnn_assertion_failed);
     CHECK_FALSE(lane.live(victim));
     CHECK_FALSE(lane.live(Slot(17)));
     CHECK_FALSE(lane.candidate(Slot(17)));
+    const Slot other((victim + 1) % 4);
+    CHECK_THROWS_AS(lane.evict(std::vector<Slot>{other, other}), msrnn_assertion_failed);
 }
 
 }  // namespace preconditions_tests

@@ -46,6 +46,7 @@ public:
     }
     /// The sum of all parts since start(), valid until the next call of start() or add().
     Attention whole() const {
+        MSRNN_ASSERT(query_heads_ > 0, "msrnn: the whole of no parts; add() the weights of this token first");
         return {.weights = sums_.data(),
                 .query_heads = query_heads_,
                 .slots = sums_.size(),

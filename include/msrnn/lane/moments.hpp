@@ -177,7 +177,10 @@ public:
     /// Evicts these live tokens, which something else has chosen: another policy, a rule.
     void evict(std::span<const Slot> slots) {
         table_.forget_victims();
-        for (const Slot slot : slots) table_.drop(slot);
+        for (const Slot slot : slots) {
+            MSRNN_ASSERT(table_.live(slot), "msrnn: evict(slots) of a slot that holds no token, or of one slot twice");
+            table_.drop(slot);
+        }
     }
 
     std::size_t budget() const { return budget_; }  ///< slots that survive a choice

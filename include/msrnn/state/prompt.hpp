@@ -31,6 +31,10 @@ struct Prefill {
     static constexpr Prefill chunked(std::size_t tokens) { return {.chunk = tokens}; }
 };
 
+/// What lies in memory as positions do: a std::vector, std::array or std::span of them.
+template <class List>
+concept PositionList = std::convertible_to<const List&, std::span<const Position>>;
+
 /// The positions of a prompt: consecutive from a first one on (modulo 2^64), or one for each token. A list of them is
 /// read where it lies; an empty one is a list of no positions.
 class Positions {
@@ -43,25 +47,33 @@ public:
     /// One for each token.
     Positions(std::initializer_list<Position> each) : each_(each.begin(), each.size()), listed_(true) {}
     /// A std::vector, std::array or std::span of positions.
-    template <class List>
-        requires std::convertible_to<const List&, std::span<const Position>> Positions(const List& each)
-            : each_(each), listed_(true) {}
+    template <PositionList List>
+    Positions(const List& each) : each_(each), listed_(true) {}
+    /// What is nothing like that is refused by the compiler in one sentence.
+    template <class Other>
+        requires(!PositionList<Other> && !std::convertible_to<const Other&, Position>)
+    Positions(const Other&) {
+        static_assert(
+            PositionList<Other>,
+            "msrnn: positions are a first one, or a list of msrnn::Position for each token; of other integers "
+            "make one: std::vector<msrnn::Position>(p.begin(), p.end()).");
+    }
 
-        /// The position of this token.
-        Position operator[](std::size_t token) const {
-            return listed_ ? each_[token] : Position(static_cast<std::uint64_t>(first_.value()) + token);
-        }
-        /// Whether there is one for each of so many.
-        bool fit(std::size_t tokens) const { return !listed_ || each_.size() == tokens; }
-        /// How many are listed.
-        std::size_t listed() const { return each_.size(); }
-        /// Whether they are listed, not counted from a first one.
-        bool are_listed() const { return listed_; }
+    /// The position of this token.
+    Position operator[](std::size_t token) const {
+        return listed_ ? each_[token] : Position(static_cast<std::uint64_t>(first_.value()) + token);
+    }
+    /// Whether there is one for each of so many.
+    bool fit(std::size_t tokens) const { return !listed_ || each_.size() == tokens; }
+    /// How many are listed.
+    std::size_t listed() const { return each_.size(); }
+    /// Whether they are listed, not counted from a first one.
+    bool are_listed() const { return listed_; }
 
-    private:
-        Position first_;
-        std::span<const Position> each_;
-        bool listed_ = false;
+private:
+    Position first_;
+    std::span<const Position> each_;
+    bool listed_ = false;
 };
 
 /// Why a span of this size is wrong, in one sentence; empty where it is right.

@@ -45,8 +45,9 @@ namespace msrnn::inline MSRNN_ABI {
 /// row and head; see StoredScalar for how they are rounded. A policy is shown the stored rows, as floats.
 ///
 /// If a call throws, for want of memory, out of a hook of the policy or out of a callable of yours, the state is as it
-/// was before the call; `out` may hold anything. Moved from, a state has no layers: assign to it before you use it
-/// (std::invalid_argument, as for any layer that there is not).
+/// was before the call; `out` may hold anything, and so may the row of a victim that the token would have taken. Moved
+/// from, a state has no layers: assign to it before you use it (std::invalid_argument, as for any layer that there is
+/// not).
 ///
 /// A key or query that is NaN, or a logit of plus infinity, makes outputs and weights NaN while its token stays. A key
 /// that is NaN gets a rating that is NaN and is evicted first, within budget steps, unless it is protected or the
