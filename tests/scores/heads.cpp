@@ -38,7 +38,7 @@ const OtherCode morph_kv("morphkv", [](const json& file, OtherCode::Compared& co
             const std::string where = " of head " + std::to_string(head) + " at token " + std::to_string(token + 1);
             if (sequence.lane.size() >= sequence.lane.budget()) {
                 sequence.rate();
-                for (const auto& fused : file.at("fused_scores")) {
+                for (const auto& fused : OtherCode::runs(file, "fused_scores")) {
                     // With grouped queries its rows are the method's before its first choice only.
                     if (fused.at("tokens") != token + 1 || (model.group() > 1 && token > prompt)) continue;
                     const auto [positions, scores] = older(sequence, window);
@@ -88,7 +88,7 @@ const OtherCode keyformer("keyformer-no-noise", [](const json& file, OtherCode::
             }
             const std::string where = " of head " + std::to_string(head) + " after " + std::to_string(tokens);
             compared.same(sequence.kept(), file.at("kept")[tokens - prompt][head], "kept" + where);
-            for (const auto& at : file.at("scores_after")) {
+            for (const auto& at : OtherCode::runs(file, "scores_after")) {
                 if (at.at("tokens") != tokens) continue;
                 OtherCode::Scores scores(tokens);  // 0 where hidden
                 const auto kept = sequence.kept();

@@ -59,6 +59,13 @@ public:
         return nullptr;
     }
 
+    /// What a file has under a name: runs, a run or nothing.
+    static std::vector<nlohmann::json> runs(const nlohmann::json& file, const char* name) {
+        const auto found = file.find(name);
+        if (found == file.end() || found->is_null()) return {};
+        return found->is_array() ? found->get<std::vector<nlohmann::json>>() : std::vector<nlohmann::json>{*found};
+    }
+
 private:
     static std::vector<OtherCode>& all() {
         static std::vector<OtherCode> codes;

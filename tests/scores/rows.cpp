@@ -11,9 +11,9 @@ namespace {
 
 const OtherCode key_diff("keydiff", [](const nlohmann::json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases")) one_shot(model, one, msrnn::KeyDiff{}, compared);
+    for (const auto& one : OtherCode::runs(file, "cases")) one_shot(model, one, msrnn::KeyDiff{}, compared);
     for (std::size_t head = 0; head < model.kv_heads; ++head) {
-        for (const auto& blocks : file.at("blocks")) {
+        for (const auto& blocks : OtherCode::runs(file, "blocks")) {
             const std::size_t block = blocks.at("block");
             Sequence<msrnn::KeyDiff> sequence(model, {}, blocks.at("budget"), head, block - 1);
             for (std::size_t token = 0; token < model.tokens; ++token) {
@@ -26,11 +26,12 @@ const OtherCode key_diff("keydiff", [](const nlohmann::json& file, OtherCode::Co
             }
             compared.same(sequence.kept(), blocks.at("kept")[head], "kept after blocks of " + std::to_string(block));
         }
-        const auto& decode = file.at("decode");
-        Sequence<msrnn::KeyDiff> sequence(model, {}, decode.at("budget"), head);
-        step_by_step(sequence, model, decode.at("prompt"), [&](std::size_t i) {
-            compared.same(sequence.kept(), decode.at("kept")[i][head], "kept after step " + std::to_string(i));
-        });
+        for (const auto& decode : OtherCode::runs(file, "decode")) {
+            Sequence<msrnn::KeyDiff> sequence(model, {}, decode.at("budget"), head);
+            step_by_step(sequence, model, decode.at("prompt"), [&](std::size_t i) {
+                compared.same(sequence.kept(), decode.at("kept")[i][head], "kept after step " + std::to_string(i));
+            });
+        }
     }
 });
 
@@ -49,7 +50,7 @@ void lag_kv_of_the_authors(const Model& model, const nlohmann::json& run, std::s
     Sequence<msrnn::LagKV> sequence(model, policy, model.tokens, head);
     auto& lane = sequence.lane;
     std::map<std::size_t, OtherCode::Positions> wanted;
-    for (const auto& after : run.at("kept_after"))
+    for (const auto& after : OtherCode::runs(run, "kept_after"))
         wanted[after.at("tokens")] = after.at("kept")[head].get<OtherCode::Positions>();
     sequence.prompt(prompt);
     for (std::size_t seen = prompt;; ++seen) {
@@ -71,11 +72,11 @@ void lag_kv_of_the_authors(const Model& model, const nlohmann::json& run, std::s
 
 const OtherCode lag_kv("lagkv", [](const nlohmann::json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases"))
+    for (const auto& one : OtherCode::runs(file, "cases"))
         one_shot(model, one,
                  msrnn::LagKV{.sinks = one.at("sinks"), .lag = one.at("lag"), .ranks = !one.at("cross").get<bool>()},
                  compared);
-    for (const auto& run : file.at("authors"))
+    for (const auto& run : OtherCode::runs(file, "authors"))
         for (std::size_t head = 0; head < model.kv_heads; ++head) lag_kv_of_the_authors(model, run, head, compared);
 });
 
@@ -89,7 +90,7 @@ msrnn::Cur::Leverage leverage(const std::string& name) {
 }
 const OtherCode cur("cur", [](const nlohmann::json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases"))
+    for (const auto& one : OtherCode::runs(file, "cases"))
         one_shot(model, one,
                  msrnn::Cur{.sinks = one.at("sinks"),
                             .window = one.at("window"),

@@ -37,13 +37,13 @@ const OtherCode pyramid_kv("pyramidkv", [](const json& file, Compared& compared)
             .layers = one.at("layers"),
         };
     };
-    for (const auto& one : file.at("kvpress_budgets")) {
+    for (const auto& one : OtherCode::runs(file, "kvpress_budgets")) {
         const budget::Pyramid pyramid = pyramid_of(one, one.at("tokens"));
         compared.same({pyramid.feasible() ? 1u : 0u}, json::array({one.at("feasible").get<bool>() ? 1 : 0}),
                       "feasible");
         compared.same(of_layers(pyramid, pyramid.layers), one.at("budgets"), "budgets of kvpress");
     }
-    for (const auto& one : file.at("kvcache_factory_budgets")) {
+    for (const auto& one : OtherCode::runs(file, "kvcache_factory_budgets")) {
         const budget::PyramidInWholeNumbers pyramid{.tokens = one.at("tokens"),
                                                     .capacity = one.at("capacity"),
                                                     .window = one.at("window"),
@@ -52,16 +52,17 @@ const OtherCode pyramid_kv("pyramidkv", [](const json& file, Compared& compared)
         compared.same(of_layers(pyramid, pyramid.layers), one.at("budgets"), "budgets of KVCache-Factory");
     }
     const Model model(file);
-    const auto& selection = file.at("selection");
-    const budget::Pyramid pyramid = pyramid_of(selection, model.tokens);
-    for (const auto& layer : selection.at("kept_by_layer")) {
-        compared.same({pyramid(layer.at("layer"))}, json::array({layer.at("budget")}), "budget of a layer");
-        const json one{{"tokens", model.tokens},
-                       {"budget", layer.at("budget")},
-                       {"scores", selection.at("scores_before_the_window")},
-                       {"kept", layer.at("kept")}};
-        one_shot(model, one, SnapKV{.window = selection.at("window"), .kernel = selection.at("kernel")}, compared, 0,
-                 selection.at("window"), 1 / selection.at("window").get<double>());
+    for (const auto& selection : OtherCode::runs(file, "selection")) {
+        const budget::Pyramid pyramid = pyramid_of(selection, model.tokens);
+        for (const auto& layer : selection.at("kept_by_layer")) {
+            compared.same({pyramid(layer.at("layer"))}, json::array({layer.at("budget")}), "budget of a layer");
+            const json one{{"tokens", model.tokens},
+                           {"budget", layer.at("budget")},
+                           {"scores", selection.at("scores_before_the_window")},
+                           {"kept", layer.at("kept")}};
+            one_shot(model, one, SnapKV{.window = selection.at("window"), .kernel = selection.at("kernel")}, compared,
+                     0, selection.at("window"), 1 / selection.at("window").get<double>());
+        }
     }
 });
 
@@ -74,7 +75,7 @@ const OtherCode ada_kv("adakv", [](const json& file, Compared& compared) {
             compared.same(kept_of(lanes[h]), one.at("kept")[h], "kept");
         }
     };
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         std::vector<Lane<Given>> lanes = Given::lanes(table, heads, tokens);
         const std::size_t total = heads * one.at("budget").get<std::size_t>(), safe = one.at("safe");
         const OwnVector<std::size_t> shares = budget::shares_by_rating(lanes, total, safe);
@@ -85,7 +86,7 @@ const OtherCode ada_kv("adakv", [](const json& file, Compared& compared) {
             compared.same({lanes[h].budget()}, json::array({one.at("budgets")[h]}), "budget");
         evict(lanes, one);
     }
-    for (const auto& one : file.at("authors")) {
+    for (const auto& one : OtherCode::runs(file, "authors")) {
         std::vector<Lane<Given>> lanes = Given::lanes(table, heads, tokens);
         budget::shared_with_floor(lanes, one.at("base"), one.at("floor"), one.at("normalize"));
         for (std::size_t h = 0; h < heads; ++h) {
@@ -108,13 +109,13 @@ struct MeanSnapKV : SnapKV {
 const OtherCode chunk_kv("chunkkv", [](const json& file, Compared& compared) {
     const Model model(file);
     const Given::Table table = Given::read(file.at("given_scores"), file.at("given_scores_divide_by"));
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         const std::size_t tokens = one.at("tokens"), chunk = one.at("chunk");
         const double share = 1 - one.at("compression_ratio").get<double>();
         const auto decide = [&](auto& lanes) {
-            if (!one.at("chunk_scores").is_null()) {
+            if (one.contains("chunk_scores") && !one["chunk_scores"].is_null()) {
                 const OwnVector<double> scores = budget::chunk_scores(lanes, chunk);
-                compared.near({scores.begin(), scores.end()}, one.at("chunk_scores"), "chunk scores");
+                compared.near({scores.begin(), scores.end()}, one["chunk_scores"], "chunk scores");
             }
             budget::chunks(lanes, chunk, share);
             for (std::size_t h = 0; h < lanes.size(); ++h) {

@@ -17,11 +17,11 @@ SnapKV::Group group_of(const json& one) {
 
 const OtherCode snap_kv("snapkv-gqa", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         const SnapKV policy{.window = one.at("window"), .kernel = one.at("kernel")};
         one_shot(model, one, policy, compared, 0, policy.window, 1 / static_cast<double>(policy.window));
     }
-    for (const auto& one : file.at("kvcache_factory")) {
+    for (const auto& one : OtherCode::runs(file, "kvcache_factory")) {
         const SnapKV policy{.window = one.at("window"),
                             .kernel = one.at("kernel"),
                             .pooling = one.at("pool") == "max" ? Pooling::maximum : Pooling::average,
@@ -47,7 +47,7 @@ Model repeated(const Model& model) {
 
 const OtherCode h2o("h2o-kvcache-factory", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         const std::size_t window = one.at("window");
         if (one.at("group") == "query head")
             one_shot(repeated(model), one, H2O{.recent = window}, compared, 0, window);

@@ -124,7 +124,7 @@ void one_shot(const Model& model, const nlohmann::json& one, const P& policy, Ot
         Sequence<P> sequence(model, policy, one.at("budget"), head);
         sequence.prompt(tokens);
         sequence.rate();
-        if (one.contains("scores") && !one["scores"].is_null() && !one["scores"][head].empty()) {
+        if (one.contains("scores") && head < one["scores"].size() && !one["scores"][head].empty()) {
             auto wanted = one["scores"][head].template get<OtherCode::Scores>();
             OtherCode::Scores got = sequence.scores(factor);
             const std::size_t end = std::min(wanted.size(), tokens - back);

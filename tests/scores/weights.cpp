@@ -22,37 +22,40 @@ std::size_t history_of(const json& queries) { return queries.is_null() ? unbound
 
 const OtherCode scissorhands("scissorhands", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         const Scissorhands policy{
             .history = history_of(one.at("history")), .recent = one.at("recent"), .sinks = one.at("sinks")};
         one_shot(model, one, policy, compared);
     }
-    const auto& decode = file.at("decode");
-    const auto& counts = file.at("paper_counts");
     for (std::size_t head = 0; head < model.kv_heads; ++head) {
-        const std::size_t prompt = decode.at("prompt");
-        Sequence<Scissorhands> sequence(model,
-                                        {.history = history_of(decode.at("history_of_the_prompt")),
-                                         .recent = decode.at("recent"),
-                                         .sinks = decode.at("sinks"),
-                                         .decay = decode.at("decay")},
-                                        decode.at("budget"), head);
-        step_by_step(sequence, model, prompt, [&](std::size_t i) {
-            compared.same(sequence.kept(), decode.at("kept")[i][head], after("kept", prompt + i, head));
-            for (const auto& at : decode.at("importance_after"))
-                if (at.at("tokens") == prompt + i)
-                    compared.near(sequence.scores(), at.at("importance")[head], after("importance", prompt + i, head));
-        });
-        Sequence<Scissorhands> counting(model, {.history = counts.at("queries"), .recent = 0, .counts = true},
-                                        model.tokens, head);
-        counting.prompt(counts.at("prompt"));
-        compared.near(counting.scores(-1), counts.at("unimportant")[head], "counts of the paper");
+        for (const auto& decode : OtherCode::runs(file, "decode")) {
+            const std::size_t prompt = decode.at("prompt");
+            Sequence<Scissorhands> sequence(model,
+                                            {.history = history_of(decode.at("history_of_the_prompt")),
+                                             .recent = decode.at("recent"),
+                                             .sinks = decode.at("sinks"),
+                                             .decay = decode.at("decay")},
+                                            decode.at("budget"), head);
+            step_by_step(sequence, model, prompt, [&](std::size_t i) {
+                compared.same(sequence.kept(), decode.at("kept")[i][head], after("kept", prompt + i, head));
+                for (const auto& at : OtherCode::runs(decode, "importance_after"))
+                    if (at.at("tokens") == prompt + i)
+                        compared.near(sequence.scores(), at.at("importance")[head],
+                                      after("importance", prompt + i, head));
+            });
+        }
+        for (const auto& counts : OtherCode::runs(file, "paper_counts")) {
+            Sequence<Scissorhands> counting(model, {.history = counts.at("queries"), .recent = 0, .counts = true},
+                                            model.tokens, head);
+            counting.prompt(counts.at("prompt"));
+            compared.near(counting.scores(-1), counts.at("unimportant")[head], "counts of the paper");
+        }
     }
 });
 
 const OtherCode observed_attention("observed-attention", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
-    for (const auto& one : file.at("cases")) one_shot(model, one, ObservedAttention{}, compared);
+    for (const auto& one : OtherCode::runs(file, "cases")) one_shot(model, one, ObservedAttention{}, compared);
 });
 
 /// Over Scissorhands that code divides what a prompt's queries gave by the 400 that count, and nothing later.
@@ -73,7 +76,7 @@ void vatp_of(const Model& model, const json& file, const P& policy, OtherCode::C
         Sequence<P> sequence(model, policy, budget, head);
         step_by_step(sequence, model, prompt, [&](std::size_t i) {
             compared.same(sequence.kept(), file.at("kept")[i][head], after("kept", prompt + i, head));
-            for (const auto& at : file.at("scores_of_the_kept_after")) {
+            for (const auto& at : OtherCode::runs(file, "scores_of_the_kept_after")) {
                 if (at.at("tokens") != prompt + i) continue;
                 sequence.rate();
                 auto scores = sequence.scores();
@@ -136,7 +139,7 @@ const OtherCode norm_sum("openvino-norm-sum", [](const json& file, OtherCode::Co
     };
     const auto call = [&](std::size_t tokens) {
         const std::string what = " after " + std::to_string(tokens) + " tokens";
-        for (const auto& state : file.at("state_after_the_call_before_eviction")) {
+        for (const auto& state : OtherCode::runs(file, "state_after_the_call_before_eviction")) {
             if (state.at("tokens") != tokens) continue;
             if (state.contains("slots")) compared.same(sequence.kept(), state["slots"], "live" + what);
             sums_and_counts(state, what);
@@ -159,7 +162,7 @@ const OtherCode norm_sum("openvino-norm-sum", [](const json& file, OtherCode::Co
 const OtherCode tova_newest("tova-newest", [](const json& file, OtherCode::Compared& compared) {
     const Model model(file);
     const Protect<Tova> policy{.policy = {}, .extra = {.sinks = 0, .recent = 1}};
-    for (const auto& one : file.at("cases")) {
+    for (const auto& one : OtherCode::runs(file, "cases")) {
         Sequence<Protect<Tova>> sequence(model, policy, one.at("budget"), 0, 0, model.kv_heads);
         sequence.prompt(one.at("tokens"));
         auto got = sequence.scores(), wanted = one.at("scores").get<OtherCode::Scores>();
@@ -168,11 +171,12 @@ const OtherCode tova_newest("tova-newest", [](const json& file, OtherCode::Compa
         sequence.evict();
         compared.same(sequence.kept(), one.at("kept"), "kept");
     }
-    const auto& decode = file.at("decode");
-    Sequence<Protect<Tova>> sequence(model, policy, decode.at("budget"), 0, 0, model.kv_heads);
-    step_by_step(sequence, model, decode.at("prompt"), [&](std::size_t i) {
-        compared.same(sequence.kept(), decode.at("kept")[i], "kept after step " + std::to_string(i));
-    });
+    for (const auto& decode : OtherCode::runs(file, "decode")) {
+        Sequence<Protect<Tova>> sequence(model, policy, decode.at("budget"), 0, 0, model.kv_heads);
+        step_by_step(sequence, model, decode.at("prompt"), [&](std::size_t i) {
+            compared.same(sequence.kept(), decode.at("kept")[i], "kept after step " + std::to_string(i));
+        });
+    }
 });
 
 }  // namespace
