@@ -4,17 +4,17 @@
 #include "../config.hpp"
 
 /// Which targets the kernels are compiled for besides `baseline`: those of MSRNN_TARGETS that have instructions which
-/// the compiler may not use anyway.
-#if defined(__x86_64__) && (MSRNN_TARGETS & MSRNN_AVX2) && !defined(__AVX512F__) && \
-    !(defined(__AVX2__) && defined(__FMA__) && defined(__F16C__))
-#define MSRNN_KERNELS_AVX2 1
-#else
+/// the compiler may not use anyway. (Not on Windows, where g++ does not align longer packs on the stack.)
+#if defined(__x86_64__) && !defined(_WIN32) && !defined(__AVX512F__)
+#define MSRNN_KERNELS_AVX512 ((MSRNN_TARGETS & MSRNN_AVX512) != 0)
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define MSRNN_KERNELS_AVX2 0
+#else
+#define MSRNN_KERNELS_AVX2 ((MSRNN_TARGETS & MSRNN_AVX2) != 0)
 #endif
-#if defined(__x86_64__) && (MSRNN_TARGETS & MSRNN_AVX512) && !defined(__AVX512F__)
-#define MSRNN_KERNELS_AVX512 1
 #else
 #define MSRNN_KERNELS_AVX512 0
+#define MSRNN_KERNELS_AVX2 0
 #endif
 
 namespace msrnn::inline MSRNN_ABI::detail {
