@@ -29,8 +29,9 @@ inline bool runs(Target target) {
     if (target == Target::baseline) return true;
 #if MSRNN_KERNELS_AVX2 || MSRNN_KERNELS_AVX512
     unsigned a = 1, b, c = 0, d;
-    asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    const bool f16c = (c >> 29 & 1) != 0;  // clang 14 knows no such name
+    // clang 14 knows no name for F16C. Volatile: else g++ asks at every call, before it looks whether it must.
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    const bool f16c = (c >> 29 & 1) != 0;
     __builtin_cpu_init();
     if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     if (target == Target::avx2) return MSRNN_KERNELS_AVX2;
