@@ -65,8 +65,8 @@ compile() {
     first=unparsed.hpp level=-O1 # for what takes long
     [ -f "$beside" ] || beside='' first=first.hpp level=-O0
     cut_to "$2" >"$3.cpp"
-    $cxx -std=c++20 $level -DMSRNN_TARGETS=0 -include $first -I "$1" -I tests -I "$(dirname "$2")" $eigen "$3.cpp" $beside $main \
-        -o "$3" >"$3.log" 2>&1
+    $cxx -std=c++20 $level -DMSRNN_TARGETS=0 -include $first -I "$1" -I tests -I "$(dirname "$2")" $eigen \
+        "$3.cpp" $beside $main -o "$3" >"$3.log" 2>&1
 }
 
 # ask SCRIPT INCLUDE: runs a script with the arguments that its second line names.

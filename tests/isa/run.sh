@@ -13,8 +13,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-compile() { # OUTPUT MARCH LEVEL SOURCE DEFINITION
-    "$compiler" -std=c++20 "$3" -DNDEBUG "-D$5" -I "$include" -isystem "$eigen" "-march=$2" -c "$here/$4" -o "$1"
+compile() { # OUTPUT MARCH LEVEL SOURCE DEFINITION...
+    output=$1 march=$2 level=$3 source=$4
+    shift 4
+    "$compiler" -std=c++20 "$level" -DNDEBUG "$@" -I "$include" -isystem "$eigen" "-march=$march" -c "$here/$source" -o "$output"
 }
 defined() { nm "$1" | awk '$2 ~ /^[WVu]$/ { print $3 }' | sort; }
 # The functions of OBJECT, of those in the list NAMES, that have VEX, EVEX, BMI or MOVBE instructions.
@@ -32,8 +34,8 @@ tainted() {
 levels=${MSRNN_ISA_LEVELS:--O2}
 failed=0
 for level in $levels; do
-    compile old.o x86-64 "$level" unit.cpp RUN=run_old
-    compile main.o x86-64 "$level" main.cpp UNUSED
+    compile old.o x86-64 "$level" unit.cpp -DRUN=run_old
+    compile main.o x86-64 "$level" main.cpp
     nm old.o | awk '$2 ~ /^[tTWVu]$/ { print $3 }' >all
     grep -E '6detail(4avx2|6avx512)' all >of_targets
     grep -vE '6detail(4avx2|6avx512)' all >others
@@ -42,7 +44,7 @@ for level in $levels; do
     tainted old.o of_targets >good
     [ "$(wc -l <good)" -gt 20 ] || { cat good; echo "$compiler $level: the kernels are not compiled for other targets"; failed=1; }
     for new in x86-64-v3 x86-64-v4; do
-        compile new.o $new "$level" unit.cpp RUN=run_new
+        compile new.o $new "$level" unit.cpp -DRUN=run_new -DMSRNN_TARGETS=0
         defined old.o >old
         defined new.o >new
         comm -12 old new >both

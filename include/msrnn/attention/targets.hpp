@@ -4,17 +4,17 @@
 #include "../config.hpp"
 
 /// Which targets the kernels are compiled for besides `baseline`: those of MSRNN_TARGETS that have instructions which
-/// the compiler may not use anyway.
-#if defined(__x86_64__) && (MSRNN_TARGETS & MSRNN_AVX2) && !defined(__AVX512F__) && \
-    !(defined(__AVX2__) && defined(__FMA__) && defined(__F16C__))
-#define MSRNN_KERNELS_AVX2 1
-#else
+/// the compiler may not use anyway. (Not on Windows, where g++ does not align longer packs on the stack.)
+#if defined(__x86_64__) && !defined(_WIN32) && !defined(__AVX512F__)
+#define MSRNN_KERNELS_AVX512 ((MSRNN_TARGETS & MSRNN_AVX512) != 0)
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define MSRNN_KERNELS_AVX2 0
+#else
+#define MSRNN_KERNELS_AVX2 ((MSRNN_TARGETS & MSRNN_AVX2) != 0)
 #endif
-#if defined(__x86_64__) && (MSRNN_TARGETS & MSRNN_AVX512) && !defined(__AVX512F__)
-#define MSRNN_KERNELS_AVX512 1
 #else
 #define MSRNN_KERNELS_AVX512 0
+#define MSRNN_KERNELS_AVX2 0
 #endif
 
 namespace msrnn::inline MSRNN_ABI::detail {
@@ -29,8 +29,9 @@ inline bool runs(Target target) {
     if (target == Target::baseline) return true;
 #if MSRNN_KERNELS_AVX2 || MSRNN_KERNELS_AVX512
     unsigned a = 1, b, c = 0, d;
-    asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    const bool f16c = (c >> 29 & 1) != 0;  // clang 14 knows no such name
+    // clang 14 knows no name for F16C. Volatile: else g++ asks at every call, before it looks whether it must.
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    const bool f16c = (c >> 29 & 1) != 0;
     __builtin_cpu_init();
     if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     if (target == Target::avx2) return MSRNN_KERNELS_AVX2;
