@@ -13,6 +13,8 @@
 #include "io/snapshots.hpp"
 #include "support/catch.hpp"
 
+namespace files_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -229,3 +231,5 @@ TEST_CASE("after a program is killed while saving, the file is whole, the old on
     WARN(kills << " kills, " << in_the_middle << " in the middle of a save; " << ones << " left the one state, "
                << kills - static_cast<int>(ones) << " the other");
 }
+
+}  // namespace files_tests

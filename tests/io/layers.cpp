@@ -8,6 +8,8 @@
 #include "support/plain_model.hpp"
 #include "support/same_record.hpp"
 
+namespace layers_tests {
+
 using namespace msrnn;
 using plain_model::Numbers;
 
@@ -238,3 +240,5 @@ TEST_CASE("a policy that was chosen at run time and tells no settings is not sav
           "msrnn: snapshot: its policy secret has settings and does not tell them; give it settings()");
     CHECK(bytes.empty());
 }
+
+}  // namespace layers_tests

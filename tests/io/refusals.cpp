@@ -10,6 +10,8 @@
 #include "io/snapshots.hpp"
 #include "support/catch.hpp"
 
+namespace refusals_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -216,3 +218,5 @@ TEST_CASE("devices and pipes are refused at once") {
     CHECK(refusal(state, folder / "empty") == "it has 0 bytes; a snapshot begins with 8 for the length of its header");
     CHECK(refusal(state, std::filesystem::path()) == "it cannot be opened (No such file or directory)");
 }
+
+}  // namespace refusals_tests

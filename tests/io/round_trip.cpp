@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/simple_policies.hpp"
 
+namespace round_trip_tests {
+
 using namespace msrnn;
 
 namespace {
@@ -252,3 +254,5 @@ TEST_CASE("a snapshot of the first version is read") {
     REQUIRE(load(fresh, std::span<const std::byte>(parts.together())) == "");
     require_same_from_here(state, fresh);
 }
+
+}  // namespace round_trip_tests
