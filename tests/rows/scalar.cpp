@@ -8,6 +8,7 @@
 #include <limits>
 #include <msrnn/rows/rows.hpp>
 #include <msrnn/rows/scalar.hpp>
+#include <msrnn/rows/widen.hpp>
 #include <numeric>
 #include <span>
 #include <tuple>
