@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <msrnn/decide.hpp>
-#include <string>
 #include <vector>
 
 #include "support/by_arrival.hpp"
@@ -72,15 +71,14 @@ struct Compared {
 
 /// Lanes share the KV heads of a layer evenly.
 template <class P>
-void replay(const std::string& name, const P& policy, Compared& compared) {
-    const Golden golden = read_golden(name);
+void replay(const Golden& golden, const P& policy, Compared& compared) {
     CHECK(golden.margin > 1e-6);
     const std::size_t lanes = golden.kept.at(0).size(), heads = golden.kv_heads / lanes;
     std::vector<Engine<P>> engines;
     for (std::size_t lane = 0; lane < lanes; ++lane) engines.emplace_back(golden, policy, lane * heads, heads);
     for (std::size_t token = 0; token < golden.tokens; ++token, ++compared.calls)
         for (std::size_t lane = 0; lane < lanes; ++lane, ++compared.sets) {
-            INFO(name << ", token " << token << ", lane " << lane);
+            INFO(golden.name << ", token " << token << ", lane " << lane);
             REQUIRE(engines[lane].step(token) == golden.kept.at(token).at(lane));
         }
     ++compared.files;
@@ -90,13 +88,19 @@ void replay(const std::string& name, const P& policy, Compared& compared) {
 
 TEST_CASE("an engine with a lane of its own keeps what the authors' classes kept, after every call") {
     Compared compared;
-    for (const std::string number : {"1", "2", "3"}) {
-        replay("tova-" + number, msrnn::Tova{}, compared);
-        replay("h2o-" + number, msrnn::H2O{.recent = read_golden("h2o-" + number).recent}, compared);
-        const Golden sinks = read_golden("sink-window-" + number);
-        replay("sink-window-" + number, msrnn::SinkWindow{.sinks = sinks.sinks}, compared);
+    for (const Golden& golden : golden_files()) {
+        if (golden.prompt != 0) continue;
+        CAPTURE(golden.name, golden.policy);
+        if (golden.policy == "tova")
+            replay(golden, msrnn::Tova{}, compared);
+        else if (golden.policy == "h2o")
+            replay(golden, msrnn::H2O{.recent = golden.recent}, compared);
+        else if (golden.policy == "sink-window")
+            replay(golden, msrnn::SinkWindow{.sinks = golden.sinks}, compared);
+        else
+            FAIL_CHECK("no method has this name");
     }
-    CHECK(compared.files == 9);
+    CHECK(compared.files > 0);
     WARN("golden traces through a lane: " << compared.files << " files, " << compared.calls << " calls, "
                                           << compared.sets << " kept sets compared");
 }

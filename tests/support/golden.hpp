@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -10,6 +13,7 @@
 
 /// What a published class decided on one sequence: tests/data/golden/README.md tells the fields.
 struct Golden {
+    std::string name;  // of the file
     std::string policy;
     std::size_t budget = 0, recent = 0, sinks = 0;
     std::size_t prompt = 0;              // tokens appended in one call, 0 for none
@@ -31,18 +35,18 @@ inline std::vector<std::vector<float>> golden_rows(const nlohmann::json& tokens,
     return rows;
 }
 
-inline Golden read_golden(const std::string& name) {
-    const std::string path = std::string(MSRNN_TEST_DATA_DIR) + "/golden/" + name + ".json";
+inline Golden read_golden(const std::filesystem::path& path) {
     std::ifstream file(path);
-    if (!file) throw std::runtime_error("cannot read " + path);
+    if (!file) throw std::runtime_error("cannot read " + path.string());
     const auto json = nlohmann::json::parse(file);
     const auto divisor = json.at("divide_integers_by").get<float>();
     Golden golden;
+    golden.name = path.stem().string();
     golden.policy = json.at("policy");
     golden.budget = json.at("budget");
-    golden.recent = json.at("recent");
-    golden.sinks = json.at("sinks");
-    golden.prompt = json.at("prompt");
+    golden.recent = json.value("recent", std::size_t{0});
+    golden.sinks = json.value("sinks", std::size_t{0});
+    golden.prompt = json.value("prompt", std::size_t{0});
     golden.window = json.value("window", std::size_t{0});
     golden.kernel = json.value("kernel", std::size_t{0});
     golden.pool = json.value("pool", std::string());
@@ -55,4 +59,13 @@ inline Golden read_golden(const std::string& name) {
     golden.kept = json.at("kept").get<decltype(golden.kept)>();
     golden.margin = json.at("margin").is_null() ? HUGE_VAL : json.at("margin").get<double>();
     return golden;
+}
+
+/// Every file that is there: others of the same form may be put in their place.
+inline std::vector<Golden> golden_files() {
+    std::vector<Golden> files;
+    for (const auto& entry : std::filesystem::directory_iterator(MSRNN_TEST_DATA_DIR "/golden"))
+        if (entry.path().extension() == ".json") files.push_back(read_golden(entry.path()));
+    std::ranges::sort(files, {}, &Golden::name);
+    return files;
 }
