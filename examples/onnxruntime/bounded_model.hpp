@@ -175,14 +175,14 @@ private:
                                              .query_heads = query_heads_ / count,
                                              .head_dim = layer.keys.width,
                                              .value_dim = layer.values.width},
-                               *settings_.policy,
-                               msrnn::LaneId{static_cast<std::uint32_t>(l), static_cast<std::uint32_t>(i)});
+                               *settings_.policy, msrnn::LaneId{l, i});
         return lanes;
     }
 
     /// Every lane sees the tokens of this pass and evicts what is over the budget. Then the rows close up.
     void forget(std::size_t l, std::size_t tokens) {
-        auto& [keys, values, lanes] = layers_[l];
+        Rows &keys = layers_[l].keys, &values = layers_[l].values;
+        std::vector<Lane>& lanes = layers_[l].lanes;
         float* shown[kinds] = {};
         std::size_t at = 1 + l * ((outputs_.size() - 1) / layers_.size());
         for (std::size_t kind = 0; kind < kinds; ++kind)

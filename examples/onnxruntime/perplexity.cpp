@@ -8,9 +8,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "beside.hpp"
 #include "bounded_model.hpp"
 #include "formats/language_model.hpp"
-#include "llama/decoder.hpp"
 #include "llama/policies.hpp"
 
 namespace {
@@ -22,34 +22,6 @@ double surprise(std::span<const float> logits, std::int64_t token) {
     for (const float logit : logits) total += std::exp(double{logit} - double{top});
     return std::log(total) - (double{logits[static_cast<std::size_t>(token)]} - double{top});
 }
-
-/// The positions that a lane keeps, the smallest first.
-std::vector<std::int64_t> kept(const auto& lane) {
-    std::vector<std::int64_t> positions;
-    for (const auto& token : lane.tokens()) positions.push_back(token.position.value());
-    std::ranges::sort(positions);
-    return positions;
-}
-
-/// Our own decoder beside the model.
-struct Beside {
-    llama::Decoder decoder;
-    bool same = true;
-    std::size_t steps = 0, same_steps = 0;
-    float farthest = 0;  // logits, while the same tokens are kept
-
-    void read(const BoundedModel& model, std::span<const float> logits, std::int64_t token, std::size_t position) {
-        const llama::Vector own = decoder.step(static_cast<llama::Token>(token), position);
-        ++steps;
-        if (!same) return;
-        for (std::size_t i = 0; i < logits.size(); ++i)
-            farthest = std::max(farthest, std::abs(logits[i] - own[static_cast<Eigen::Index>(i)]));
-        for (std::size_t l = 0; l < model.layers().size(); ++l)
-            for (std::size_t i = 0; i < model.layers()[l].lanes.size(); ++i)
-                same &= kept(model.layers()[l].lanes[i]) == kept(decoder.state().lane(l, i));
-        same_steps += same;
-    }
-};
 
 }  // namespace
 
@@ -83,9 +55,7 @@ int main(int count, char** arguments) try {
         double loss = 0;
         std::size_t scored = 0;
         std::optional<Beside> own;
-        if (beside)
-            own.emplace(llama::Decoder(subject.model, name == "full" ? msrnn::unbounded : budget,
-                                       settings.policy.value_or(msrnn::AnyPolicy())));
+        if (beside) own.emplace(subject.model, settings);
         for (std::size_t w = 0; w < windows; ++w, model.reset()) {
             for (std::size_t at = 0; at < each; ++at) {
                 const auto token =
@@ -93,12 +63,18 @@ int main(int count, char** arguments) try {
                 const auto next = static_cast<std::int64_t>(tokens[w * each + at]);
                 const std::span<const float> logits = model.read({&token, 1});
                 if (at >= window / 2) loss += surprise(logits, next), ++scored;
-                if (own) own->read(model, logits, token, at);
+                if (own) own->read(model, logits, token);
             }
-            if (own) own->decoder.reset();
+            if (own) own->reset();
         }
-        std::printf("%-20s %8.4f\n", name.c_str(), std::exp(loss / static_cast<double>(scored)));
-        if (own) std::printf("    %zu of %zu, %g\n", own->same_steps, own->steps, own->farthest);
+        std::printf(
+            "%s budget %zu: perplexity %.4f, %zu of %zu tokens scored; a token takes %.0f us, %.1f of them decide\n",
+            name.c_str(), settings.budget, std::exp(loss / static_cast<double>(scored)), scored, windows * each,
+            1e6 * (model.seconds_running() + model.seconds_deciding()) / static_cast<double>(windows * each),
+            1e6 * model.seconds_deciding() / static_cast<double>(windows * each));
+        if (own)
+            std::printf("    the same tokens as in our decoder after %zu of %zu tokens, logits within %.1g%s\n",
+                        own->alike, own->steps, double{own->farthest}, own->different.c_str());
         std::fflush(stdout);
     }
 } catch (const std::exception& error) {
