@@ -30,16 +30,17 @@ if [ ! -e install/include/llama.h ]; then
         -DCMAKE_INSTALL_LIBDIR=lib "-DCMAKE_INSTALL_RPATH=\$ORIGIN" -DGGML_NATIVE=ON -DLLAMA_BUILD_COMMON=OFF \
         -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF \
         -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF >configure.log
-    nice cmake --build build --parallel 2 >build.log
+    cmake --build build --parallel 2 >build.log
     cmake --install build >install.log
 fi
 ${CXX:-c++} -std=c++17 -O1 -Iinstall/include "$source/examples/simple/simple.cpp" -Linstall/lib -lllama -lggml \
     -lggml-base -Wl,-rpath,"$folder/install/lib" -o simple
 
 # our programs ######################################################################################################
+grep -qx "CMAKE_HOME_DIRECTORY:INTERNAL=$here" examples/CMakeCache.txt 2>/dev/null || rm -rf examples # of another tree
 cmake -S "$here" -B examples -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP_DIR="$folder/install" -DMSRNN_BUILD_TESTS=OFF \
     -DMSRNN_BUILD_BENCH=OFF -DMSRNN_INSTALL=OFF >examples.log
-nice cmake --build examples --target llama_cpp_generate llama_cpp_perplexity llama_cpp_throughput >>examples.log
+cmake --build examples --target llama_cpp >>examples.log
 model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" smollm2)
 story=$here/examples/models/story.txt
 generate() { "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
