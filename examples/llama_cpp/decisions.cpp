@@ -1,12 +1,11 @@
-// Do two decoders forget the same tokens? llama.cpp and our own read the same weights and the same text, under the same
-// policy. Weights and cache are floats: llama.cpp rounds what passes other matrices to 8 bits, and our decoder does
-// not.
+// Do two decoders forget the same tokens? llama.cpp and our own read the same weights and text, under the same policy.
+// Weights and cache are floats, since llama.cpp rounds what passes other matrices to 8 bits; flash attention is off,
+// since it rounds keys and values to 16. The first run writes the weights of `model` to `floats`.
 //     decisions model=FILE floats=FILE text=FILE policies=h2o,tova lanes=model budget=200 tokens=600
-// The first run writes the weights of `model` to `floats`. Ends with 1 where lanes that held the same tokens evict
-// different ones whose ratings differ by more than 1e-4 of the larger: that is no tie which rounding may decide.
+// Ends with 1 where lanes that held the same tokens evict different ones, with ratings that are no near tie: they
+// differ by more than 1e-4 of the larger.
 #include <cmath>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 
 #include "formats/language_model.hpp"
@@ -60,7 +59,8 @@ struct Tally {
         alike += a == b;
         if (a != b && same[index]) {
             const double of_a = rating(theirs, a), of_b = rating(theirs, b);
-            gap = std::max(gap, std::abs(of_a - of_b) / std::max(std::abs(of_a), std::abs(of_b)));
+            const double now = std::abs(of_a - of_b) / std::max(std::abs(of_a), std::abs(of_b));
+            gap = std::max(gap, now >= 0 ? now : 1);  // 1 where one of them evicted nothing
             ++ties;
         }
         same[index] = positions_in(theirs) == positions_in(ours);
@@ -87,6 +87,7 @@ int main(int count, char** arguments) try {
     ContextSettings settings{.budget = options.number("budget"),
                              .scope = options.scope(),
                              .threads = static_cast<int>(options.number("threads")),
+                             .flash = false,
                              .cache = GGML_TYPE_F32};
     bool alike = true;
     for (const std::string& policy : llama::policies_in(options.text("policies"))) {
@@ -110,8 +111,7 @@ int main(int count, char** arguments) try {
         std::printf("%-18s lanes=%s: %zu of %zu victims alike, %zu other choices among the same tokens (gap %.1g), ",
                     policy.c_str(), options.text("lanes").c_str(), tally.alike, tally.choices, tally.ties, tally.gap);
         std::printf("logits within %.1g\n", tally.logits);
-        std::fflush(stdout);
-        alike = alike && tally.choices > 0 && tally.gap <= 1e-4;  // a rating that is not a number: not alike
+        alike = alike && tally.choices > 0 && tally.gap <= 1e-4;
     }
     return alike ? 0 : 1;
 } catch (const std::exception& error) {
