@@ -1,7 +1,8 @@
 #!/bin/sh
 # llama_cpp.sh [FOLDER]: builds llama.cpp outside of this tree, builds examples/llama_cpp with it, and checks them with
 # SmolLM2-135M. FOLDER (default: $TMPDIR/msrnn-llama.cpp) keeps what was built and fetched for the next time.
-# Needs a network, python3 with pip, CMake and a C++20 compiler. TOKENS=20000 is the length of the endless text.
+# Needs a network, python3 with pip, CMake, a C++20 compiler, what our large examples need, and ports 50152 and 50153 of
+# this machine. TOKENS=20000 is the length of the endless text.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-${TMPDIR:-/tmp}/msrnn-llama.cpp}
@@ -27,19 +28,31 @@ source=llama_cpp_python-$version/vendor/llama.cpp
 [ -d "$source" ] || tar xzf "$archive"
 if [ ! -e install/include/llama.h ]; then
     cmake -S "$source" -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$folder/install" \
-        -DCMAKE_INSTALL_LIBDIR=lib "-DCMAKE_INSTALL_RPATH=\$ORIGIN" -DGGML_NATIVE=ON -DLLAMA_BUILD_COMMON=OFF \
+        -DCMAKE_INSTALL_LIBDIR=lib "-DCMAKE_INSTALL_RPATH=\$ORIGIN" -DGGML_NATIVE=ON -DGGML_RPC=ON -DLLAMA_BUILD_COMMON=OFF \
         -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF \
         -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF >configure.log
-    nice cmake --build build --parallel 2 >build.log
+    cmake --build build --parallel 2 >build.log
     cmake --install build >install.log
 fi
 ${CXX:-c++} -std=c++17 -O1 -Iinstall/include "$source/examples/simple/simple.cpp" -Linstall/lib -lllama -lggml \
     -lggml-base -Wl,-rpath,"$folder/install/lib" -o simple
+cat >server.cpp <<END
+#include <ggml-backend.h>
+#include <ggml-rpc.h>
+int main(int, char** arguments) {
+    ggml_backend_load_all();
+    ggml_backend_dev_t processor = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    ggml_backend_rpc_start_server(arguments[1], nullptr, 1, 1, &processor);
+}
+END
+${CXX:-c++} -std=c++17 -O1 -Iinstall/include server.cpp -Linstall/lib -lggml -lggml-base -lggml-rpc \
+    -Wl,-rpath,"$folder/install/lib" -o server
 
 # our programs ######################################################################################################
+grep -qx "CMAKE_HOME_DIRECTORY:INTERNAL=$here" examples/CMakeCache.txt 2>/dev/null || rm -rf examples # of another tree
 cmake -S "$here" -B examples -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP_DIR="$folder/install" -DMSRNN_BUILD_TESTS=OFF \
     -DMSRNN_BUILD_BENCH=OFF -DMSRNN_INSTALL=OFF >examples.log
-nice cmake --build examples --target llama_cpp_generate llama_cpp_perplexity llama_cpp_throughput >>examples.log
+cmake --build examples --target llama_cpp >>examples.log
 model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" smollm2)
 story=$here/examples/models/story.txt
 generate() { "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
@@ -70,6 +83,31 @@ for lanes in model kv_head; do
     done
 done
 echo "Saved states go on bit for bit."
+
+# The same file and the same text through our own decoder: the same victims.
+prose=$here/examples/models/english-prose.gguf
+decisions() { "$folder"/examples/examples/llama_cpp_decisions threads=1 text="$story" "$@"; }
+decisions model="$prose" floats=prose.f32.gguf policies=h2o,tova,islands-by-weights &&
+    decisions model="$prose" floats=prose.f32.gguf lanes=kv_head policies=h2o,key-norm &&
+    decisions model="$model" floats=smollm2.f32.gguf policies=h2o,tova tokens=400 ||
+    fail "llama.cpp and our own decoder forget other tokens under the same policy."
+
+# Layers on two servers: weights and keys are read from another process.
+./server 127.0.0.1:50152 >server1.log 2>&1 &
+servers=$!
+./server 127.0.0.1:50153 >server2.log 2>&1 &
+servers="$servers $!"
+trap 'kill $servers' EXIT
+trap 'exit 1' INT TERM HUP
+sleep 1
+for policy in h2o key-norm; do
+    set -- policy=$policy budget=200 batch=100 endless=yes prompt_file="$story" prompt_tokens=300 tokens=40
+    generate "$@" >/dev/null 2>log
+    here_logits=$(last_logits)
+    generate "$@" servers=127.0.0.1:50152,127.0.0.1:50153 >/dev/null 2>log
+    [ "$here_logits" = "$(last_logits)" ] || fail "$policy gives other bits where the layers lie on two servers."
+done
+echo "With its layers on two servers of llama.cpp's RPC backend: the same bits."
 
 # perplexity over 1,500 tokens of story.txt, within 0.5 %: x86-64 with AVX-512, llama.cpp $version
 while read -r policy lanes expected; do

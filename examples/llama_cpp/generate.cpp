@@ -41,10 +41,11 @@ int main(int count, char** arguments) try {
                            {"keep", "0"},
                            {"flash", "on"},
                            {"endless", "no"},
+                           {"servers", ""},
                            {"save", ""},
                            {"save_after", "0"},
                            {"load", ""}});
-    const Model model(options.text("model"));
+    const Model model(options.text("model"), options.text("servers"));
     std::vector<llama_token> next = first_tokens(model, options);
     ContextSettings settings = options.context();
     settings.tokens += next.size();

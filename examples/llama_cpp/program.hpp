@@ -1,6 +1,7 @@
 // What the programs of this folder share: their options, a model, text to tokens and back.
 #pragma once
 
+#include <ggml-backend.h>
 #include <llama.h>
 
 #include <algorithm>
@@ -73,14 +74,18 @@ private:
 /// Any model that llama.cpp reads.
 class Model {
 public:
-    explicit Model(const std::string& path) {
+    /// With its layers shared out among servers of llama.cpp's RPC backend, "HOST:PORT,HOST:PORT", where there are any.
+    explicit Model(const std::string& path, std::string_view servers = {}) {
         llama_log_set(
             [](ggml_log_level level, const char* text, void*) {
                 if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
             },
             nullptr);
         ggml_backend_load_all();
-        model_.reset(llama_model_load_from_file(path.c_str(), llama_model_default_params()));
+        llama_model_params params = llama_model_default_params();
+        std::vector<ggml_backend_dev_t> devices = devices_of(servers);
+        if (!servers.empty()) params.devices = devices.data(), params.n_gpu_layers = 1000;
+        model_.reset(llama_model_load_from_file(path.c_str(), params));
         if (!model_) throw std::runtime_error("llama.cpp cannot read the model " + path);
         vocabulary_ = llama_model_get_vocab(model_.get());
     }
@@ -124,6 +129,23 @@ public:
     }
 
 private:
+    static std::vector<ggml_backend_dev_t> devices_of(std::string_view servers) {
+        std::vector<ggml_backend_dev_t> devices;
+        const ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
+        if (!servers.empty() && rpc == nullptr) throw std::runtime_error("this llama.cpp was built without GGML_RPC");
+        while (!servers.empty()) {
+            const std::string server(servers.substr(0, servers.find(',')));
+            servers.remove_prefix(std::min(server.size() + 1, servers.size()));
+            using AddServer = ggml_backend_reg_t (*)(const char* endpoint);
+            const auto add =
+                reinterpret_cast<AddServer>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
+            const ggml_backend_reg_t added = add(server.c_str());
+            if (added == nullptr) throw std::runtime_error("there is no server of llama.cpp at " + server);
+            devices.push_back(ggml_backend_reg_dev_get(added, 0));
+        }
+        devices.push_back(nullptr);
+        return devices;
+    }
     struct Free {
         void operator()(llama_model* model) const { llama_model_free(model); }
     };

@@ -57,8 +57,7 @@ struct WrittenFile final : SavedFile {
     }
 };
 
-/// Goes on where save() stopped, with the same settings: returns the tokens that are to be decoded next. llama.cpp
-/// closes the gaps between its cells when it loads, and keeps their order; so do the lanes.
+/// Goes on where save() stopped, with the same settings: returns the tokens that are to be decoded next.
 inline std::vector<llama_token> load(BoundedContext& context, const std::string& path) {
     std::vector<llama_token> pending(llama_n_ctx(context.get()));
     std::size_t count = 0;
@@ -76,7 +75,6 @@ inline std::vector<llama_token> load(BoundedContext& context, const std::string&
             file.record(record);
             layer.push_back(context.make_lane(layer.size()));
             layer.back().restore(record);
-            msrnn::close_gaps(layer.back(), [](msrnn::RunMove) {});
         }
     }
     file.numbers(context.held());

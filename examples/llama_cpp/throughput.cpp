@@ -1,6 +1,6 @@
 // Throughput in fixed memory: the cells that hold a few full sequences hold many that forget. A few sequences read
 // their parts of the text, token by token; copies of them fill the memory; then `steps` passes are measured, one token
-// of each.
+// of each. parts=1: all are copies of one, which is read sooner.
 //     throughput model=FILE text=FILE cells=8192 tokens=2048 budget=255 policies=full,sink-window,h2o
 #include <cmath>
 #include <cstdio>
@@ -50,6 +50,7 @@ int main(int count, char** arguments) try {
                            {"cells", "8192"},
                            {"tokens", "2048"},
                            {"steps", "64"},
+                           {"parts", "0"},
                            {"policies", "full,sink-window,h2o,key-norm"},
                            {"budget", "255"},
                            {"batch", "1"},
@@ -60,8 +61,8 @@ int main(int count, char** arguments) try {
                       steps = options.number("steps");
     const std::size_t budget = options.number("budget"), many = cells / (budget + 1);
     if (steps + 1 >= length) throw std::invalid_argument("tokens= is the length of a sequence, more than steps=");
-    const std::size_t few = cells / length;
-    const std::vector<llama_token> text = model.tokens_of_file(options.text("text"), few * length);
+    const std::size_t few = cells / length, parts = options.number("parts") == 0 ? few : options.number("parts");
+    const std::vector<llama_token> text = model.tokens_of_file(options.text("text"), parts * length);
     for (std::string_view list = options.text("policies"); !list.empty();) {
         const std::string policy(list.substr(0, list.find(',')));
         list.remove_prefix(std::min(policy.size() + 1, list.size()));
@@ -74,7 +75,7 @@ int main(int count, char** arguments) try {
                                        .sequences = sequences,
                                        .threads = static_cast<int>(options.number("threads")),
                                        .flash = options.text("flash") == "on"};
-        const Measured m = measure(model, text, settings, few, length - steps - 1, steps);
+        const Measured m = measure(model, text, settings, parts, length - steps - 1, steps);
         std::printf(
             "%-18s %3zu sequences: %7.1f tokens/s, %7.1f per processor second, perplexity %.2f, resident %.0f MiB\n",
             policy.c_str(), sequences, m.tokens_per_second, m.per_processor_second, m.perplexity, resident_mib());
