@@ -8,6 +8,7 @@
 #include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/view.hpp"
+#include "bytes.hpp"
 #include "decode_attention.hpp"
 #include "row_stream.hpp"
 #include "settings.hpp"
@@ -43,18 +44,22 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
         std::fill_n(out, query_heads * value_dim, 0.0f);
         return;
     }
-    const std::size_t width = (std::max)(whole_loads<Key>(head_dim), whole_loads<Value>(value_dim));
+    const std::size_t width = (std::max)(padded_width<Key>(head_dim), padded_width<Value>(value_dim));
     const std::size_t together = std::clamp(scratch_floats / width, std::size_t{1}, most_queries);
     alignas(64) float scratch[2 * scratch_floats];
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
     float* const ordered = width > scratch_floats ? larger_scratch.data() : scratch;
     float* const sums = ordered + together * width;
     Softmax softmax[most_queries];
+    Pack high[most_queries];
+    Quad highest[most_queries];
+    ByteQuery byte_queries[by_bytes<Key> ? most_queries : 1];
 
     const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        const ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
         const RowStream<Values> value_stream(values, n, value_dim, shape,
                                              q + heads == query_heads ? following : RowMemory{});
         const RowStream<Keys> key_stream(keys, n, head_dim, shape, value_stream.memory());
@@ -69,6 +74,9 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
                                                 .ordered = ordered,
                                                 .sums_of_values = sums,
                                                 .softmax = softmax,
+                                                .high = high,
+                                                .highest = highest,
+                                                .byte_queries = byte_queries,
                                                 .shape = shape};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();
