@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "../config.hpp"
@@ -41,12 +40,6 @@ struct ByteQuery {
     float step;
     std::int32_t bias;
 };
-/// The same of the weights of a block. They have no sign.
-struct ByteShares {
-    float step;
-    alignas(16) std::uint8_t upper[block_rows], lower[block_rows];
-};
-
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
 
 using Bytes64 = __m512i;
@@ -70,6 +63,10 @@ inline Bytes64 four_everywhere(const void* bytes) {
     return bits<Bytes64>(IntPack{} + word);
 }
 
+inline std::int32_t sum_of(IntPack numbers) {
+    const auto q = fold_to_quad(numbers, [](auto a, auto b) { return a + b; });
+    return q[0] + q[1] + q[2] + q[3];
+}
 /// bytes: [2][padded_width], upper ones and lower ones. A query that holds no finite number has a step that is NaN.
 inline ByteQuery split_query(const float* query, std::size_t head_dim, float factor, std::int8_t* bytes) {
     const std::size_t width = padded_width<std::int8_t>(head_dim), whole = head_dim - head_dim % floats_per_pack;
@@ -85,8 +82,7 @@ inline ByteQuery split_query(const float* query, std::size_t head_dim, float fac
         poison += x * all(0);
     });
     const float largest = -smallest(-high);
-    // So that the sum of a row fits 32 bits.
-    const float most = (std::min)(32512.0f, 16.0e6f / static_cast<float>(head_dim));
+    constexpr float most = 32512;
     if (width != head_dim) std::fill_n(bytes, 2 * width, std::int8_t{0});
     IntPack all_numbers{};
     each([&](Pack x, std::size_t d) {
@@ -95,9 +91,7 @@ inline ByteQuery split_query(const float* query, std::size_t head_dim, float fac
         store_bytes(bytes + d, (numbers + 128) >> 8);
         store_bytes(bytes + width + d, numbers);  // the lowest byte, with a sign
     });
-    const auto sum_of = fold_to_quad(all_numbers, [](auto a, auto b) { return a + b; });
-    const std::int32_t total = sum_of[0] + sum_of[1] + sum_of[2] + sum_of[3];
-    return {largest / most * factor + sum(poison), 128 * total};
+    return {largest / most * factor + sum(poison), 128 * sum_of(all_numbers)};
 }
 
 /// Of two packs the lower or the upper neighbours, one number, two or four at a time: which of their 32 numbers.
@@ -135,6 +129,15 @@ template <std::size_t Together>
     for (std::size_t i = 0; i < 8; ++i) take_neighbours<4>(t[i], t[i + 8], r[i], r[i + 8]);
 }
 
+/// The same sum of the first `columns` numbers of a query.
+inline std::int32_t bias_of(const std::int8_t* bytes, std::size_t width, std::size_t columns) {
+    const Bytes64 ones = bits<Bytes64>(IntPack{} + 0x01010101);
+    IntPack sum{};
+    for (std::size_t column = 0; column < columns; column += byte_chunk)
+        sum = add_products(sum, ones, load<Bytes64>(bytes + width + column)) +
+              (add_products(IntPack{}, ones, load<Bytes64>(bytes + column)) << 8);
+    return 128 * sum_of(sum);
+}
 /// Logits of a block for all query heads; bytes: [queries][2][width], first: [queries] rows, `stride` floats apart.
 /// Behind the end the last row stands once more.
 [[gnu::noinline]] inline void dot_bytes(const std::int8_t* block, std::size_t stride, std::size_t rows,
@@ -186,14 +189,13 @@ template <std::size_t Together>
                 IntPack whole{};
 #pragma GCC unroll 4
                 for (const auto& chain : sum) whole += (chain[i][0] << 8) + chain[i][1];
-                if (column > 0) whole += load<IntPack>(logits);
-                if (end < head_dim) {
-                    store(logits, whole);
-                    continue;
-                }
-                const Pack logit =
-                    __builtin_convertvector(whole - query[q + i].bias, Pack) * (load(scales) * all(query[q + i].step));
+                // Sums of 256 columns fit 32 bits.
+                whole -= head_dim <= 4 * most_words ? query[q + i].bias : bias_of(at + 2 * i * width, width, 4 * words);
+                Pack logit = __builtin_convertvector(whole, Pack);
+                if (column > 0) logit += load(logits);
+                if (end == head_dim) logit *= load(scales) * all(query[q + i].step);
                 store(logits, logit);
+                if (end < head_dim) continue;
                 high[q + i] = larger(logit, high[q + i]);
             }
         };
@@ -203,94 +205,10 @@ template <std::size_t Together>
     }
     prefetch = ahead;
 }
-
-/// Weights that are no less than zero and finite.
-inline ByteShares split_shares(const float* share) {
-    const Pack shares = load(share);
-    const Quad q = fold_to_quad(shares, [](auto a, auto b) { return larger(a, b); });
-    const float largest = (std::max)((std::max)((std::max)(q[0], q[1]), (std::max)(q[2], q[3])), 1e-30f);
-    ByteShares split;
-    split.step = largest / 65535;
-    const IntPack numbers = nearest(shares * all(65535 / largest));
-    store_bytes(split.upper, numbers >> 8);
-    store_bytes(split.lower, numbers);
-    return split;
-}
-
-/// out[q] += sum over 16 rows of weights[q][row] * row, in the order of place_of_sum(). Rows behind the
-/// last one have weights of 0.
-[[gnu::noinline]] inline void add_bytes(const std::int8_t* block, std::size_t stride, std::size_t rows,
-                                        std::size_t columns, Prefetch& prefetch, const ByteShares* shares,
-                                        std::size_t queries, float* out, std::size_t width) {
-    Prefetch ahead = prefetch;
-#pragma GCC unroll 1
-    for (std::size_t c = 0; c < columns; c += byte_chunk) {
-        Bytes64 mixed[4][4];  // of rows [4 i, 4 i + 4), column by column
-        const std::int8_t* row = block + c;
-#pragma GCC unroll 4
-        for (std::size_t i = 0; i < 4; ++i) {
-            Bytes64 x[4];
-#pragma GCC unroll 4
-            for (std::size_t j = 0; j < 4; ++j) {
-                x[j] = load_bytes(row, columns - c);
-                row += 4 * i + j + 1 < rows ? stride : 0;
-            }
-            ahead.step();
-            constexpr std::uint64_t every = ~std::uint64_t{0};
-            const Bytes64 ab = _mm512_maskz_unpacklo_epi8(every, x[0], x[1]);
-            const Bytes64 ab_upper = _mm512_maskz_unpackhi_epi8(every, x[0], x[1]);
-            const Bytes64 cd = _mm512_maskz_unpacklo_epi8(every, x[2], x[3]);
-            const Bytes64 cd_upper = _mm512_maskz_unpackhi_epi8(every, x[2], x[3]);
-            mixed[i][0] = _mm512_maskz_unpacklo_epi16(0xffffffff, ab, cd);
-            mixed[i][1] = _mm512_maskz_unpackhi_epi16(0xffffffff, ab, cd);
-            mixed[i][2] = _mm512_maskz_unpacklo_epi16(0xffffffff, ab_upper, cd_upper);
-            mixed[i][3] = _mm512_maskz_unpackhi_epi16(0xffffffff, ab_upper, cd_upper);
-        }
-#pragma GCC unroll 1
-        for (std::size_t q = 0; q < queries; ++q) {
-            IntPack sum[2][4] = {};
-#pragma GCC unroll 4
-            for (std::size_t i = 0; i < 4; ++i) {
-                const Bytes64 upper = four_everywhere(shares[q].upper + 4 * i),
-                              lower = four_everywhere(shares[q].lower + 4 * i);
-#pragma GCC unroll 4
-                for (std::size_t j = 0; j < 4; ++j) {
-                    sum[0][j] = add_products(sum[0][j], upper, mixed[i][j]);
-                    sum[1][j] = add_products(sum[1][j], lower, mixed[i][j]);
-                }
-            }
-            const Pack step = all(shares[q].step);
-#pragma GCC unroll 4
-            for (std::size_t j = 0; j < 4; ++j) {
-                float* const to = out + q * width + c + j * floats_per_pack;
-                store(to, load(to) + __builtin_convertvector((sum[0][j] << 8) + sum[1][j], Pack) * step);
-            }
-        }
-    }
-    prefetch = ahead;
-}
-/// Where add_bytes() has the sum of a column.
-constexpr std::size_t place_of_sum(std::size_t column) {
-    const std::size_t within = column % byte_chunk;
-    return column - within + within / 4 % 4 * 16 + within / 16 * 4 + within % 4;
-}
-/// Sums of whole chunks into the order of columns, or back: that is the same.
-inline void in_order(float* sums, std::size_t width) {
-    for (std::size_t column = 0; column < width; ++column)
-        if (const std::size_t place = place_of_sum(column); column < place) std::swap(sums[column], sums[place]);
-}
-/// Sums of one query head, times a factor, in the order of columns.
-inline void write_in_order(const float* sums, float factor, float* out, std::size_t columns) {
-    std::size_t column = 0;
-    for (; column + 4 <= columns; column += 4) store(out + column, load<Quad>(sums + place_of_sum(column)) * factor);
-    for (; column < columns; ++column) out[column] = sums[place_of_sum(column)] * factor;
-}
-/// Whether these scales are no less than zero, and finite.
-inline bool are_plain(const float (&scales)[block_rows]) {
-    constexpr float most = (std::numeric_limits<float>::max)();
-    return smallest(load(scales) >= all(0) ? load(scales) <= all(most) : IntPack{}) != 0;
-}
-
+#else
+ByteQuery split_query(const float*, std::size_t, float, std::int8_t*);
+void dot_bytes(const std::int8_t*, std::size_t, std::size_t, std::size_t, Prefetch&, const std::int8_t*,
+               const ByteQuery*, std::size_t, const float*, float*, std::size_t, Pack*);
 #endif
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

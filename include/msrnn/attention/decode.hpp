@@ -26,7 +26,8 @@
 /// line of each of four rows by turns (1.8); prefetching into the first-level cache there (1.4 to 3.3 for values);
 /// eight query heads and two rows at a time (1.25, four and four 1.15). On Zen 5: whole rows for four query heads of
 /// floats (1.4 to 1.9, tiles 1.1 to 1.2), prefetches of a tile all at once (1.4 to 1.6), or of less than a block ahead
-/// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads). On Intel's processors, some on
+/// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads), tiles with all loads of a row
+/// unrolled (5 % slower there), weights a block ahead of the values (no gain). On Intel's processors, some on
 /// earlier forms: every other line prefetched, or none (1.5 times slower with several query heads); weights in
 /// registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower in a cache).
 namespace msrnn::inline MSRNN_ABI::detail {

@@ -19,6 +19,7 @@
 #include "shape.hpp"
 #include "softmax.hpp"
 #include "value_blocks.hpp"
+#include "value_bytes.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
