@@ -10,6 +10,7 @@
 #include "../rows/scalar.hpp"
 #include "../rows/view.hpp"
 #include "../rows/widen.hpp"
+#include "bytes.hpp"
 #include "decode_attention.hpp"
 #include "row_stream.hpp"
 #include "settings.hpp"
@@ -27,7 +28,8 @@
 /// line of each of four rows by turns (1.8); prefetching into the first-level cache there (1.4 to 3.3 for values);
 /// eight query heads and two rows at a time (1.25, four and four 1.15). On Zen 5: whole rows for four query heads of
 /// floats (1.4 to 1.9, tiles 1.1 to 1.2), prefetches of a tile all at once (1.4 to 1.6), or of less than a block ahead
-/// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads). On Intel's processors, some on
+/// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads), tiles with all loads of a row
+/// unrolled (5 % slower there), weights a block ahead of the values (no gain). On Intel's processors, some on
 /// earlier forms: every other line prefetched, or none (1.5 times slower with several query heads); weights in
 /// registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower in a cache).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
@@ -45,18 +47,22 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
         std::fill_n(out, query_heads * value_dim, 0.0f);
         return;
     }
-    const std::size_t width = (std::max)(whole_loads<Key>(head_dim), whole_loads<Value>(value_dim));
+    const std::size_t width = (std::max)(padded_width<Key>(head_dim), padded_width<Value>(value_dim));
     const std::size_t together = std::clamp(scratch_floats / width, std::size_t{1}, most_queries);
     alignas(64) float scratch[2 * scratch_floats];
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
     float* const ordered = width > scratch_floats ? larger_scratch.data() : scratch;
     float* const sums = ordered + together * width;
     Softmax softmax[most_queries];
+    Pack high[most_queries];
+    Quad highest[most_queries];
+    ByteQuery byte_queries[by_bytes<Key> ? most_queries : 1];
 
     const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        const ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
         const RowStream<Values> value_stream(values, n, value_dim, shape,
                                              q + heads == query_heads ? following : RowMemory{});
         const RowStream<Keys> key_stream(keys, n, head_dim, shape, value_stream.memory());
@@ -71,6 +77,9 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
                                                 .ordered = ordered,
                                                 .sums_of_values = sums,
                                                 .softmax = softmax,
+                                                .high = high,
+                                                .highest = highest,
+                                                .byte_queries = byte_queries,
                                                 .shape = shape};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();

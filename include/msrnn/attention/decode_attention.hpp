@@ -15,11 +15,13 @@
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
+#include "bytes.hpp"
 #include "row_stream.hpp"
 #include "settings.hpp"
 #include "shape.hpp"
 #include "softmax.hpp"
 #include "value_blocks.hpp"
+#include "value_bytes.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
@@ -35,8 +37,7 @@ using Count = std::integral_constant<std::size_t, N>;
 template <std::size_t Most, class Use>
 [[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
     for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
-    if constexpr (Most > 1)
-        if (first < queries) by_queries<Most / 2>(queries, use, first);
+    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
 }
 
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
@@ -53,20 +54,28 @@ struct DecodeAttention {
     std::size_t query_heads;
     float* weights;
     std::size_t weight_stride;
-    float* ordered;         // [query_heads][key_width]: the queries, times the scale
-    float* sums_of_values;  // [query_heads][value_width]
-    Softmax* softmax;       // [query_heads]
+    float* ordered;           // [query_heads][key_width]: the queries, times the scale
+    float* sums_of_values;    // [query_heads][value_width]
+    Softmax* softmax;         // [query_heads]
+    Pack* high;               // [query_heads], while the keys are read: lanes of one or of several query heads
+    Quad* highest;            // [query_heads]
+    ByteQuery* byte_queries;  // [query_heads] if the keys are multiplied as bytes
     ReadShape shape;
     std::size_t head_dim = settings.head_dim;
     std::size_t value_dim = settings.value_width();
-    std::size_t key_width = whole_loads<Key>(head_dim);
-    std::size_t value_width = whole_loads<Value>(value_dim);
-    Pack high[most_queries] = {};     // while the keys are read: lanes of one or of several query heads
-    Quad highest[most_queries] = {};  // of each query head
+    std::size_t key_width = padded_width<Key>(head_dim);
+    std::size_t value_width = padded_width<Value>(value_dim);
     static constexpr bool scaled = Rows<Key>::scaled;
+
+    std::int8_t* bytes() const { return reinterpret_cast<std::int8_t*>(ordered); }
 
     void prepare_queries(const float* queries) {
         const float factor = settings.scale * log2_of_e;
+        if constexpr (by_bytes<Key>) {
+            for (std::size_t q = 0; q < query_heads; ++q)
+                byte_queries[q] = split_query(queries + q * head_dim, head_dim, factor, bytes() + 2 * q * key_width);
+            return;
+        }
         const std::size_t columns = head_dim, whole = columns - columns % floats_per_load<Key>;
         float* to = ordered;
         for (std::size_t q = 0; q < query_heads; ++q, queries += columns, to += key_width) {
@@ -82,15 +91,20 @@ struct DecodeAttention {
     /// weights <- logits, and the highest of each query head.
     void read_keys() {
         std::fill_n(high, query_heads, all(infinitely_low));
-        const std::size_t steps = shape.whole_rows ? block_rows : tile_steps(key_width / floats_per_load<Key>);
+        const Pace pace = keys.pace(by_bytes<Key>      ? key_width / byte_chunk * 4
+                                    : shape.whole_rows ? block_rows
+                                                       : tile_steps(key_width / floats_per_load<Key>));
         alignas(64) float scales[block_rows], tail[most_queries][block_rows];
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
             if constexpr (scaled) keys.read_scales(r, scales);
             Logits logits{weights + r, weight_stride, scales, high};
             if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
-            Prefetch prefetch = keys.prefetch(r, steps);
-            if (shape.whole_rows)
+            Prefetch prefetch = keys.prefetch(r, pace);
+            if constexpr (by_bytes<Key>)
+                dot_bytes(keys.row(r), keys.stride(), rows, head_dim, prefetch, bytes(), byte_queries, query_heads,
+                          scales, logits.first, logits.stride, high);
+            else if (shape.whole_rows)
                 read_whole_rows(r, rows, prefetch, logits);
             else
                 read_tiles(r, rows, prefetch, logits);
@@ -107,8 +121,8 @@ struct DecodeAttention {
     void find_highest() {
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
             for (std::size_t i = 0; i < Q; ++i)
-                highest[q + i] =
-                    Q == 1 || shape.whole_rows ? highest_quad(high[q + i]) : highest_of_tile<Q>(high + q, i);
+                highest[q + i] = Q == 1 || shape.whole_rows || by_bytes<Key> ? highest_quad(high[q + i])
+                                                                             : highest_of_tile<Q>(high + q, i);
         });
     }
     /// Steps of all tiles of a block whose rows have so many loads.
@@ -139,7 +153,7 @@ struct DecodeAttention {
     }
     /// Four rows for some query heads, then the same rows for the next ones: the loads of the next rows begin under the
     /// arithmetic.
-    void read_whole_rows(std::size_t r, std::size_t rows, Prefetch prefetch, Logits logits) {
+    void read_whole_rows(std::size_t r, std::size_t rows, Prefetch& prefetch, Logits logits) {
         Pack products[most_whole_rows][block_rows];
         if (query_heads == 1) {
             with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
@@ -163,24 +177,46 @@ struct DecodeAttention {
         for (std::size_t q = 0; q < query_heads; ++q)
             softmax[q] = Softmax(highest[q], sinks == nullptr ? nullptr : sinks + q);
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
-        alignas(64) float share[most_queries][block_rows];
-        std::size_t steps = 0;
-        by_queries<value_queries>(
-            query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t) { steps += steps_of_block<Q, Value>(value_dim); });
+        alignas(64) float share[most_queries][block_rows], scales[block_rows];
+        const Pace pace = values.pace(value_steps());
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
             for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, share[q]);
             if constexpr (Rows<Value>::scaled) {
-                float scales[block_rows];
                 values.read_scales(r, scales);
                 for (std::size_t q = 0; q < query_heads; ++q)
                     for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
             }
-            Prefetch prefetch = values.prefetch(r, steps);
-            if (settings.seen_by == nullptr)
+            Prefetch prefetch = values.prefetch(r, pace);
+            if (adds_bytes())
+                add_block_of_bytes(r, rows, prefetch, scales, share);
+            else if (settings.seen_by == nullptr)
                 add_rows(r, 0, rows, prefetch, share);
             else
                 add_seen(r, rows, prefetch, share);
+        }
+    }
+    /// Hidden rows leave gaps, and so go the way of floats.
+    bool adds_bytes() const { return by_bytes<Value> && settings.seen_by == nullptr; }
+    std::size_t value_steps() const {
+        if (adds_bytes()) return value_width / byte_chunk * 4;
+        std::size_t steps = 0;
+        by_queries<value_queries>(
+            query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t) { steps += steps_of_block<Q, Value>(value_dim); });
+        return steps;
+    }
+    void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (&scales)[block_rows],
+                            const float (*share)[block_rows]) {
+        if constexpr (by_bytes<Value>) {
+            if (!are_plain(scales)) {
+                in_order(sums_of_values, query_heads * value_width);
+                add_rows(r, 0, rows, prefetch, share);
+                return in_order(sums_of_values, query_heads * value_width);
+            }
+            ByteShares shares[most_queries];
+            for (std::size_t q = 0; q < query_heads; ++q) shares[q] = split_shares(share[q]);
+            add_bytes(values.row(r), values.stride(), rows, value_dim, prefetch, shares, query_heads, sums_of_values,
+                      value_width);
         }
     }
     /// The rows [from, to) of the block at row r.
@@ -243,6 +279,10 @@ struct DecodeAttention {
             multiply(weights + q * weight_stride, n, inverse);
             if (total == 0) {
                 std::fill_n(out, columns, 0.0f);  // whatever the values are
+                continue;
+            }
+            if (adds_bytes()) {
+                write_in_order(from, inverse, out, columns);
                 continue;
             }
             for (std::size_t column = 0; column < whole; column += floats_per_load<Value>)

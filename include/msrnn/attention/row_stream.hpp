@@ -20,20 +20,30 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
+/// How the lines of a block are spread over the steps of its work: so many at each of so many steps.
+struct Pace {
+    std::size_t every = 1;
+    std::size_t lines = 0;
+
+    Pace() = default;
+    Pace(std::size_t lines_of_block, std::size_t steps)
+        : every(steps > lines_of_block ? steps / lines_of_block : 1),
+          lines(every > 1 ? 1 : (lines_of_block + steps - 1) / steps) {}
+};
+
 /// Prefetches rows into a cache, in the order of addresses: some lines at each call of step(), or at every so many
 /// calls.
 class Prefetch {
 public:
     Prefetch() = default;
-    /// So many lines, spread over so many calls of step().
-    Prefetch(RowMemory rows, std::size_t lines, std::size_t steps, bool into_first_level)
+    Prefetch(RowMemory rows, Pace pace, bool into_first_level)
         : line_(rows.base),
           end_(rows.stride == rows.row_bytes ? nullptr : rows.base + rows.row_bytes),
           row_bytes_(rows.row_bytes),
           stride_(rows.stride),
-          every_((std::max)(std::size_t{1}, steps / lines)),
-          left_(every_),
-          lines_((lines * every_ + steps - 1) / steps),
+          every_(pace.every),
+          left_(pace.every),
+          lines_(pace.lines),
           into_first_level_(into_first_level) {}
 
     [[gnu::always_inline]] void step() {
@@ -97,14 +107,18 @@ public:
         else
             for (std::size_t i = 0; i < block_rows; ++i) scales[i] = first[(std::min)(i, last) * stride];
     }
-    /// What will be wanted when the block at row r is at work, which takes so many steps.
-    Prefetch prefetch(std::size_t r, std::size_t steps) const {
+    /// For a block whose work takes so many steps.
+    Pace pace(std::size_t steps) const {
         if (distance_ == 0) return {};
-        const std::size_t lines = (block_rows * row_bytes_ + line_bytes - 1) / line_bytes;
+        return {(block_rows * row_bytes_ + line_bytes - 1) / line_bytes, steps};
+    }
+    /// What will be wanted when the block at row r is at work.
+    Prefetch prefetch(std::size_t r, Pace pace) const {
+        if (distance_ == 0) return {};
         r += distance_;
         const RowMemory rows = r < n_ ? RowMemory{at(r), rows_.stride * sizeof(Scalar), row_bytes_}
                                       : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};
-        return {rows, lines, steps, into_first_level_};
+        return {rows, pace, into_first_level_};
     }
     RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 
