@@ -92,7 +92,7 @@ void cake_layer(const json& file, std::size_t layer, OtherCode::Compared& compar
 const OtherCode cake("cake", [](const json& file, OtherCode::Compared& compared) {
     for (std::size_t layer = 0; layer < file.at("layers").get<std::size_t>(); ++layer)
         cake_layer(file, layer, compared);
-    cake_budgets(file, compared);
+    cake_budgets_tests::cake_budgets(file, compared);
 });
 
 }  // namespace
