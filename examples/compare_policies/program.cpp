@@ -41,7 +41,7 @@ void add_options(CLI::App& app, Options& options) {
                        options.choice.policies.push_back(text);
                    }
            },
-           "comma-separated, each with settings of its own; or all (default: eight)")
+           "comma-separated, each with settings of its own, and full to compare with; or all (default: eight)")
         ->type_name("LIST");
     app.add_option(
            "--needs", options.choice.shown,

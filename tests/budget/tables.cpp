@@ -71,6 +71,11 @@ TEST_CASE("budgets of a callable are set in every lane, or in none") {
         budget::set_budgets(made.each, [](std::size_t layer, std::size_t) { return layer == 1 ? std::size_t{4} : 50; }),
         std::invalid_argument);
     CHECK(made.each[0].budget() == 20);
+    CHECK(thrown_by([&] { budget::set_budgets(made.each, [](int layer, int) { return layer == 0 ? 30 : -1; }); }) ==
+          "msrnn: budget is -1; give at least 1 slot, or msrnn::unbounded");
+    CHECK(made.each[0].budget() == 20);
+    budget::set_budgets(made.each, [](int layer, int kv_head) { return static_cast<short>(40 + layer + 0 * kv_head); });
+    CHECK(made.each[3].budget() == 41);
 }
 
 TEST_CASE("a head pattern is read from its text") {

@@ -10,6 +10,7 @@
 #include "../base/own_vector.hpp"
 #include "../base/refuse.hpp"
 #include "../config.hpp"
+#include "../lane/budget_callable.hpp"
 #include "../lane/lane.hpp"
 
 /// Rules over several lanes: they read lanes that have rated, and set budgets before these evict.
@@ -81,11 +82,11 @@ void set_budgets(Lanes&& lanes, std::span<const std::size_t> budgets) {
     for (std::size_t i = 0; i < budgets.size(); ++i) lane_at(lanes, i).set_budget(budgets[i]);
 }
 /// What a callable (layer, kv_head) -> budget says of each lane: Pyramid, DuoAttention, Curve, or one of the caller's.
-template <LaneRange Lanes, std::invocable<std::size_t, std::size_t> BudgetOf>
+template <LaneRange Lanes, BudgetCallable BudgetOf>
 void set_budgets(Lanes&& lanes, const BudgetOf& budget_of) {
     OwnVector<std::size_t> budgets(lanes.size());
     for (std::size_t i = 0; i < budgets.size(); ++i)
-        budgets[i] = budget_of(lane_at(lanes, i).id().layer, lane_at(lanes, i).id().kv_head);
+        budgets[i] = detail::budget_given_by(budget_of, lane_at(lanes, i).id().layer, lane_at(lanes, i).id().kv_head);
     set_budgets(lanes, std::span<const std::size_t>(budgets));
 }
 

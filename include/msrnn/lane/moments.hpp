@@ -43,8 +43,9 @@ public:
     Slot append(Position position, Slot slot) {
         MSRNN_ASSERT(slot < table_.capacity(), "msrnn: append() to a slot beyond the capacity; ask for more capacity");
         MSRNN_ASSERT(!table_.live(slot), "msrnn: append() to a slot that holds a token; evict it first");
+        const Slot given = table_.append(position, slot);
         observed_.newest = observed_.rated = false;
-        return table_.append(position, slot);
+        return given;
     }
     /// The next `tokens` tokens are a prompt, or a part of one, with a choice at its end at the earliest: the policy
     /// observes the last of them, as many as its observation window has.

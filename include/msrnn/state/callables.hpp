@@ -8,13 +8,9 @@
 
 #include "../config.hpp"
 #include "../core/slot.hpp"
+#include "../lane/budget_callable.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
-
-/// A callable that gives the budget of each lane: (layer, kv_head) -> any integer.
-template <class F>
-concept BudgetCallable = std::invocable<F, std::size_t, std::size_t> &&
-    std::integral<std::remove_cvref_t<std::invoke_result_t<F, std::size_t, std::size_t>>>;
 
 /// A callable that gives the policy of each layer: layer -> P.
 template <class F, class P>

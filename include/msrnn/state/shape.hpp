@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -105,17 +104,6 @@ std::string problem(const Shape& shape, const P& policy) {
         if (std::string wrong = problem(shape.layer(i), policy); !wrong.empty()) return wrong;
     return {};
 }
-
-namespace detail {
-/// What a budget callable gave, as slots.
-template <class Integer>
-std::size_t budget_from(Integer budget) {
-    if constexpr (std::is_signed_v<Integer>)
-        if (budget < 0)
-            refuse("msrnn: budget is " + detail::text(budget) + "; give at least 1 slot, or msrnn::unbounded");
-    return static_cast<std::size_t>(budget);
-}
-}  // namespace detail
 
 /// How many of the last tokens a state can take back; see State::rollback().
 struct Rollback {

@@ -81,7 +81,7 @@ public:
     template <BudgetCallable BudgetOf, PolicyCallable<P> PolicyOf>
     State(Shape shape, BudgetOf budget_of, PolicyOf policy_of, Rollback rollback = {})
         : State(Exactly{}, std::move(shape), policy_of, rollback, [&](std::size_t layer, std::size_t kv_head) {
-              return Limits{.budget = detail::budget_from(std::invoke(budget_of, layer, kv_head))};
+              return Limits{.budget = detail::budget_given_by(budget_of, layer, kv_head)};
           }) {}
 
     /// What says no budget, and a shape in the wrong place, are refused by the compiler in one sentence.
