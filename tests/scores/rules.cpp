@@ -71,6 +71,7 @@ const OtherCode ada_kv("adakv", [](const json& file, Compared& compared) {
     const std::size_t heads = file.at("kv_heads"), tokens = file.at("tokens");
     const auto evict = [&](std::vector<Lane<Given>>& lanes, const json& one) {
         for (std::size_t h = 0; h < heads; ++h) {
+            if (one.at("kept")[h].empty()) continue;  // a lane of ours keeps a token
             lanes[h].evict_rated();
             compared.same(kept_of(lanes[h]), one.at("kept")[h], "kept");
         }
@@ -80,10 +81,13 @@ const OtherCode ada_kv("adakv", [](const json& file, Compared& compared) {
         const std::size_t total = heads * one.at("budget").get<std::size_t>(), safe = one.at("safe");
         const OwnVector<std::size_t> shares = budget::shares_by_rating(lanes, total, safe);
         compared.same({shares.begin(), shares.end()}, one.at("budgets"), "shares");
-        if (std::ranges::count(shares, std::size_t{0}) > 0) continue;  // a lane of ours keeps a token
-        budget::shared_by_rating(lanes, total, one.at("safeguard"));
-        for (std::size_t h = 0; h < heads; ++h)
-            compared.same({lanes[h].budget()}, json::array({one.at("budgets")[h]}), "budget");
+        if (std::ranges::count(shares, std::size_t{0}) == 0) {
+            budget::shared_by_rating(lanes, total, one.at("safeguard"));
+            for (std::size_t h = 0; h < heads; ++h)
+                compared.same({lanes[h].budget()}, json::array({one.at("budgets")[h]}), "budget");
+        } else {
+            for (std::size_t h = 0; h < heads; ++h) lanes[h].set_budget(std::max<std::size_t>(1, shares[h]));
+        }
         evict(lanes, one);
     }
     for (const auto& one : OtherCode::runs(file, "authors")) {
@@ -94,7 +98,7 @@ const OtherCode ada_kv("adakv", [](const json& file, Compared& compared) {
             compared.same({lanes[h].budget()}, json::array({std::max<std::size_t>(1, budget)}),
                           "budget of the authors");
         }
-        if (std::ranges::count(one.at("budgets"), json(0)) == 0) evict(lanes, one);
+        evict(lanes, one);
     }
 });
 

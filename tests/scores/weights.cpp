@@ -134,6 +134,7 @@ const OtherCode norm_sum("openvino-norm-sum", [](const json& file, OtherCode::Co
                 sums.push_back(static_cast<double>(record.columns[slot * columns]));
                 counts.push_back(static_cast<double>(record.columns[slot * columns + 1]));
             }
+        if (sums.empty() && wanted.at("sums").empty()) return;  // a prompt of sinks alone
         compared.near(sums, wanted.at("sums"), "sums" + what);
         compared.near(counts, wanted.at("counts"), "counts" + what);
     };
