@@ -123,7 +123,9 @@ def export(path):
 
         g.add_output(f"key.{layer}", key, [kv_heads, "tokens", wide])
         g.add_output(f"value.{layer}", value, [kv_heads, "tokens", wide])
-        g.add_output(f"weights.{layer}", g("Reshape", weights, g("Concat", np.array([heads, -1]), g("Shape", weights, start=2), axis=0)), [heads, "tokens", f"all_{layer}"])
+        by_query_head = g("Concat", np.array([heads, -1]), g("Shape", weights, start=2), axis=0)
+        weights = g("Reshape", weights, by_query_head)
+        g.add_output(f"weights.{layer}", weights, [heads, "tokens", f"all_{layer}"])
         g.add_output(f"query.{layer}", query, [heads, "tokens", wide])
         g.add_output(f"output.{layer}", output, [heads, "tokens", wide])
     head = "output.weight" if "output.weight" in tensors else "token_embd.weight"
