@@ -1,22 +1,31 @@
 #!/bin/sh
 # real_models.sh [PROGRAM [FOLDER]]: the tables of real models, by compare_policies: perplexity, needles with the question in
-# the prompt and unseen, and the same token by token. Results go to FOLDER (real_models), a .txt, .json, .csv and .html each.
+# the prompt (also where snap-kv selects), needles unseen and token by token, passages said again, and one long text. Results
+# go to FOLDER (real_models): a .txt, .json, .csv and .html each. A table whose .json is there goes on from it:
+# another FOLDER begins anew.
 #
 #   cmake --workflow --preset programs
 #   sh examples/models/fetch.sh smollm2 gemma3
 #   sh tests/real_models.sh build/programs/examples/compare_policies
 #
-# TEXT: what is read, long enough for 8 windows of 1,024 tokens; else the story of the tree, of which the models read what
-# there is. QUICK=1: one window and one text, to see that all of it runs. A model that is not there is skipped with a line.
+# FETCHED: the folder of the models. TEXT: what is read, long enough for 8 windows of 1,024 tokens; else the story of the
+# tree, of which the models read what there is. OTHER: one more text for the perplexities, windows of each in turn.
+# QUICK=1: short windows of one text, to see that all of it runs. A model that is not there is skipped with a line.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 program=${1:-$here/build/programs/examples/compare_policies}
 folder=${2:-real_models}
 models=${FETCHED:-$here/examples/models/fetched}
 text=${TEXT:-$here/examples/models/story.txt}
-policies=full,window,sink-window,tova,h2o,decayed,islands,key-norm,recommended-keys
-tokens=8192 texts=4
-[ "${QUICK:-0}" = 1 ] && tokens=1024 texts=1
+policies=full,window,sink-window,tova,h2o,decayed,islands,islands-by-weights,key-norm,recommended-keys
+few=full,sink-window,tova,h2o,decayed,islands
+tokens=8192 window=1024 budgets=32,64,128,256,512
+texts=4 needles=8 length=1100 some=128,256,512 long=16384 block=1024
+if [ "${QUICK:-0}" = 1 ]; then
+    policies=full,window,tova,islands few=full,tova,islands
+    tokens=256 window=256 budgets=32,64
+    texts=1 needles=2 length=256 some=64 long=128 block=64
+fi
 
 if [ ! -x "$program" ]; then
     echo "real_models.sh: skipped: there is no program $program; build it with: cmake --workflow --preset programs"
@@ -26,20 +35,36 @@ mkdir -p "$folder"
 
 # table NAME MODEL OPTION...
 table() {
-    name=$1 model=$2
+    name=$1 model=$2 status=0
     shift 2
+    keep=--json
+    [ "$again" = no ] || [ ! -f "$folder/$name.json" ] || keep=--resume
     echo "== $name"
-    "$program" --model "$model" --text "$text" --bos on --policies "$policies" \
-        --json "$folder/$name.json" --csv "$folder/$name.csv" --html "$folder/$name.html" "$@" | tee "$folder/$name.txt"
+    "$program" --model "$model" --text "$text" --bos on $keep "$folder/$name.json" --csv "$folder/$name.csv" \
+        --html "$folder/$name.html" "$@" >"$folder/$name.txt" || status=$?
+    [ ! -f "$folder/$name.txt" ] || cat "$folder/$name.txt"
+    [ "$status" = 0 ] || exit "$status"
 }
 
 for model in smollm2:SmolLM2-135M-Instruct.Q4_1.gguf gemma3:gemma-3-270m-q4_k_m.gguf; do
-    name=${model%%:*} file=$models/${model#*:}
+    name=${model%%:*} file=$models/${model#*:} again=yes
     if [ ! -f "$file" ]; then
         echo "real_models.sh: skipped: there is no $file; bring it with: sh examples/models/fetch.sh $name"
         continue
     fi
-    table "$name-perplexity" "$file" --tokens "$tokens" --window 1024 --budgets 32,64,128,256,512
-    table "$name-needle" "$file" --task needle --texts "$texts" --window 1100 --budgets 128,256,512
-    table "$name-needle-steps" "$file" --task needle --texts "$texts" --window 1100 --budgets 128,256,512 --chunk 1 --question unseen
+    needle="--task needle --texts $texts --needles $needles --window $length --budgets $some"
+    # shellcheck disable=SC2086 # what is in $needle are options
+    {
+        table "$name-needle" "$file" $needle --policies "$few" --question seen
+        table "$name-needle-snap-kv" "$file" $needle --policies full,tova,decayed --question seen --selector snap-kv
+        table "$name-needle-unseen" "$file" $needle --policies "$few" --question unseen
+        table "$name-needle-steps" "$file" $needle --policies "$few" --question unseen --chunk 1
+    }
+    table "$name-copy" "$file" --task copy --texts "$texts" --needles "$needles" --window $((length + 64)) --budgets "$some" \
+        --policies "$few"
+    table "$name-perplexity" "$file" ${OTHER:+--text "$OTHER"} --tokens "$tokens" --window "$window" \
+        --budgets "$budgets" --policies "$policies"
+    again=no
+    table "$name-stream" "$file" --task stream --tokens "$long" --window "$block" --budgets "${some%%,*}" \
+        --policies "${few#full,}"
 done

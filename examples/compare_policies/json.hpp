@@ -60,6 +60,12 @@ inline Json or_nothing(std::size_t number) { return number == 0 ? Json() : Json(
 /// What another run must share to go on from this one.
 inline Json json_of_settings(const Results& results) {
     const Config& c = results.config;
+    Json texts = Json::array();
+    for (const TextPart& part : results.parts) {
+        Json windows = Json::array();
+        for (const std::size_t window : part.windows) windows.push_back(window + 1);
+        texts.push_back({{"file", part.file}, {"tokens", part.tokens}, {"windows", windows}});
+    }
     return {{"version", version()},
             {"model",
              {{"file", results.model},
@@ -72,6 +78,7 @@ inline Json json_of_settings(const Results& results) {
               {"context", c.context}}},
             {"text",
              {{"file", results.text}, {"fingerprint", results.text_fingerprint}, {"tokens", results.windows.tokens}}},
+            {"texts", results.parts.empty() ? Json() : texts},
             {"bos", results.windows.bos},
             {"window", results.windows.window},
             {"windows", results.windows.count()},

@@ -2,37 +2,38 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <stdexcept>
-#include <utility>
 
 #include "result_file.hpp"
-#include "results.hpp"
-#include "resume.hpp"
 
 namespace compare {
 
 /// Writes the JSON file while a run goes on, which takes a twentieth of its time at most.
 class Keeper {
 public:
-    Keeper(const std::optional<ResultFile>& file, Results results) : file_(file), results_(std::move(results)) {}
+    /// `done`: how much of the work an earlier run has left in the file.
+    Keeper(const std::optional<ResultFile>& file, std::size_t done) : file_(file), done_(done) {}
 
-    void keep(const Outcome& outcome) {
+    /// Writes text() where more is done than before.
+    template <class Text>
+    void keep(std::size_t done, Text text) {
         const auto begin = Clock::now();
-        if (!file_ || begin < next_ || outcome.windows_read().size() == results_.windows_read.size()) return;
-        results_.take(outcome);
+        if (!file_ || begin < next_ || done == done_) return;
         try {
-            file_->write(json_text(results_));
+            file_->write(text());
         } catch (const std::runtime_error&) {
             // The file stays as it was; whether that matters the last write will tell.
         }
+        done_ = done;
         next_ = Clock::now() + 20 * (Clock::now() - begin);
     }
 
 private:
     using Clock = std::chrono::steady_clock;
     const std::optional<ResultFile>& file_;
-    Results results_;
+    std::size_t done_;
     Clock::time_point next_ = {};
 };
 

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "evaluate.hpp"
 #include "llama/layer_by_layer.hpp"
@@ -70,30 +72,67 @@ private:
     LayerByLayer<Scalar> reader_;
 };
 
-template <class Scalar>
-std::vector<Finds> find_as(const NeedleReading& reading, std::size_t threads, Watch& watch,
-                           const std::function<void()>& waiting) {
-    const std::vector<NeedleReading::Job> jobs = reading.jobs();
-    std::vector<std::vector<std::vector<Found>>> found(jobs.size());  // [job][memory][fact]
-    std::atomic<std::size_t> next = 0;
-    std::vector<std::future<void>> work;
-    for (std::size_t t = 0; t < std::min({threads, jobs.size(), most_threads}); ++t)
-        work.push_back(std::async(std::launch::async, [&] {
-            NeedleReader<Scalar> reader(reading, watch);
-            for (std::size_t i = next++; i < jobs.size() && !watch.interrupted; i = next++)
-                if (auto of_job = reader.read(jobs[i])) found[i] = std::move(*of_job);
-        }));
-    for (auto& part : work) {
-        while (part.wait_for(std::chrono::milliseconds(250)) != std::future_status::ready) waiting();
-        part.get();
+using OfJob = std::vector<std::vector<Found>>;  // [memory][fact]
+
+/// What is known of a job; nothing where something is not.
+OfJob known_of(const NeedleReading::Job& job, std::size_t memories, const std::vector<Finds>& known) {
+    OfJob all;
+    for (std::size_t m = 0; m < memories && m < known.size(); ++m) {
+        all.emplace_back();
+        for (std::size_t fact = job.fact; fact < job.fact + job.facts; ++fact)
+            for (const Found& found : known[m].asked(job.question))
+                if (found.text == job.text && found.fact == fact) {
+                    all.back().push_back(found);
+                    break;
+                }
+        if (all.back().size() != job.facts) return {};
     }
-    std::vector<Finds> finds(reading.memories.size());
+    return all;
+}
+
+std::vector<Finds> finds_of(const std::vector<NeedleReading::Job>& jobs, const std::vector<OfJob>& found,
+                            std::size_t memories) {
+    std::vector<Finds> finds(memories);
     for (std::size_t i = 0; i < jobs.size(); ++i)
         for (std::size_t m = 0; m < found[i].size(); ++m) {
             std::vector<Found>& all = finds[m].of[static_cast<std::size_t>(jobs[i].question)];
             all.insert(all.end(), found[i][m].begin(), found[i][m].end());
         }
     return finds;
+}
+
+template <class Scalar>
+std::vector<Finds> find_as(const NeedleReading& reading, std::size_t threads, Watch& watch,
+                           const std::function<void(const std::vector<Finds>&)>& waiting,
+                           const std::vector<Finds>& known) {
+    const std::vector<NeedleReading::Job> jobs = reading.jobs();
+    const std::size_t memories = reading.memories.size();
+    std::vector<OfJob> found;
+    std::vector<std::size_t> todo;
+    for (const NeedleReading::Job& job : jobs) {
+        found.push_back(known_of(job, memories, known));
+        if (found.back().empty()) todo.push_back(found.size() - 1);
+    }
+    std::mutex mutex;  // of what was found
+    std::atomic<std::size_t> next = 0;
+    std::vector<std::future<void>> work;
+    for (std::size_t t = 0; t < std::min({threads, todo.size(), most_threads}); ++t)
+        work.push_back(std::async(std::launch::async, [&] {
+            NeedleReader<Scalar> reader(reading, watch);
+            for (std::size_t i = next++; i < todo.size() && !watch.interrupted; i = next++)
+                if (auto of_job = reader.read(jobs[todo[i]])) {
+                    const std::scoped_lock lock(mutex);
+                    found[todo[i]] = std::move(*of_job);
+                }
+        }));
+    for (auto& part : work) {
+        while (part.wait_for(std::chrono::milliseconds(250)) != std::future_status::ready) {
+            const std::scoped_lock lock(mutex);
+            waiting(finds_of(jobs, found, memories));
+        }
+        part.get();
+    }
+    return finds_of(jobs, found, memories);
 }
 
 }  // namespace
@@ -123,15 +162,18 @@ GivenText NeedleReading::given(const Job& job) const {
         text.branches.emplace_back(question.begin(), question.end() - 1);
     return text;
 }
-std::size_t NeedleReading::work() const {
+std::size_t NeedleReading::work(const std::vector<Finds>& known) const {
     std::size_t columns = 0;
-    for (const Job& job : jobs()) columns += given(job).columns();
+    for (const Job& job : jobs())
+        if (known_of(job, memories.size(), known).empty()) columns += given(job).columns();
     return columns * model.config.layers * memories.size();
 }
 
 std::vector<Finds> find(const NeedleReading& reading, std::size_t threads, Watch& watch,
-                        const std::function<void()>& waiting, const std::string& scalar) {
-    return with_scalar(scalar, [&]<class Scalar>(Scalar) { return find_as<Scalar>(reading, threads, watch, waiting); });
+                        const std::function<void(const std::vector<Finds>&)>& waiting, const std::string& scalar,
+                        const std::vector<Finds>& known) {
+    return with_scalar(scalar,
+                       [&]<class Scalar>(Scalar) { return find_as<Scalar>(reading, threads, watch, waiting, known); });
 }
 
 }  // namespace compare

@@ -76,12 +76,14 @@ struct NeedleReading {
     };
     std::vector<Job> jobs() const;
     GivenText given(const Job& job) const;
-    /// In units of a token in a layer of a memory.
-    std::size_t work() const;
+    /// In units of a token in a layer of a memory; without the jobs that are known.
+    std::size_t work(const std::vector<Finds>& known = {}) const;
 };
 
-/// [memory], of all questions, or of those that were asked before an interrupt. `waiting()` is called meanwhile.
+/// [memory], of all questions, or of those that were asked before an interrupt. Goes on from `known`, asking what it
+/// lacks: where one question of a job is not known, all of the job. `waiting(finds so far)` is called meanwhile.
 std::vector<Finds> find(const NeedleReading& reading, std::size_t threads, Watch& watch,
-                        const std::function<void()>& waiting, const std::string& scalar = "f32");
+                        const std::function<void(const std::vector<Finds>&)>& waiting,
+                        const std::string& scalar = "f32", const std::vector<Finds>& known = {});
 
 }  // namespace compare

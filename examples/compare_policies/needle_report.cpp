@@ -1,9 +1,11 @@
 #include "needle_report.hpp"
 
 #include <string>
+#include <vector>
 
 #include "csv.hpp"
 #include "json.hpp"
+#include "plain_page.hpp"
 #include "svg.hpp"
 #include "table.hpp"
 
@@ -13,6 +15,13 @@ namespace {
 std::string said_of(const NeedleResults& results, Question question) {
     if (results.task == "copy") return "tokens of passages, said again";
     return question == Question::seen ? "question in the prompt" : "question unseen by the policy";
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    for (std::size_t at = 0, end; (end = text.find('\n', at)) != text.npos; at = end + 1)
+        lines.push_back(text.substr(at, end - at));
+    return lines;
 }
 
 }  // namespace
@@ -91,58 +100,11 @@ std::string needle_csv(const NeedleResults& results) {
     return text;
 }
 
-std::string needle_json(const NeedleResults& results) {
-    Json rows = Json::array();
-    for (std::size_t i = 0; i < results.cells.size(); ++i) {
-        Json row = detail::json_of(results.cells[i]);
-        for (const Question question : results.questions) {
-            if (!results.measured(i, question)) continue;
-            Json needles = Json::array();
-            for (const Found& found : results.finds[i].asked(question))
-                needles.push_back({{"text", found.text},
-                                   {"fact", found.fact},
-                                   {"right", found.right},
-                                   {"of", found.all},
-                                   {"nll", found.nll}});
-            row[name_of(question)] = {{"right", results.finds[i].right(question)},
-                                      {"of", results.finds[i].all(question)},
-                                      {"nll", results.finds[i].nll(question)},
-                                      {"needles", needles}};
-        }
-        rows.push_back(row);
-    }
-    return dumped(Json{{"version", version()},
-                       {"task", results.task},
-                       {"command", results.command},
-                       {"date", results.date},
-                       {"model", results.model},
-                       {"text", results.text},
-                       {"window", results.window},
-                       {"chunk", or_nothing(results.chunk)},
-                       {"digits", results.digits},
-                       {"scalar", results.scalar},
-                       {"budget_rule", results.rule},
-                       {"selector", results.selector},
-                       {"interrupted", !results.complete()},
-                       {"depths", results.depths},
-                       {"rows", rows}}) +
-           "\n";
-}
-
 std::string needle_page(const NeedleResults& results, const std::string& told) {
-    std::string html = R"html(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>msrnn: needles</title><style>
-:root { color-scheme: light dark; --paper: #fcfbf8; --ink: #22252b; --soft: #626873; --rule: #dcdad3; --heat: 40, 130, 90; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181c; --ink: #e4e2dc; --soft: #9aa1ac; --rule: #343840; --heat: 70, 180, 120; } }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.4rem; } .wide { overflow-x: auto; } code { overflow-wrap: anywhere; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .5rem; text-align: right; border-bottom: 1px solid var(--rule); }
-td:first-child, th:first-child { text-align: left; } th { color: var(--soft); font-weight: 500; } td.map { text-align: center; min-width: 2.6rem; }
-</style></head><body>
-<h1>What each memory finds again</h1>
-)html";
-    html += "<p>" + escaped(needle_answer(results)) + "</p>\n<p>" + escaped(told) + "</p>\n";
+    std::string html = plain_page_begin("needles", "What each memory finds again");
+    for (const std::string& sentence : lines_of(needle_answer(results))) html += "<p>" + escaped(sentence) + "</p>\n";
+    html += "<p class=\"soft\">" + escaped(valid_utf8(results.model + ", " + results.text)) + ". " + escaped(told) +
+            "</p>\n";
     if (!results.complete())
         html += "<p><b>Interrupted: " + grouped(results.asked) + " of " + grouped(results.planned) +
                 " needles were asked for.</b></p>\n";
@@ -151,12 +113,14 @@ td:first-child, th:first-child { text-align: left; } th { color: var(--soft); fo
                 "</h2>\n<div class=\"wide\"><table><tr><th>policy</th><th>budget</th>" + "<th>found</th><th>nll</th>";
         for (const double depth : results.depths) html += format("<th>%.0f&#8239;%%</th>", 100 * depth);
         html += "</tr>\n";
+        std::size_t budget = 0;
         for (std::size_t i = 0; i < results.cells.size(); ++i) {
             if (!results.measured(i, question)) continue;
             const Cell& cell = results.cells[i];
-            html += "<tr><td>" + escaped(cell.policy) + "</td><td>" +
-                    (cell.budget == 0 ? "all" : grouped(cell.budget)) + "</td><td>" + results.found(i, question) +
-                    "</td><td>" + format("%.2f", results.finds[i].nll(question)) + "</td>";
+            html += (cell.budget != budget ? "<tr class=\"first\"><td>" : "<tr><td>") + escaped(cell.policy) +
+                    "</td><td>" + (cell.budget == 0 ? "all" : grouped(cell.budget)) + "</td><td>" +
+                    results.found(i, question) + "</td><td>" + format("%.2f", results.finds[i].nll(question)) + "</td>";
+            budget = cell.budget;
             for (std::size_t fact = 0; fact < results.depths.size(); ++fact) {
                 const auto [right, all] = results.finds[i].right_at(question, fact);
                 const double share = all == 0 ? 0 : static_cast<double>(right) / static_cast<double>(all);
@@ -167,8 +131,7 @@ td:first-child, th:first-child { text-align: left; } th { color: var(--soft); fo
         }
         html += "</table></div>\n";
     }
-    return html + "<h2>How to repeat it</h2><p><code>" + escaped(valid_utf8(results.command)) + "</code><br>msrnn " +
-           version() + ", " + escaped(results.date) + "</p></body></html>\n";
+    return html + plain_page_end(results.command, results.date);
 }
 
 }  // namespace compare

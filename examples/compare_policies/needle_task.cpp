@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "copy_text.hpp"
+#include "fingerprint.hpp"
+#include "keeper.hpp"
 #include "llama/running.hpp"
 #include "needle.hpp"
 #include "needle_report.hpp"
@@ -26,6 +28,7 @@ void refuse_needle_settings(const Options& options) {
     if (options.texts != 0 && !hides) refuse("--texts", "needle or copy");
     if (options.digits != 0 && options.task != "needle") refuse("--digits", "needle");
     if (!options.question.empty() && options.task != "needle") refuse("--question", "needle");
+    if (!options.positions.empty() && options.task != "stream") refuse("--positions", "stream");
     if (!options.loss.empty() && options.task != "budget") refuse("--loss", "budget");
 }
 
@@ -34,8 +37,8 @@ namespace {
 void refuse_perplexity_settings(const Options& options) {
     if (options.settings.prompt != 0)
         throw std::invalid_argument("The prompt of --task " + options.task + " is the text: leave out --prompt.");
-    if (!options.resume.empty())
-        throw std::invalid_argument("--task " + options.task + " does not go on from a file: leave out --resume.");
+    if (options.survival)
+        throw std::invalid_argument("--task " + options.task + " looks at no survival times: leave out --survival.");
     if (options.settings.chunk == 1 && !options.settings.selector.empty())
         throw std::invalid_argument("With --chunk 1 there is no prompt to select from: leave out --selector.");
     if (!options.settings.selector.empty() && budget_rule_named(options.settings.rule).moves_slots())
@@ -94,15 +97,20 @@ int run_needle(const Options& options, const formats::LanguageModel& subject, co
 
     NeedleResults results{.task = options.task,
                           .model = file_name(options.model),
-                          .text = file_name(options.text),
+                          .text = file_name(options.text_files.front()),
+                          .model_fingerprint = fingerprint(subject.model),
+                          .text_fingerprint = fingerprint(tokens),
                           .command = options.command,
                           .date = date(),
                           .scalar = options.settings.scalar,
                           .rule = options.settings.rule,
                           .selector = options.settings.selector,
+                          .bos = framing.bos,
+                          .seed = options.settings.seed,
                           .window = window,
                           .chunk = options.settings.chunk,
                           .digits = digits,
+                          .texts = reading.texts.size(),
                           .depths = {},
                           .questions = reading.questions,
                           .cells = plan(options.choice, window, policies),
@@ -115,24 +123,34 @@ int run_needle(const Options& options, const formats::LanguageModel& subject, co
     reading.memories = memories_of(results.cells, policies, settings);
     results.planned = reading.texts.size() * needles * reading.questions.size();
     check_results(options);
-    const auto csv = opened(options.csv), html = opened(options.html), json = opened(options.json);
+    const std::vector<Finds> known =
+        options.resume.empty() ? std::vector<Finds>(reading.memories.size()) : needles_resumed(options.resume, results);
+    results.take(known);
+    const auto csv = opened(options.csv), html = opened(options.html),
+               json = opened(options.json.empty() ? options.resume : options.json);
 
     const std::string told_of_needles = needles_told(reading, options, digits);
     std::cout << "Model: " << results.model << ". Text: " << results.text << ".\n"
               << told_of_needles << "\n"
-              << told(framing) << "\n\n";
+              << told(framing) << "\n";
+    if (results.asked != 0) std::cout << "Going on behind " << grouped(results.asked) << " that were asked before.\n";
+    std::cout << "\n";
     flush_output();
     listen_for_interrupt();
     Watch watch{.interrupted = interrupted};
-    std::vector<Finds> finds;
     {
-        Progress progress(reading.work(), std::cerr);
-        finds = find(
-            reading, settings.threads, watch, [&] { progress.show(watch.work_done); }, settings.scalar);
+        Progress progress(reading.work(known), std::cerr);
+        Keeper keeper(json, results.asked);
+        NeedleResults so_far = results;
+        results.take(find(
+            reading, settings.threads, watch,
+            [&](const std::vector<Finds>& finds) {
+                progress.show(watch.work_done);
+                so_far.take(finds);
+                keeper.keep(so_far.asked, [&] { return needle_json(so_far); });
+            },
+            settings.scalar, known));
     }
-    for (const Question question : reading.questions) results.asked += finds.front().asked(question).size();
-    std::size_t memory = 0;
-    for (const Cell& cell : results.cells) results.finds.push_back(cell.refusal.empty() ? finds[memory++] : Finds());
     if (results.asked == 0) {
         std::cerr << "compare_policies: interrupted: no needle was asked for, there is nothing to tell.\n";
         return status_interrupted;

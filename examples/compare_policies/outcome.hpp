@@ -25,6 +25,11 @@ struct Outcome {
         return read;
     }
 
+    /// Has a window read again.
+    void forget(std::size_t window) {
+        if (window < losses.size()) losses[window].clear();
+    }
+
     /// One for each memory, over the same windows in the order of the text; none where no window was read.
     std::vector<Score> scores(const Windows& windows) const {
         std::vector<Score> scores;

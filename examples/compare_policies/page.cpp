@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "answer.hpp"
+#include "by_text.hpp"
 #include "memory_map.hpp"
 #include "page_template.hpp"
 #include "ranking.hpp"
@@ -52,12 +53,12 @@ std::string ramp() {
     return html;
 }
 
-std::string table_row(const Results& results, const Cell& cell) {
+std::string table_row(const Results& results, const Cell& cell, bool first) {
     const Score* full = full_score(results.cells);
     const auto td = [](const std::string& text, const char* style = "") {
         return format("<td%s>", style) + text + "</td>";
     };
-    std::string row = "<tr><td>" + escaped(cell.policy) + "</td>" +
+    std::string row = (first ? "<tr class=\"first\"><td>" : "<tr><td>") + escaped(cell.policy) + "</td>" +
                       td(cell.budget == 0 ? "all" : grouped(cell.budget)) +
                       td(cell.budget == 0 ? "" : share_of(cell.budget, results.windows.window));
     const std::string needs = td(cell.needs) + "</tr>\n";
@@ -77,8 +78,12 @@ std::string table_row(const Results& results, const Cell& cell) {
 
 std::string html_table(const Results& results) {
     std::string rows;
-    for (const Cell& cell : results.cells)
-        if (cell.score || !cell.refusal.empty()) rows += table_row(results, cell);
+    std::size_t budget = 0;
+    for (const Cell& cell : results.cells) {
+        if (!cell.score && cell.refusal.empty()) continue;
+        rows += table_row(results, cell, cell.budget != budget);
+        budget = cell.budget;
+    }
     return "<table><thead><tr><th>policy</th><th>budget</th><th>of the window</th><th>perplexity</th>"
            "<th>above full</th><th>error</th><th>state</th><th>needs</th></tr></thead><tbody>\n" +
            rows + "</tbody></table>";
@@ -89,7 +94,9 @@ std::string subject(const Results& results) {
     const Windows& w = results.windows;
     return escaped(valid_utf8(results.model)) + ": " + layers_of(c) +
            format(", %zu query heads on %zu KV heads, head_dim %zu. ", c.query_heads, c.kv_heads, c.head_dim) +
-           escaped(valid_utf8(results.text)) + ": " + grouped(w.tokens) + " tokens, " +
+           (results.parts.empty() ? escaped(valid_utf8(results.text))
+                                  : escaped(valid_utf8(told_of_texts(results.parts))) + " Together") +
+           ": " + grouped(w.tokens) + " tokens, " +
            (results.complete() ? "" : grouped(results.windows_read.size()) + " of ") + grouped(w.count()) +
            " windows of " + grouped(w.window) + ", each read from an empty memory; " + escaped(protocol(results)) +
            ". Keys and values are stored as " + escaped(results.settings.scalar) + ".";
@@ -121,7 +128,7 @@ std::string memory_section(const Results& results) {
     };
     std::vector<std::string> layers;
     for (const std::size_t layer : map.layers()) layers.push_back(std::to_string(layer));
-    return filled(memory_template, {{"number", std::to_string(results.mapped_window + 1)},
+    return filled(memory_template, {{"number", escaped(valid_utf8(window_named(results.parts, results.mapped_window)))},
                                     {"ramp", ramp()},
                                     {"budgets", options(budgets, budgets[budgets.size() / 2])},
                                     {"layers", options(layers, layers[layers.size() / 2])},
@@ -135,10 +142,12 @@ std::string memory_section(const Results& results) {
 
 std::string page(const Results& results) {
     const std::string sentence = answer(results.cells, results.windows.window, "\u00B1");
+    std::string texts;
+    for (const std::string& line : by_text(results)) texts += paragraph("soft", valid_utf8(line));
     return filled(page_template,
                   {{"text", escaped(valid_utf8(results.text))},
                    {"interrupted", paragraph("interrupted", interruption(results))},
-                   {"answer", paragraph("answer", sentence) +
+                   {"answer", paragraph("answer", results.budget_sentence) + paragraph("answer", sentence) +
                                   paragraph("answer", best_by_needs(results.cells, results.windows.window))},
                    {"subject", subject(results)},
                    {"colours", detail::line_styles(policies_of(results.cells))},
@@ -149,6 +158,7 @@ std::string page(const Results& results) {
                    {"perplexity", detail::perplexity_chart(results)},
                    {"bytes", detail::bytes_chart(results)},
                    {"table", html_table(results)},
+                   {"texts", texts},
                    {"memory", memory_section(results)},
                    {"details", detail::details(results)}});
 }

@@ -50,6 +50,7 @@ svg .dashed { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 6 4; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+tr.first td { border-top: 2px solid var(--rule); }
 td.best { font-weight: 700; }
 td.words { text-align: left; white-space: normal; }
 .choose { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin: .6rem 0; }
@@ -61,6 +62,7 @@ select { font: inherit; color: inherit; background: var(--paper); border: 1px so
 .ramp { display: flex; flex-wrap: wrap; gap: .2rem .3rem; font-size: .82rem; align-items: center; }
 .ramp b { font-weight: 400; padding: 0 .45rem; border-radius: 2px; }
 {{heat}}
+@media (max-width: 30rem) { svg text { font-size: 14px; } }
 @media (min-width: 54rem) { .charts, .maps { grid-template-columns: 1fr 1fr; } }
 </style>
 </head>
@@ -82,6 +84,7 @@ Where curves coincide, the dashes of one show the other, and the larger points l
 
 <h2>All numbers</h2>
 <div class="wide">{{table}}</div>
+{{texts}}
 {{memory}}
 <h2>How it was measured</h2>
 {{details}}
@@ -92,7 +95,7 @@ Where curves coincide, the dashes of one show the other, and the larger points l
 /// Left out where no run forgets.
 inline constexpr const char* memory_template = R"html(
 <h2>What is remembered</h2>
-<p>Window {{number}} of the text, twice. The stronger the colour of a token, the longer the memory held it, that is, the more later tokens could
+<p>Window {{number}} twice. The stronger the colour of a token, the longer the memory held it, that is, the more later tokens could
 still look at it (the mean over the KV heads, where they decide apart; layers count from 0). A window holds every token for one budget. Underlined tokens were still there
 at the end, and might have stayed longer.</p>
 <div class="ramp"><span>held for</span>{{ramp}}<span>budgets</span></div>

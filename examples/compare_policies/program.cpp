@@ -24,13 +24,17 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option("--model", options.model, "GGUF, or a llama2.c checkpoint (default: our own small model)")
         ->type_name("FILE");
     app.add_option("--tokenizer", options.tokenizer, "the tokenizer.bin of a llama2.c checkpoint")->type_name("FILE");
-    app.add_option("--text", options.text, "what the model reads, byte for byte (default: our own story)")
+    app.add_option("--text", options.text_files,
+                   "what the model reads, byte for byte (default: our own story); given again, one more text: windows\n"
+                   "are taken from each in turn")
+        ->allow_extra_args(false)
         ->type_name("FILE");
     app.add_option("--window", options.window,
-                   "tokens per window, BOS included (default: the model's context, 1024 at most)")
+                   "tokens per window, BOS included, or per block of --task stream (default: the model's context, 1024 "
+                   "at most)")
         ->check(from_1)
         ->type_name("W");
-    app.add_option("--tokens", options.tokens, "use the first N tokens of the text")->check(from_1)->type_name("N");
+    app.add_option("--tokens", options.tokens, "use the first N tokens of each text")->check(from_1)->type_name("N");
     app.add_option_function<std::vector<std::string>>(
            "--policies",
            [&](const std::vector<std::string>& lists) {
@@ -49,7 +53,8 @@ void add_options(CLI::App& app, Options& options) {
         ->delimiter(',')
         ->check(an_evidence)
         ->type_name("LIST");
-    app.add_flag("--list", options.list, "tell the policies, what each must be shown, and its settings, and end");
+    app.add_flag("--list", options.list,
+                 "tell the policies, selectors and budget rules, what each needs, and its settings, and end");
     app.add_option("--budgets", options.choice.budgets, "comma-separated (default: W/32, W/16, W/8, W/4, W/2)")
         ->delimiter(',')
         ->check(from_1)
@@ -77,8 +82,9 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option(
            "--task", options.task,
            "perplexity; budget: the smallest budget that loses less than --loss; needle: facts in the text, asked for\n"
-           "at its end; copy: passages of the text, said again (default: perplexity)")
-        ->check(CLI::IsMember({"perplexity", "budget", "needle", "copy"}))
+           "at its end; copy: passages of the text, said again; stream: one long text, block by block\n"
+           "(default: perplexity)")
+        ->check(CLI::IsMember({"perplexity", "budget", "needle", "copy", "stream"}))
         ->type_name("TASK");
     app.add_option("--needles", options.needles, "facts or passages in each text (default: 8)")
         ->check(from_1)
@@ -93,17 +99,24 @@ void add_options(CLI::App& app, Options& options) {
                    "seen by the policy, which makes it easy, or unseen (default: both, one after the other)")
         ->check(CLI::IsMember({"seen", "unseen"}))
         ->type_name("seen|unseen");
+    app.add_option("--positions", options.positions,
+                   "of --task stream: RoPE turns by the true position in the text, or by the rank in the cache\n"
+                   "(default: both, side by side)")
+        ->check(CLI::IsMember({"true", "cache"}))
+        ->type_name("true|cache");
     app.add_option("--loss", options.loss,
                    "of --task budget: percent by which the perplexity may lie above the full cache (default: 5)")
         ->check(a_percentage)
         ->type_name("P");
     app.add_option("--html", options.html, "write a report to look at")->type_name("FILE");
-    app.add_option("--json", options.json, "write everything, survival times included")->type_name("FILE");
+    app.add_option("--json", options.json, "write everything but survival times")->type_name("FILE");
+    app.add_flag("--survival", options.survival,
+                 "write how long each token of one window survived into the --json file too, in every layer and lane");
     app.add_option("--resume", options.resume,
                    "go on from the --json file of an interrupted run, and write it unless --json names another")
         ->type_name("FILE");
     app.add_option("--csv", options.csv, "write the rows of the table")->type_name("FILE");
-    app.add_option("--map", options.map, "the window whose survival times the report and --json show (default: 1)")
+    app.add_option("--map", options.map, "the window whose survival times the report and --survival show (default: 1)")
         ->check(from_1)
         ->type_name("N");
     app.add_option("--threads", options.settings.threads, "read so many windows at once (default: all cores)")

@@ -131,17 +131,20 @@ static Chart chart_of(const Results& results, const char* name, const char* y_la
 }
 
 /// A policy that diverges must not flatten the others: from three times the least on the axis is logarithmic, and what
-/// lies above 64 times the least is out of the picture.
+/// lies above four times the middle number is out of the picture.
 static void make_room(Chart& chart) {
-    double least = HUGE_VAL, most = 0;
-    if (chart.dashed && std::isfinite(chart.dashed->at)) least = most = chart.dashed->at;
+    std::vector<double> numbers;
     for (const Curve& curve : chart.curves)
         for (const Point& p : curve.points)
-            if (std::isfinite(p.y)) least = std::min(least, p.y), most = std::max(most, p.y);
-    if (!(least > 0) || most <= 3 * least) return;
+            if (std::isfinite(p.y)) numbers.push_back(p.y);
+    if (chart.dashed && std::isfinite(chart.dashed->at)) numbers.push_back(chart.dashed->at);
+    if (numbers.empty()) return;
+    std::sort(numbers.begin(), numbers.end());
+    if (!(numbers.front() > 0) || numbers.back() <= 3 * numbers.front()) return;
     chart.logarithmic_y = true;
     chart.y_label += ", logarithmic";
-    if (most > 64 * least) chart.y_limit = 64 * least;
+    const double limit = 4 * numbers[numbers.size() / 2];
+    if (numbers.back() > limit) chart.y_limit = limit;
 }
 
 std::string perplexity_chart(const Results& results) {
@@ -163,6 +166,36 @@ std::string bytes_chart(const Results& results) {
         chart_of(results, "Bytes of state against budget", "bytes of state, logarithmic", bytes_text, bytes_text,
                  [](const Score& score) { return Point{.y = static_cast<double>(score.state_bytes)}; });
     chart.logarithmic_y = true;
+    return svg(chart);
+}
+
+std::string stream_chart(const StreamResults& results, std::size_t budget, PositionsIn positions) {
+    Chart chart{.name = "Perplexity against the place in the text",
+                .x_label = "end of a block of " + grouped(results.block) + " tokens, logarithmic",
+                .y_label = "perplexity",
+                .x_ticks = {},
+                .curves = {},
+                .y_text = number_text};
+    for (const std::size_t block : blocks_to_tell(results.blocks_read())) {
+        const std::size_t end = (block + 1) * results.block;
+        chart.x_ticks.push_back({static_cast<double>(end), grouped(end)});
+    }
+    for (const StreamRow& row : results.rows) {
+        const Cell& cell = results.cells[row.cell];
+        const bool full = cell.budget == 0;
+        if (!full && (cell.budget != budget || row.positions != positions)) continue;
+        Curve curve{.style = style_of(cell.policy), .points = {}};
+        for (std::size_t block = 0; block < row.loss.nll.size(); ++block) {
+            const std::size_t end = (block + 1) * results.block;
+            curve.points.push_back(
+                {.x = static_cast<double>(end),
+                 .y = row.perplexity(block),
+                 .label = cell.policy + ", to " + grouped(end) + ": " + number_text(row.perplexity(block))});
+        }
+        chart.curves.push_back(std::move(curve));
+    }
+    if (chart.curves.empty()) return "";
+    make_room(chart);
     return svg(chart);
 }
 

@@ -1,10 +1,12 @@
 // The report's charts: what is drawn, and how its lines differ.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "results.hpp"
+#include "stream_report.hpp"
 #include "svg.hpp"
 
 namespace compare::detail {
@@ -22,5 +24,7 @@ std::string line_styles(const std::vector<std::string>& policies);
 
 std::string perplexity_chart(const Results& results);
 std::string bytes_chart(const Results& results);
+/// A curve over the blocks of a text for each policy with this budget and these positions, and for the full cache.
+std::string stream_chart(const StreamResults& results, std::size_t budget, PositionsIn positions);
 
 }  // namespace compare::detail

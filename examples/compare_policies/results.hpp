@@ -9,11 +9,13 @@
 #include "llama/tokenizer.hpp"
 #include "outcome.hpp"
 #include "text.hpp"
+#include "texts.hpp"
 
 namespace compare {
 
 struct Results {
     std::string model, text;                          // names of their files, without folders
+    std::vector<TextPart> parts = {};                 // where there are several texts, each of them
     std::string model_fingerprint, text_fingerprint;  // of the weights and of the tokens
     std::string command, date;
     Config config;
@@ -25,6 +27,8 @@ struct Results {
     std::vector<std::string> mapped_tokens;  // what is read of it; BOS, if it begins with one, is empty
     std::vector<std::size_t> windows_read = {};
     std::vector<Survival> survival = {};  // one for each cell
+    std::string budget_sentence = {};     // of the task budget
+    bool survival_in_json = false;
 
     bool complete() const { return windows_read.size() == windows.count(); }
 

@@ -9,32 +9,10 @@
 
 #include "json.hpp"
 #include "llama/file.hpp"
+#include "same_run.hpp"
 
 namespace compare {
 namespace {
-
-std::string shown(const Json& value) { return value.is_null() ? "nothing" : dumped(value); }
-
-/// Throws where `now` has another value, naming the first that differs.
-void require_same(const Json& then, const Json& now, const std::string& path, const std::string& prefix = "") {
-    for (const auto& [key, value] : now.items()) {
-        const Json earlier = then.contains(key) ? then.at(key) : Json();
-        if (value.is_object() && earlier.is_object())
-            require_same(earlier, value, path, prefix + key + " ");
-        else if (earlier != value)
-            throw refusal(path, "this run cannot go on from it: its " + prefix + key + " is " + shown(earlier) +
-                                    ", here it is " + shown(value));
-    }
-}
-
-Json names_of(const Json& rows) {
-    Json names = Json::array();
-    for (const Json& row : rows)
-        names.push_back(row.at("policy").get<std::string>() + " " +
-                        (row.at("budget").is_null() ? "all" : row.at("budget").dump()) + " " +
-                        row.value("settings", std::string()));
-    return names;
-}
 
 Survival survival_of(const Json& layers, std::size_t tokens) {
     std::vector<std::vector<Survival::Steps>> left_at;
@@ -67,10 +45,10 @@ Outcome outcome_of(const Json& json, const Windows& windows) {
         if (losses.size() == rows.size()) outcome.losses.at(read[i] - 1) = std::move(losses);
     }
     const std::size_t mapped = json.at("map").at("window").get<std::size_t>() - 1;
-    if (outcome.losses.at(mapped).empty()) return outcome;
+    if (outcome.losses.at(mapped).empty() || !json.at("map").contains("runs")) return outcome;
     for (const Json& run : json.at("map").at("runs"))
         outcome.survival.push_back(survival_of(run.at("layers"), windows.steps_each()));
-    if (outcome.survival.size() != rows.size()) outcome.losses[mapped].clear();
+    if (outcome.survival.size() != rows.size()) outcome.survival.clear();
     return outcome;
 }
 
@@ -82,7 +60,7 @@ std::string json_text(const Results& results) {
     for (std::size_t i = 0; i < results.cells.size(); ++i) {
         const Cell& cell = results.cells[i];
         rows.push_back(detail::json_of(cell));
-        if (results.survival[i].layers() == 0) continue;
+        if (!results.survival_in_json || results.survival[i].layers() == 0) continue;
         runs.push_back({{"policy", cell.policy},
                         {"budget", cell.budget == 0 ? Json() : Json(cell.budget)},
                         {"layers", detail::json_of(results.survival[i])}});
@@ -94,7 +72,9 @@ std::string json_text(const Results& results) {
     json["interrupted"] = !results.complete();
     json["windows_read"] = read;
     json["rows"] = rows;
-    json["map"] = {{"window", results.mapped_window + 1}, {"tokens", results.mapped_tokens}, {"runs", runs}};
+    if (!results.budget_sentence.empty()) json["answer"] = results.budget_sentence;
+    json["map"] = {{"window", results.mapped_window + 1}};
+    if (results.survival_in_json) json["map"].update({{"tokens", results.mapped_tokens}, {"runs", runs}});
     return dumped(json) + "\n";
 }
 
@@ -104,15 +84,14 @@ Outcome resumed(const std::string& path, const Results& results) {
         const Json json = Json::parse(file);
         Json now = json_of_settings(results);
         now["map"] = {{"window", results.mapped_window + 1}};
-        require_same(json, now, path);
-        Json rows = Json::array();
-        for (const Cell& cell : results.cells) rows.push_back(detail::json_of(cell));
-        require_same({{"runs", names_of(json.at("rows"))}}, {{"runs", names_of(rows)}}, path);
+        detail::require_same(json, now, path);
+        detail::require_same({{"runs", detail::runs_of(json.at("rows"))}},
+                             {{"runs", detail::runs_of(detail::rows_of(results.cells))}}, path);
         return outcome_of(json, results.windows);
     } catch (const Json::exception&) {
     } catch (const std::out_of_range&) {
     }
-    throw refusal(path, "this is no JSON file that compare_policies has written");
+    throw detail::no_results(path);
 }
 
 }  // namespace compare

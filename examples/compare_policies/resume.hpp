@@ -7,9 +7,9 @@
 
 namespace compare {
 
-/// "windows_read": their numbers, from 1 as --map counts, in the order of each row's window_nll. "map": for each run
-/// [layer][lane], how many later tokens could look at each token of one window, and which tokens were still there at
-/// its end.
+/// "windows_read": their numbers, from 1 as --map counts, in the order of each row's window_nll. "map", where it was
+/// asked for: for each run [layer][lane], how many later tokens could look at each token of one window, and which
+/// tokens were still there at its end.
 std::string json_text(const Results& results);
 
 /// The same file of an earlier run, to go on from. `results` says what this run is going to measure.

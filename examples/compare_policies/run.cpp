@@ -2,9 +2,11 @@
 // Every policy reads the same text with the same model, at several budgets.
 #include <iostream>
 #include <optional>
+#include <span>
 
 #include "answer.hpp"
 #include "budget_answer.hpp"
+#include "by_text.hpp"
 #include "comparison.hpp"
 #include "csv.hpp"
 #include "evaluate.hpp"
@@ -19,10 +21,17 @@
 #include "progress.hpp"
 #include "results.hpp"
 #include "resume.hpp"
+#include "stream_task.hpp"
 #include "table.hpp"
 
 namespace compare {
 namespace {
+
+/// Survival times are large, and asked for beside the file that takes them.
+void check_survival(const Options& options) {
+    if (options.survival && options.json.empty() && options.resume.empty())
+        throw std::invalid_argument("Survival times are written into a file: give a --json beside --survival.");
+}
 
 void check_prompt(const Settings& settings, std::size_t window) {
     if (settings.prompt == 0 && settings.chunk != 0)
@@ -48,12 +57,14 @@ std::size_t mapped_window(const Options& options, const Windows& windows) {
 void describe(const Results& results) {
     const Config& c = results.config;
     const Windows& windows = results.windows;
+    const std::string texts = told_of_texts(results.parts);
     std::cout << "Model: " << results.model << ", " << layers_of(c) << ", " << c.query_heads << " query heads on "
               << c.kv_heads << " KV heads, head_dim " << c.head_dim << ", vocabulary " << grouped(c.vocabulary)
               << ", context " << grouped(c.context) << ".\n"
-              << "Text: " << results.text << ", " << grouped(windows.tokens) << " tokens. Windows of "
-              << grouped(windows.window) << ": " << grouped(windows.count()) << " (" << grouped(windows.dropped())
-              << " tokens left over), " << protocol(results) << ": " << grouped(windows.targets()) << " targets.\n"
+              << (texts.empty() ? "Text: " + results.text : texts + " Together") << ", " << grouped(windows.tokens)
+              << " tokens. Windows of " << grouped(windows.window) << ": " << grouped(windows.count()) << " ("
+              << grouped(windows.dropped()) << " tokens left over), " << protocol(results) << ": "
+              << grouped(windows.targets()) << " targets.\n"
               << told(results.framing) << "\n";
     if (const std::size_t known = results.windows_read.size(); known != 0)
         std::cout << "Going on behind " << grouped(known) << " windows that an earlier run has read.\n";
@@ -79,6 +90,8 @@ void show(const Results& results) {
         std::cout << "\n" << sentence << "\n";
     if (const std::string sentence = best_by_needs(results.cells, results.windows.window); !sentence.empty())
         std::cout << sentence << "\n";
+    for (const std::string& line : by_text(results)) std::cout << line << "\n";
+    if (!results.budget_sentence.empty()) std::cout << results.budget_sentence << "\n";
     flush_output();
 }
 
@@ -97,7 +110,9 @@ void check_budget_task(const Results& results) {
 
 int run(const Options& options) {
     if (options.list) {
-        std::cout << list_of_policies(options.policies, options.choice.shown);
+        std::cout << list_of_policies(options.policies, options.choice.shown) << "\n"
+                  << list_of_selectors(options.choice.shown) << "\n"
+                  << list_of_budget_rules();
         flush_output();
         return 0;
     }
@@ -105,32 +120,35 @@ int run(const Options& options) {
     const formats::LanguageModel subject = formats::read_language_model(options.model, options.tokenizer);
     if (options.task == "needle" || options.task == "copy") return run_needle(options, subject, policies);
     refuse_needle_settings(options);
+    if (options.task == "stream") return run_stream(options, subject, policies);
     const Config& config = subject.model.config;
     const Framing framing = framing_of(*subject.tokenizer, options.bos);
-    const std::vector<Token> tokens = tokens_of(options, *subject.tokenizer);
-    const std::size_t window = window_for(options, config.context, tokens.size() + (framing.bos ? 1 : 0));
+    const auto [texts, windows] = texts_for(options, config.context, *subject.tokenizer, framing.bos);
+    const std::size_t window = windows.window;
 
-    Results results{
-        .model = file_name(options.model),
-        .text = file_name(options.text),
-        .model_fingerprint = fingerprint(subject.model),
-        .text_fingerprint = fingerprint(tokens),
-        .command = options.command,
-        .date = date(),
-        .config = config,
-        .framing = framing,
-        .windows = {.window = window, .tokens = tokens.size(), .bos = framing.bos, .prompt = options.settings.prompt},
-        .settings = options.settings,
-        .cells = plan(options.choice, window, policies),
-        .mapped_tokens = {}};
+    Results results{.model = file_name(options.model),
+                    .text = names_of(texts.parts),
+                    .parts = texts.parts.size() > 1 ? texts.parts : std::vector<TextPart>(),
+                    .model_fingerprint = fingerprint(subject.model),
+                    .text_fingerprint = fingerprint(texts.tokens),
+                    .command = options.command,
+                    .date = date(),
+                    .config = config,
+                    .framing = framing,
+                    .windows = windows,
+                    .settings = options.settings,
+                    .cells = plan(options.choice, window, policies),
+                    .mapped_tokens = {}};
     results.mapped_window = mapped_window(options, results.windows);
+    results.survival_in_json = options.survival;
     check_results(options);
     check_prompt(options.settings, window);
+    check_survival(options);
     if (options.task == "budget") check_budget_task(results);
     refuse_misfits(results.cells, config, results.windows, policies, options.settings, options.choice.both_named());
     const auto begin = framing.bos ? std::optional(subject.tokenizer->begin()) : std::nullopt;
     const Reading reading{.model = subject.model,
-                          .tokens = tokens,
+                          .tokens = std::span(texts.tokens).first(texts.tokens.size() - texts.ends),
                           .begin = begin,
                           .window = window,
                           .memories = memories_of(results.cells, policies, options.settings),
@@ -140,6 +158,7 @@ int run(const Options& options) {
     results.mapped_tokens = token_texts(reading.text(results.mapped_window), framing.bos, *subject.tokenizer);
 
     Outcome outcome = options.resume.empty() ? Outcome() : resumed(options.resume, results);
+    if (outcome.survival.empty() && (options.survival || !options.html.empty())) outcome.forget(results.mapped_window);
     results.take(outcome);
     const auto csv = opened(options.csv), html = opened(options.html),
                json = opened(options.json.empty() ? options.resume : options.json);
@@ -148,12 +167,16 @@ int run(const Options& options) {
     {
         Watch watch{.interrupted = interrupted};
         Progress progress((results.windows.count() - results.windows_read.size()) * reading.work_each(), std::cerr);
-        Keeper keeper(json, results);
+        Keeper keeper(json, results.windows_read.size());
+        Results so_far = results;
         outcome = evaluate(
             reading, options.settings.threads, watch, std::move(outcome),
-            [&](const Outcome& so_far) {
+            [&](const Outcome& known) {
                 progress.show(watch.work_done);
-                keeper.keep(so_far);
+                keeper.keep(known.windows_read().size(), [&] {
+                    so_far.take(known);
+                    return json_text(so_far);
+                });
             },
             options.settings.scalar);
     }
@@ -163,17 +186,13 @@ int run(const Options& options) {
         std::cerr << left << "no window was read to its end, there is nothing to tell.\n";
         return status_interrupted;
     }
+    if (options.task == "budget" && results.windows_read.size() >= fewest_windows)
+        results.budget_sentence =
+            budget_answer(results.cells, window, options.loss.empty() ? 5 : std::stod(options.loss));
     deliver({[&] {
                  if (json) json->write(json_text(results));
              },
-             [&] {
-                 show(results);
-                 if (options.task == "budget" && results.windows_read.size() >= fewest_windows)
-                     std::cout << budget_answer(results.cells, window,
-                                                options.loss.empty() ? 5 : std::stod(options.loss))
-                               << "\n";
-                 flush_output();
-             },
+             [&] { show(results); },
              [&] {
                  if (csv) csv->write(csv_of(results.cells, results.windows.count()));
              },

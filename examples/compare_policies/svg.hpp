@@ -206,7 +206,7 @@ inline std::string svg(const Chart& given) {
                 detail::words("middle", x(tick.at), bottom + 18, tick.label) + "\n";
     if (chart.dashed)
         body += detail::line("dashed", left, y(chart.dashed->at), right, y(chart.dashed->at)) +
-                detail::words("start", left + 4, y(chart.dashed->at) - 5, chart.dashed->label) + "\n";
+                detail::words("start", left + 4, y(chart.dashed->at) + 13, chart.dashed->label) + "\n";
     for (std::size_t i = 0; i < chart.curves.size(); ++i) body += detail::drawn(chart.curves[i], i, x, y, limit);
     if (beyond)
         body +=

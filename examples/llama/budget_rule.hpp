@@ -23,6 +23,7 @@ enum class RuleOver { none, layers, lanes_of_layer, lanes_of_model };
 struct BudgetRule {
     std::string_view name = "none";
     RuleOver over = RuleOver::none;
+    const char* needs = "nothing";  // of the policy beside it
     const char* what = "every lane has the same budget";
 
     /// Whether it chooses anew while the text is read.
@@ -54,11 +55,13 @@ private:
 
 inline constexpr std::array budget_rules{
     BudgetRule{},
-    BudgetRule{"pyramid", RuleOver::layers, "early layers have more slots than late ones (PyramidKV)"},
-    BudgetRule{"adakv", RuleOver::lanes_of_layer, "KV heads of a layer share their slots by rating (AdaKV)"},
-    BudgetRule{"adakv-model", RuleOver::lanes_of_model, "KV heads of all layers share their slots by rating"},
-    BudgetRule{"together", RuleOver::lanes_of_layer, "KV heads of a layer evict the same tokens, by summed ratings"},
-    BudgetRule{"lazy", RuleOver::lanes_of_layer,
+    BudgetRule{"pyramid", RuleOver::layers, "nothing", "early layers have more slots than late ones (PyramidKV)"},
+    BudgetRule{"adakv", RuleOver::lanes_of_layer, "ratings", "KV heads of a layer share their slots by rating (AdaKV)"},
+    BudgetRule{"adakv-model", RuleOver::lanes_of_model, "ratings",
+               "KV heads of all layers share their slots by rating"},
+    BudgetRule{"together", RuleOver::lanes_of_layer, "ratings",
+               "KV heads of a layer evict the same tokens, by summed ratings"},
+    BudgetRule{"lazy", RuleOver::lanes_of_layer, "protect(tova)",
                "layers that look at protected tokens alone keep no others (SimLayerKV)"}};
 
 inline std::string budget_rule_problem(const std::string& name) {
@@ -68,6 +71,18 @@ inline std::string budget_rule_problem(const std::string& name) {
         list.append(list.empty() ? "" : ", ").append(rule.name);
     }
     return "'" + name + "' is no budget rule; there are " + list;
+}
+/// A line for each name: what the policy beside it must be or have, and what the rule does.
+inline std::string list_of_budget_rules() {
+    std::string list = "Budget rules, what each needs of the policy, and what it does:\n";
+    const auto padded = [](std::string text, std::size_t width) { return text.append(width - text.size(), ' '); };
+    for (const BudgetRule& rule : budget_rules)
+        list.append("  ")
+            .append(padded(std::string(rule.name), 13))
+            .append(padded(rule.needs, 15))
+            .append(rule.what)
+            .append("\n");
+    return list;
 }
 inline BudgetRule budget_rule_named(const std::string& name) {
     for (const BudgetRule& rule : budget_rules)

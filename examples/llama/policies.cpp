@@ -115,22 +115,38 @@ std::string settings_of(const msrnn::AnyPolicy& policy) {
     return text.substr(sign + 1, text[sign] == '(' ? text.size() - sign - 2 : text.npos);
 }
 
-std::string list_of_policies(const msrnn::Policies& policies, const std::vector<std::string>& shown) {
+static std::string line_of(std::size_t longest, const std::string& name, const std::string& needs,
+                           const std::string& settings) {
+    const std::size_t width = needs.size() < 15 ? 15 - needs.size() : 1;
+    return "  " + name + std::string(longest + 2 - name.size(), ' ') + needs +
+           (settings.empty() ? "" : std::string(width, ' ') + settings) + "\n";
+}
+
+static std::size_t longest_name(const msrnn::Policies& policies) {
     std::size_t longest = 11;
     for (const std::string& name : policies.names()) longest = std::max(longest, name.size());
-    const auto line = [&](const std::string& name, const std::string& needs, const std::string& settings) {
-        const std::size_t width = needs.size() < 15 ? 15 - needs.size() : 1;
-        return "  " + name + std::string(longest + 2 - name.size(), ' ') + needs +
-               (settings.empty() ? "" : std::string(width, ' ') + settings) + "\n";
-    };
-    std::string list = "Policies, what each must be shown, and its settings:\n" +
-                       line(no_bound, "nothing", "no bound, nothing is forgotten");
+    return longest;
+}
+
+static std::string lines_of(const msrnn::Policies& policies, const std::vector<std::string>& shown) {
+    std::string lines;
     for (std::size_t i = 0; i < policies.names().size(); ++i)
         if (const msrnn::AnyPolicy& policy = policies.each()[i]; served_by(shown, policy))
-            list += line(policies.names()[i], needs_text(policy), settings_of(policy));
-    return list +
+            lines += line_of(longest_name(policies), policies.names()[i], needs_text(policy), settings_of(policy));
+    return lines;
+}
+
+std::string list_of_policies(const msrnn::Policies& policies, const std::vector<std::string>& shown) {
+    return "Policies, what each must be shown, and its settings:\n" +
+           line_of(longest_name(policies), no_bound, "nothing", "no bound, nothing is forgotten") +
+           lines_of(policies, shown) +
            "Settings that are not as above stand behind a name: tova:scope=kv_head, decayed:decay=0.5,recent=8.\n"
            "protect(tova,sinks=4) is tova, with the first 4 tokens and so many recent ones kept in any case.\n";
+}
+
+std::string list_of_selectors(const std::vector<std::string>& shown) {
+    return "Selectors, which choose once, after a prompt, what each must be shown, and its settings:\n" +
+           lines_of(library_selectors(), shown);
 }
 
 std::invalid_argument cannot_take(const std::string& policy, std::size_t budget, const std::string& why) {

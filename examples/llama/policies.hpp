@@ -63,6 +63,8 @@ std::string settings_of(const msrnn::AnyPolicy& policy);
 
 /// A line for each name: what the policy must be shown, and its settings.
 std::string list_of_policies(const msrnn::Policies& policies, const std::vector<std::string>& shown = {});
+/// The same of selectors.
+std::string list_of_selectors(const std::vector<std::string>& shown = {});
 
 std::invalid_argument cannot_take(const std::string& policy, std::size_t budget, const std::string& why);
 

@@ -80,10 +80,13 @@ TEST_CASE("the smallest budget is one behind which no larger one fails") {
 TEST_CASE("the program answers in a sentence, or refuses a text that is too short") {
     const TinyWorld world;
     const std::string run = world.arguments() + "--task budget --window 20 --budgets 8,16 ";
-    const Run told = run_program(run + "--policies full,tova,h2o --loss 50");
+    const std::string html = world.folder.path("report.html"), json = world.folder.path("run.json");
+    const Run told = run_program(run + "--policies full,tova,h2o --loss 50 --html " + html + " --json " + json);
     INFO(told.err);
     REQUIRE(told.status == 0);
     REQUIRE(contains(told.out, "The smallest budget whose loss stays under 50 % is "));
+    REQUIRE(contains(read_bytes(html), "<p class=\"answer\">The smallest budget whose loss stays under 50 % is "));
+    REQUIRE(contains(read_bytes(json), "\"answer\":\"The smallest budget whose loss stays under 50 % is "));
     require_refused(run + "--policies full,tova --tokens 100",
                     "windows is too short for an answer that holds: 8 are the least;");
     require_refused(run + "--policies tova", "give full among the --policies.");

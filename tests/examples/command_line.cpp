@@ -66,6 +66,14 @@ TEST_CASE("help and --list tell what each policy must be shown, and its settings
     REQUIRE(contains(keys, "\n  key-norm "));
     REQUIRE(contains(keys, "\n  window "));
     REQUIRE(!contains(keys, "\n  tova "));
+    REQUIRE(!contains(keys, "\n  snap-kv "));
+    for (const char* line : {"snap-kv heads ", "key-diff keys ", "pyramid nothing early layers have more slots",
+                             "adakv ratings KV heads of a layer share", "lazy protect(tova) layers that look at"}) {
+        INFO(line);
+        REQUIRE(contains(squeezed(lists[0]), std::string("\n ") + line));
+    }
+    REQUIRE(contains(lists[0], "\nSelectors, which choose once, after a prompt"));
+    REQUIRE(contains(lists[0], "\nBudget rules, what each needs of the policy"));
     REQUIRE(contains(run_program("--help").out, "The column \"vs full\" needs full among --policies."));
 }
 

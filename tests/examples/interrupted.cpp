@@ -195,7 +195,7 @@ TEST_CASE("a run with other settings is refused in a sentence that names the fir
 TEST_CASE("what no run has written is refused") {
     const Trial trial(300);
     const std::string arguments = trial.world.arguments() + "--budgets 6 ";
-    REQUIRE(run_program(arguments + "--json " + trial.json).status == 0);
+    REQUIRE(run_program(arguments + "--survival --json " + trial.json).status == 0);
     const std::string good = read_bytes(trial.json), said = "this is no JSON file that compare_policies has written";
     require_refused(arguments + "--resume " + trial.world.folder.path("absent"), "absent: no such file");
     require_refused(arguments + "--resume /dev/zero", "this is no regular file");

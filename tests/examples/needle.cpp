@@ -65,7 +65,7 @@ std::vector<compare::Finds> found_by(const std::vector<llama::Memory>& memories,
                                          .chunk = chunk};
     const std::atomic<bool> interrupted = false;
     compare::Watch watch{.interrupted = interrupted};
-    const auto finds = compare::find(reading, threads, watch, [] {});
+    const auto finds = compare::find(reading, threads, watch, [](const auto&) {});
     REQUIRE(watch.work_done == reading.work());
     return finds;
 }
@@ -207,7 +207,7 @@ TEST_CASE("the program hides needles in our own story and looks for them") {
     REQUIRE(contains(read_bytes(json), "\"task\":\"needle\""));
     REQUIRE(contains(read_bytes(html), "question unseen by the policy"));
     require_refused(run + "--prompt 12", "The prompt of --task needle is the text: leave out --prompt.");
-    require_refused(run + "--resume " + json, "leave out --resume.");
+    require_refused(run + "--survival", "looks at no survival times: leave out --survival.");
     require_refused("--task needle --window 64 --policies full,tova --budgets 32",
                     "too short for 8 needles: give at least");
     require_refused("--needles 3", "--needles is of --task needle or copy: give both, or neither.");

@@ -23,7 +23,7 @@ nlohmann::json json_of(const std::string& arguments, const TinyWorld& world) {
 TEST_CASE("the JSON file holds every row of the table, with the numbers of the CSV file") {
     const TinyWorld world;
     const std::string csv = world.folder.path("rows.csv");
-    const auto json = json_of(world.arguments() + "--seed 7 --scalar bf16 --map 2 --csv " + csv, world);
+    const auto json = json_of(world.arguments() + "--seed 7 --scalar bf16 --map 2 --survival --csv " + csv, world);
     REQUIRE(json.at("model").at("file") == "model.bin");
     REQUIRE(json.at("model").at("layers") == 2);
     REQUIRE(json.at("model").at("query_heads") == 4);
@@ -84,6 +84,21 @@ TEST_CASE("the JSON file holds every row of the table, with the numbers of the C
     REQUIRE(runs == measured);
 }
 
+TEST_CASE("survival times are written where they are asked for, and the report has them in any case") {
+    const TinyWorld world;
+    const std::string html = world.folder.path("report.html"), file = world.folder.path("results.json");
+    const auto small = json_of(world.arguments() + "--html " + html, world);
+    REQUIRE(small.at("map") == nlohmann::json{{"window", 1}});
+    REQUIRE(contains(read_bytes(html), "<select id=\"layer\">"));
+    const std::string again = world.folder.path("again.html");
+    const Run run = run_program(world.arguments() + "--resume " + file + " --html " + again);
+    REQUIRE(run.status == 0);
+    REQUIRE(contains(run.out, "Going on behind 7 windows"));  // one is read again, for its survival times
+    REQUIRE(contains(read_bytes(again), "<select id=\"layer\">"));
+    REQUIRE(json_of(world.arguments(), world).at("rows") == small.at("rows"));
+    require_refused(world.arguments() + "--survival", "written into a file: give a --json beside --survival.");
+}
+
 TEST_CASE("a single window has no error, and all programs can read its files") {
     const TinyWorld world;
     const std::string html = world.folder.path("report.html");
@@ -112,8 +127,8 @@ TEST_CASE("the smallest window scores one token behind two, which no budget can 
 
 TEST_CASE("far more threads than windows are as good as one") {
     const TinyWorld world;
-    const auto one = json_of(world.arguments() + "--budgets 6 --threads 1", world);
-    const auto many = json_of(world.arguments() + "--budgets 6 --threads 999999999999999999", world);
+    const auto one = json_of(world.arguments() + "--budgets 6 --survival --threads 1", world);
+    const auto many = json_of(world.arguments() + "--budgets 6 --survival --threads 999999999999999999", world);
     REQUIRE(one.at("map") == many.at("map"));
     for (std::size_t row = 0; row < one.at("rows").size(); ++row)
         REQUIRE(one.at("rows").at(row).at("window_nll") == many.at("rows").at(row).at("window_nll"));
@@ -122,7 +137,7 @@ TEST_CASE("far more threads than windows are as good as one") {
 TEST_CASE("a text shorter than a window gives a report of the shrunken window") {
     const TinyWorld world;
     const std::string html = world.folder.path("report.html");
-    const auto json = json_of(world.arguments() + "--window 500 --html " + html, world);
+    const auto json = json_of(world.arguments() + "--window 500 --survival --html " + html, world);
     REQUIRE(json.at("window") == 202);
     REQUIRE(json.at("windows") == 1);
     REQUIRE(json.at("map").at("tokens").size() == 201);
