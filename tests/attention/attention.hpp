@@ -46,14 +46,11 @@ Seen attend(RowsView<K> keys, RowsView<V> values, std::size_t n, const Queries& 
     return seen;
 }
 
-/// Queries and weights of 16 bits are less exact than floats.
-template <class K, class V>
-constexpr double accuracy = msrnn::detail::by_bytes<K> || msrnn::detail::by_bytes<V> ? 2e-4 : 2e-5;
-
 /// Whether weights and outputs are those of plain loops in double over the rows as they are read back.
 template <class K, class V>
 bool is_plain_attention(const Seen& seen, RowsView<K> keys, RowsView<V> values, std::size_t n, const Queries& q,
-                        double relative = accuracy<K, V>) {
+                        double relative = 2e-5) {
+    relative *= allowance<K, V>;
     const std::vector<float> k = read(keys, n, q.dim), v = read(values, n, q.dim);
     for (std::size_t h = 0; h < q.heads; ++h) {
         const auto expected = plain_attention(

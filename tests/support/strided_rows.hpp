@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <msrnn/attention/bytes.hpp>
 #include <msrnn/rows/rows.hpp>
 #include <span>
 #include <tuple>
@@ -30,6 +31,10 @@ using EveryPair =
                Scalars<std::int8_t, std::int8_t>, Scalars<float, std::int8_t>, Scalars<Eigen::bfloat16, Eigen::half>,
                Scalars<std::int8_t, Eigen::bfloat16>, Scalars<msrnn::Bfloat16, msrnn::Half>>;
 #endif
+
+/// How much less exact a step may be than with floats: bytes meet queries and weights of 16 bits.
+template <class K, class V>
+constexpr double allowance = msrnn::detail::by_bytes<K> || msrnn::detail::by_bytes<V> ? 50 : 1;
 
 inline constexpr float infinite = std::numeric_limits<float>::infinity();
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();

@@ -188,36 +188,36 @@ struct DecodeAttention {
                     for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
             }
             Prefetch prefetch = values.prefetch(r, pace);
-            if (adds_bytes())
+            if constexpr (by_bytes<Value>)
                 add_block_of_bytes(r, rows, prefetch, scales, share);
-            else if (settings.seen_by == nullptr)
-                add_rows(r, 0, rows, prefetch, share);
             else
                 add_seen(r, rows, prefetch, share);
         }
     }
-    /// Hidden rows leave gaps, and so go the way of floats.
-    bool adds_bytes() const { return by_bytes<Value> && settings.seen_by == nullptr; }
     std::size_t value_steps() const {
-        if (adds_bytes()) return value_width / byte_chunk * 4;
+        if (by_bytes<Value>) return value_width / byte_chunk * 4;
         std::size_t steps = 0;
         by_queries<value_queries>(
             query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t) { steps += steps_of_block<Q, Value>(value_dim); });
         return steps;
     }
+    /// Where rows are hidden, or scales are none that bytes can do with, the block is added as floats.
     void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (&scales)[block_rows],
                             const float (*share)[block_rows]) {
-        if constexpr (by_bytes<Value>) {
-            if (!are_plain(scales)) {
-                in_order(sums_of_values, query_heads * value_width);
-                add_rows(r, 0, rows, prefetch, share);
-                return in_order(sums_of_values, query_heads * value_width);
-            }
-            ByteShares shares[most_queries];
-            for (std::size_t q = 0; q < query_heads; ++q) shares[q] = split_shares(share[q]);
-            add_bytes(values.row(r), values.stride(), rows, value_dim, prefetch, shares, query_heads, sums_of_values,
-                      value_width);
+        const std::size_t seen =
+            settings.seen_by == nullptr
+                ? rows
+                : rows - static_cast<std::size_t>(std::count(settings.seen_by + r, settings.seen_by + r + rows, 0u));
+        if (seen == 0) return;
+        if (seen < rows || !are_plain(scales)) {
+            in_order(sums_of_values, query_heads * value_width);
+            add_seen(r, rows, prefetch, share);
+            return in_order(sums_of_values, query_heads * value_width);
         }
+        ByteShares shares[by_bytes<Value> ? most_queries : 1];
+        for (std::size_t q = 0; q < query_heads; ++q) shares[q] = split_shares(share[q]);
+        add_bytes(values.row(r), values.stride(), rows, value_dim, prefetch, shares, query_heads, sums_of_values,
+                  value_width);
     }
     /// The rows [from, to) of the block at row r.
     void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch,
@@ -244,8 +244,8 @@ struct DecodeAttention {
         }
     }
     /// The runs of rows that are seen.
-    [[gnu::noinline]] void add_seen(std::size_t r, std::size_t rows, Prefetch prefetch,
-                                    const float (*share)[block_rows]) {
+    void add_seen(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (*share)[block_rows]) {
+        if (settings.seen_by == nullptr) return add_rows(r, 0, rows, prefetch, share);
         const std::uint32_t* const seen_by = settings.seen_by + r;
         for (std::size_t from = 0, to; from < rows; from = to) {
             for (to = from; to < rows && seen_by[to] != 0;) ++to;
@@ -281,7 +281,7 @@ struct DecodeAttention {
                 std::fill_n(out, columns, 0.0f);  // whatever the values are
                 continue;
             }
-            if (adds_bytes()) {
+            if constexpr (by_bytes<Value>) {
                 write_in_order(from, inverse, out, columns);
                 continue;
             }
