@@ -2,7 +2,7 @@
 # llama_cpp.sh [FOLDER]: builds llama.cpp outside of this tree, builds examples/llama_cpp with it, and checks them with
 # SmolLM2-135M. FOLDER (default: $TMPDIR/msrnn-llama.cpp) keeps what was built and fetched for the next time.
 # Needs a network, python3 with pip, CMake, a C++20 compiler, what our large examples need, and ports 50152 and 50153 of
-# this machine. TOKENS=20000 is the length of the endless text.
+# this machine. TOKENS=20000 is the length of the endless text; RUN="nice -n 19" stands before each of our programs.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-${TMPDIR:-/tmp}/msrnn-llama.cpp}
@@ -55,8 +55,8 @@ cmake -S "$here" -B examples -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP_DIR="$folder
 cmake --build examples --target llama_cpp >>examples.log
 model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" smollm2)
 story=$here/examples/models/story.txt
-generate() { "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
-perplexity() { "$folder"/examples/examples/llama_cpp_perplexity model="$model" threads=1 text="$story" "$@"; }
+generate() { ${RUN:-} "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
+perplexity() { ${RUN:-} "$folder"/examples/examples/llama_cpp_perplexity model="$model" threads=1 text="$story" "$@"; }
 
 prompt="The old man went down to the sea because"
 generate prompt="$prompt" policy=full tokens=60 >full.txt 2>log
@@ -86,10 +86,10 @@ echo "Saved states go on bit for bit."
 
 # The same file and the same text through our own decoder: the same victims.
 prose=$here/examples/models/english-prose.gguf
-decisions() { "$folder"/examples/examples/llama_cpp_decisions threads=1 text="$story" "$@"; }
+decisions() { ${RUN:-} "$folder"/examples/examples/llama_cpp_decisions threads=1 text="$story" "$@"; }
 decisions model="$prose" floats=prose.f32.gguf policies=h2o,tova,islands-by-weights &&
     decisions model="$prose" floats=prose.f32.gguf lanes=kv_head policies=h2o,key-norm &&
-    decisions model="$model" floats=smollm2.f32.gguf policies=h2o,tova tokens=400 ||
+    decisions model="$model" floats=smollm2.f32.gguf policies=h2o,tova tokens=300 ||
     fail "llama.cpp and our own decoder forget other tokens under the same policy."
 
 # Layers on two servers: weights and keys are read from another process.
