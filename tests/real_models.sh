@@ -35,14 +35,14 @@ mkdir -p "$folder"
 
 # table NAME MODEL OPTION...
 table() {
-    name=$1 model=$2 status=0
+    result=$folder/$1 model=$2 status=0
+    echo "== $1"
     shift 2
     keep=--json
-    [ "$again" = no ] || [ ! -f "$folder/$name.json" ] || keep=--resume
-    echo "== $name"
-    "$program" --model "$model" --text "$text" --bos on $keep "$folder/$name.json" --csv "$folder/$name.csv" \
-        --html "$folder/$name.html" "$@" >"$folder/$name.txt" || status=$?
-    [ ! -f "$folder/$name.txt" ] || cat "$folder/$name.txt"
+    [ "$again" = no ] || [ ! -f "$result.json" ] || keep=--resume
+    "$program" --model "$model" --text "$text" --bos on $keep "$result.json" --csv "$result.csv" \
+        --html "$result.html" "$@" >"$result.txt" || status=$?
+    [ ! -f "$result.txt" ] || cat "$result.txt"
     [ "$status" = 0 ] || exit "$status"
 }
 
