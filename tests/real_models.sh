@@ -10,7 +10,8 @@
 #
 # FETCHED: the folder of the models. TEXT: what is read, long enough for 8 windows of 1,024 tokens; else the story of the
 # tree, of which the models read what there is. OTHER: one more text for the perplexities, windows of each in turn.
-# QUICK=1: short windows of one text, to see that all of it runs. A model that is not there is skipped with a line.
+# QUICK=1: short windows of one text, to see that all of it runs (about 90 s of processor time, 1.2 GiB). A model that is
+# not there is skipped with a line.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 program=${1:-$here/build/programs/examples/compare_policies}
@@ -35,14 +36,14 @@ mkdir -p "$folder"
 
 # table NAME MODEL OPTION...
 table() {
-    name=$1 model=$2 status=0
+    result=$folder/$1 model=$2 status=0
+    echo "== $1"
     shift 2
     keep=--json
-    [ "$again" = no ] || [ ! -f "$folder/$name.json" ] || keep=--resume
-    echo "== $name"
-    "$program" --model "$model" --text "$text" --bos on $keep "$folder/$name.json" --csv "$folder/$name.csv" \
-        --html "$folder/$name.html" "$@" >"$folder/$name.txt" || status=$?
-    [ ! -f "$folder/$name.txt" ] || cat "$folder/$name.txt"
+    [ "$again" = no ] || [ ! -f "$result.json" ] || keep=--resume
+    "$program" --model "$model" --text "$text" --bos on $keep "$result.json" --csv "$result.csv" \
+        --html "$result.html" "$@" >"$result.txt" || status=$?
+    cat "$result.txt"
     [ "$status" = 0 ] || exit "$status"
 }
 

@@ -67,8 +67,9 @@ TEST_CASE("help and --list tell what each policy must be shown, and its settings
     REQUIRE(contains(keys, "\n  window "));
     REQUIRE(!contains(keys, "\n  tova "));
     REQUIRE(!contains(keys, "\n  snap-kv "));
-    for (const char* line : {"snap-kv heads ", "key-diff keys ", "pyramid nothing early layers have more slots",
-                             "adakv ratings KV heads of a layer share", "lazy protect(tova) layers that look at"}) {
+    for (const char* line : {"snap-kv weights window=32", "non-causal-attention keys+values+queries chunk=256",
+                             "pyramid nothing early layers have more slots", "adakv ratings KV heads of a layer share",
+                             "lazy protect(tova) layers that look at"}) {
         INFO(line);
         REQUIRE(contains(squeezed(lists[0]), std::string("\n ") + line));
     }

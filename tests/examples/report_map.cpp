@@ -96,7 +96,7 @@ TEST_CASE("a report holds the same survival times as the JSON file of its run") 
     const std::string text = world.folder.write("text.txt", std::string(100, 'a') + "bcdefg gfedcb abc"),
                       html = world.folder.path("report.html"), json = world.folder.path("results.json");
     const Run run = run_program("--model " + world.model + " --tokenizer " + world.tokenizer + " --text " + text +
-                                " --window 40 --budgets 6,12 --map 3 --html " + html + " --json " + json);
+                                " --window 40 --budgets 6,12 --map 3 --survival --html " + html + " --json " + json);
     INFO(run.err);
     REQUIRE(run.status == 0);
     const auto map = nlohmann::json::parse(read_bytes(json)).at("map");

@@ -150,7 +150,7 @@ struct Reader {
 
     nlohmann::json map(const std::string& more) const {
         const std::string json = folder.path("map.json");
-        const Run run = run_program(arguments + more + " --json " + json);
+        const Run run = run_program(arguments + more + " --survival --json " + json);
         INFO(run.err);
         REQUIRE(run.status == 0);
         return nlohmann::json::parse(read_bytes(json)).at("map");
