@@ -41,7 +41,8 @@ inline void write_in_order(const float* sums, float factor, float* out, std::siz
 /// Whether these scales are no less than zero, and finite.
 inline bool are_plain(const float (&scales)[block_rows]) {
     constexpr float most = (std::numeric_limits<float>::max)();
-    return smallest(load(scales) >= all(0) ? load(scales) <= all(most) : IntPack{}) != 0;
+    const IntPack plain = load(scales) >= all(0) ? load(scales) <= all(most) : IntPack{};
+    return smallest(~plain) == 0;  // ~plain is -1 where a scale is not plain
 }
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
