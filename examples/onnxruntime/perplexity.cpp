@@ -1,7 +1,8 @@
 // How well a model predicts a text under policies: ONNX Runtime computes, msrnn decides, this program owns the rows.
 //     perplexity --onnx FILE --text FILE --policies h2o,tova --budget 64 --window 1024
-// Windows are those of compare_policies: each is read from its BOS on, its second half is scored. With --beside our own
-// decoder reads the same tokens: how far its logits are away, and whether it keeps the same tokens.
+// Windows are those of compare_policies: each is read from its BOS on, its second half is scored, or what is behind a
+// --prompt. With --beside our own decoder reads the same tokens: how far its logits are away, and whether it keeps the
+// same tokens.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -28,7 +29,7 @@ double surprise(std::span<const float> logits, std::int64_t token) {
 int main(int count, char** arguments) try {
     CLI::App app("Perplexity under policies, computed by ONNX Runtime", "perplexity");
     std::string onnx, gguf = formats::own_model, text = formats::own_text, policies = "full,h2o";
-    std::size_t budget = 64, window = 1024, windows = 0;
+    std::size_t budget = 64, window = 1024, windows = 0, prompt = 0, chunk = 0;
     bool beside = false;
     BoundedSettings settings;
     app.add_option("--onnx", onnx, "what export.py wrote")->required();
@@ -38,14 +39,19 @@ int main(int count, char** arguments) try {
     app.add_option("--budget", budget, "tokens that a lane keeps");
     app.add_option("--window", window, "tokens of a window, BOS included");
     app.add_option("--windows", windows, "read so many; 0: all");
+    app.add_option("--prompt", prompt, "tokens of a window that are given at once; those behind them are scored");
+    app.add_option("--chunk", chunk, "or in passes of so many, with a choice after each");
     app.add_option("--threads", settings.threads, "of ONNX Runtime");
     app.add_flag("--beside", beside, "our own decoder reads the text too");
     CLI11_PARSE(app, count, arguments);
+    if (beside && prompt != 0) throw std::invalid_argument("--beside goes token by token, without --prompt");
+    settings.batch = std::max<std::size_t>(chunk != 0 ? chunk : prompt, 1);
 
     const formats::LanguageModel subject = formats::read_language_model(gguf, "");
     std::ifstream file(text, std::ios::binary);
     const std::vector<llama::Token> tokens =
         subject.tokenizer->encode(std::string(std::istreambuf_iterator<char>(file), {})).tokens;
+    if (window < 2 || prompt + 1 >= window) throw std::invalid_argument("--window is longer than 1, and than --prompt");
     const std::size_t each = window - 1, most = tokens.size() / each;
     if (windows == 0 || windows > most) windows = most;
     for (const std::string& name : llama::policies_in(policies)) {
@@ -57,13 +63,15 @@ int main(int count, char** arguments) try {
         std::optional<Beside> own;
         if (beside) own.emplace(subject.model, settings);
         for (std::size_t w = 0; w < windows; ++w, model.reset()) {
-            for (std::size_t at = 0; at < each; ++at) {
-                const auto token =
-                    static_cast<std::int64_t>(at == 0 ? subject.tokenizer->begin() : tokens[w * each + at - 1]);
-                const auto next = static_cast<std::int64_t>(tokens[w * each + at]);
-                const std::span<const float> logits = model.read({&token, 1});
-                if (at >= window / 2) loss += surprise(logits, next), ++scored;
-                if (own) own->read(model, logits, token);
+            std::vector<std::int64_t> ids{static_cast<std::int64_t>(subject.tokenizer->begin())};
+            for (std::size_t i = 0; i < each; ++i) ids.push_back(static_cast<std::int64_t>(tokens[w * each + i]));
+            for (std::size_t at = 0; at < each;) {
+                const std::size_t pass = at < prompt ? std::min(settings.batch, prompt - at) : 1;
+                std::span<const float> logits = model.read(std::span(ids).subspan(at, pass));
+                logits = logits.last(logits.size() / pass);
+                if (own) own->read(model, logits, ids[at]);
+                at += pass;
+                if (at > (prompt != 0 ? prompt : window / 2)) loss += surprise(logits, ids[at]), ++scored;
             }
             if (own) own->reset();
         }
