@@ -41,8 +41,8 @@ inline void write_in_order(const float* sums, float factor, float* out, std::siz
 /// Whether these scales are no less than zero, and finite.
 inline bool are_plain(const float (&scales)[block_rows]) {
     constexpr float most = (std::numeric_limits<float>::max)();
-    const IntPack plain = load(scales) >= all(0) ? load(scales) <= all(most) : IntPack{};
-    return smallest(~plain) == 0;  // ~plain is -1 where a scale is not plain
+    const IntPack plain = (load(scales) >= all(0)) & (load(scales) <= all(most));
+    return smallest(~plain) == 0;
 }
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
