@@ -42,6 +42,11 @@ std::string needle_answer(const NeedleResults& results) {
                 if (right > most || best == results.cells.size()) most = right, best = i;
             }
             if (best == results.cells.size()) continue;
+            if (most == 0) {
+                best_of_each +=
+                    (best_of_each.empty() ? "" : "; ") + ("at " + grouped(budget)) + " tokens none is found";
+                continue;
+            }
             best_of_each += (best_of_each.empty() ? "" : "; ") + ("at " + grouped(budget)) + " tokens " +
                             results.cells[best].policy + " finds " + results.found(best, question) +
                             (equal == 0 ? "" : ", as " + grouped(equal) + (equal == 1 ? " other does" : " others do"));

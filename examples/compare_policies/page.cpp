@@ -98,8 +98,9 @@ std::string subject(const Results& results) {
                                   : escaped(valid_utf8(told_of_texts(results.parts))) + " Together") +
            ": " + grouped(w.tokens) + " tokens, " +
            (results.complete() ? "" : grouped(results.windows_read.size()) + " of ") + grouped(w.count()) +
-           " windows of " + grouped(w.window) + ", each read from an empty memory; " + escaped(protocol(results)) +
-           ". Keys and values are stored as " + escaped(results.settings.scalar) + ".";
+           (w.count() == 1 ? " window of " : " windows of ") + grouped(w.window) +
+           ", each read from an empty memory; " + escaped(protocol(results)) + ". Keys and values are stored as " +
+           escaped(results.settings.scalar) + ".";
 }
 
 std::string paragraph(const char* style, const std::string& text) {

@@ -38,6 +38,8 @@ tr.first td { border-top: 2px solid var(--rule); }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 svg .grid { stroke: var(--rule); stroke-width: 1; } .curve { color: var(--soft); }
 .curve path { fill: none; stroke: currentColor; stroke-width: 2; } .curve circle, .curve polygon { fill: currentColor; }
+.curve.full { color: var(--ink); } .curve.full path { stroke-dasharray: 6 4; }
+.key .full::before { background: repeating-linear-gradient(90deg, currentColor 0 6px, transparent 6px 10px); }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; list-style: none; font-size: .92rem; } .key span { color: var(--ink); }
 .key .curve::before { content: ""; display: inline-block; width: 2.4rem; height: .22rem; margin-right: .4rem; vertical-align: middle; }
 )html" + detail::line_styles(policies) +

@@ -64,14 +64,18 @@ static std::size_t look_of(const std::string& policy, const std::vector<std::str
 
 /// Some that were chosen, then others that go around the circle of colours by the golden angle.
 static std::string colour_of(std::size_t look, bool night) {
-    static constexpr std::array<std::array<const char*, 2>, 8> chosen{{{"#7a828f", "#9aa3b2"},
-                                                                       {"#0a78c2", "#56b0f0"},
-                                                                       {"#d0420a", "#ff7a45"},
-                                                                       {"#a3228c", "#e07bd0"},
-                                                                       {"#0a8f63", "#3fcf9c"},
-                                                                       {"#b98300", "#e8b93a"},
-                                                                       {"#5a3fc0", "#a894ff"},
-                                                                       {"#8a5a3c", "#c99a78"}}};
+    static constexpr std::array<std::array<const char*, 2>, 12> chosen{{{"#7a828f", "#9aa3b2"},
+                                                                        {"#0a78c2", "#56b0f0"},
+                                                                        {"#d0420a", "#ff7a45"},
+                                                                        {"#a3228c", "#e07bd0"},
+                                                                        {"#0a8f63", "#3fcf9c"},
+                                                                        {"#b98300", "#e8b93a"},
+                                                                        {"#5a3fc0", "#a894ff"},
+                                                                        {"#8a5a3c", "#c99a78"},
+                                                                        {"#5c8a00", "#a5d13c"},
+                                                                        {"#d6246e", "#ff7aa8"},
+                                                                        {"#007f8a", "#3cc7d4"},
+                                                                        {"#2c4a7a", "#8fb0e8"}}};
     if (look < chosen.size()) return chosen[look][night ? 1 : 0];
     const double hue = std::fmod(static_cast<double>(look) * 137.508, 360) / 60;
     const auto channel = [&](double from) {
@@ -184,7 +188,7 @@ std::string stream_chart(const StreamResults& results, std::size_t budget, Posit
         const Cell& cell = results.cells[row.cell];
         const bool full = cell.budget == 0;
         if (!full && (cell.budget != budget || row.positions != positions)) continue;
-        Curve curve{.style = style_of(cell.policy), .points = {}};
+        Curve curve{.style = full ? cell.policy : style_of(cell.policy), .points = {}};
         for (std::size_t block = 0; block < row.loss.nll.size(); ++block) {
             const std::size_t end = (block + 1) * results.block;
             curve.points.push_back(

@@ -30,9 +30,9 @@ std::vector<std::size_t> blocks_to_tell(std::size_t blocks) {
 
 std::string stream_answer(const StreamResults& results) {
     std::string text;
+    const std::size_t last = results.blocks_read() - 1;
     for (const PositionsIn positions : {PositionsIn::text, PositionsIn::cache}) {
         const StreamRow* best = nullptr;
-        const std::size_t last = results.blocks_read() - 1;
         for (const StreamRow& row : results.rows) {
             if (row.positions != positions || results.cells[row.cell].budget == 0 || !row.has(last)) continue;
             if (std::isnan(row.loss.nll[last])) continue;
@@ -45,6 +45,10 @@ std::string stream_answer(const StreamResults& results) {
                 format(": a perplexity of %.2f", best->perplexity(last)) +
                 (last == 0 ? "." : format(", in the first block %.2f.", best->perplexity(0)));
     }
+    for (const StreamRow& row : results.rows)
+        if (results.cells[row.cell].budget == 0 && row.has(last))
+            text += (text.empty() ? "" : " ") + format("The full cache: %.2f there, %.2f in the first block.",
+                                                       row.perplexity(last), row.perplexity(0));
     return text;
 }
 
@@ -115,12 +119,14 @@ std::string stream_page(const StreamResults& results, const std::string& told) {
     std::vector<std::string> policies;
     for (const StreamRow& row : results.rows) policies.push_back(results.cells[row.cell].policy);
     drop_duplicates(policies);
+    const bool has_full = std::erase(policies, no_bound) != 0;
     std::string html = plain_page_begin("a long text", "What a long text costs, block by block", policies);
     html += "<p>" + escaped(stream_answer(results)) + "</p>\n<p class=\"soft\">" + escaped(valid_utf8(told)) + "</p>\n";
     if (!results.complete())
         html += "<p><b>Interrupted: " + grouped(results.blocks_read()) + " of " + grouped(results.blocks) +
                 " blocks were read.</b></p>\n";
     html += "<ul class=\"key\">";
+    if (has_full) html += "<li class=\"curve full\"><span>full</span></li>";
     for (const std::string& policy : policies)
         html += "<li class=\"curve " + detail::style_of(policy) + "\"><span>" + escaped(policy) + "</span></li>";
     html += "</ul>\n<div class=\"charts\">\n";

@@ -158,6 +158,10 @@ TEST_CASE("finds are counted by depth, and told with their settings") {
     REQUIRE(needle_answer(results) == "Question in the prompt (full cache: 3 of 4): at 64 tokens tova finds 3 of 4.\n");
     results.finds[2].of[0][0].right = 1;
     REQUIRE(contains(needle_answer(results), "tova finds 3 of 4, as 1 other does."));
+    for (compare::Finds& of_cell : results.finds)
+        for (Found& found : of_cell.of[0]) found.right = 0;
+    REQUIRE(contains(needle_answer(results), "(full cache: 0 of 4): at 64 tokens none is found."));
+    results.finds = {finds, finds, finds};
     REQUIRE(contains(needle_table(results, Question::seen), "   25 %   75 %"));
     REQUIRE(contains(needle_csv(results), "tova,64,seen,2,1,,75.00,"));
     REQUIRE(contains(needle_page(results, ""), "rgba(var(--heat), 0.38)\">1/2"));

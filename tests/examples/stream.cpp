@@ -96,11 +96,13 @@ TEST_CASE("rows are told with their positions, and a row that was cut short has 
     REQUIRE(contains(stream_table(results), "tova               50     cache       4.48      3.49         -\n"));
     REQUIRE(stream_answer(results) ==
             "With true positions tova at 50 tokens is best in the last block, tokens 201 to 300: a perplexity of "
-            "148.41, in the first block 4.48.");
+            "148.41, in the first block 4.48. The full cache: 54.60 there, 2.72 in the first block.");
     REQUIRE(contains(stream_csv(results), "\ntova,50,cache,2,101,200,1.250000,3.49034,,\n"));
     const std::string page = stream_page(results, "");
     REQUIRE(contains(page, "<td>cache</td><td>4.48</td><td>3.49</td><td>&ndash;</td>"));
     REQUIRE(contains(page, "50 tokens, cache positions</figcaption><svg"));
+    REQUIRE(contains(page, "<li class=\"curve full\"><span>full</span></li>"));
+    REQUIRE(contains(page, "<g class=\"curve full\">"));
     REQUIRE(contains(page, "Interrupted: 3 of 3 blocks"));
 }
 
