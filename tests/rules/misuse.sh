@@ -62,7 +62,7 @@ refused 'this Eigen vector has gaps between its numbers' 's.step(0, 1, columns.r
     's.step(0, 1, v, v, v, Eigen::Map<Eigen::VectorXf, 0, Eigen::InnerStride<>>(pointer, 8, Eigen::InnerStride<>(2)));'
 refused 'q, k, v and out are vectors of float' 's.step(0, 1, columns, v, v, v);' 's.step(0, 1, v, v, v, constant);' \
     's.step(0, 1, doubles, v, v, v);' 's.step(0, 1, pointer, v, v, v);' 's.step(0, 1, Eigen::VectorXd(3), v, v, v);'
-all_refused 'positions are a first one, or a list of msrnn::Position' 's.prefill(0, std::vector<int>{3, 9}, v, v, v, v);' \
+refused 'positions are a first one, or a list of msrnn::Position' 's.prefill(0, std::vector<int>{3, 9}, v, v, v, v);' \
     's.prefill(0, doubles, v, v, v, v);' 's.prefill(0, "3", v, v, v, v);'
 
 # The two arguments of a state, of a lane.

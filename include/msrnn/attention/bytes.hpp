@@ -10,12 +10,11 @@
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
+#include "../rows/sixteen_bits.hpp"
 #include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
+#include "../simd/target.hpp"
 #include "row_stream.hpp"
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
-#include <immintrin.h>
-#endif
 
 /// int8 rows where the processor multiplies bytes: four products and their sum are one element of an instruction.
 /// Queries and weights become whole numbers of 16 bits times a step, each in two bytes. Sums are whole numbers and
@@ -47,20 +46,37 @@ struct ByteQuery {
 };
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
 
-using Bytes64 = __m512i;
+typedef long long Bytes64 __attribute__((vector_size(64)));
+typedef char Chars64 __attribute__((vector_size(64)));
 
 /// `columns` bytes, at most 64; zeros behind them.
 inline Bytes64 load_bytes(const std::int8_t* memory, std::size_t columns) {
     if (columns >= byte_chunk) return load<Bytes64>(memory);
-    return _mm512_maskz_loadu_epi8((std::uint64_t{1} << columns) - 1, memory);
+    const std::uint64_t mask = (std::uint64_t{1} << columns) - 1;
+#ifdef __clang__
+    return bits<Bytes64>(__builtin_ia32_loaddquqi512_mask(reinterpret_cast<const Chars64*>(memory), Chars64{}, mask));
+#else
+    return bits<Bytes64>(__builtin_ia32_loaddquqi512_mask(reinterpret_cast<const char*>(memory), Chars64{}, mask));
+#endif
 }
-inline IntPack nearest(Pack x) { return bits<IntPack>(_mm512_maskz_cvtps_epi32(0xffff, bits<__m512>(x))); }
+inline IntPack nearest(Pack x) {
+#ifdef __clang__
+    return __builtin_ia32_cvtps2dq512_mask(x, IntPack{}, 0xffff, 4);
+#else
+    return __builtin_ia32_cvtps2dq512_mask(x, IntPack{}, -1, 4);
+#endif
+}
 inline void store_bytes(void* memory, IntPack numbers) {
-    store(memory, _mm512_maskz_cvtepi32_epi8(0xffff, bits<__m512i>(numbers)));
+    typedef std::int8_t Bytes __attribute__((vector_size(16)));
+    store(memory, __builtin_convertvector(numbers, Bytes));
 }
 /// Products of bytes without a sign and bytes with one, four in an element.
 inline IntPack add_products(IntPack sum, Bytes64 without, Bytes64 with) {
-    return bits<IntPack>(_mm512_dpbusd_epi32(bits<__m512i>(sum), without, with));
+#ifdef __clang__
+    return __builtin_ia32_vpdpbusd512(sum, bits<IntPack>(without), bits<IntPack>(with));
+#else
+    return __builtin_ia32_vpdpbusd_v16si(sum, bits<IntPack>(without), bits<IntPack>(with));
+#endif
 }
 inline Bytes64 four_everywhere(const void* bytes) {
     std::int32_t word;
@@ -162,7 +178,7 @@ inline std::int32_t bias_of(const std::int8_t* bytes, std::size_t width, std::si
             const std::int8_t* row = block + c;
 #pragma GCC unroll 16
             for (std::size_t i = 0; i < 16; ++i) {
-                r[i] = bits<Pack>(_mm512_xor_si512(load_bytes(row, head_dim - c), sign));
+                r[i] = bits<Pack>(load_bytes(row, head_dim - c) ^ sign);
                 row += i + 1 < rows ? stride : 0;
                 if (i % 4 == 3) ahead.step();
             }

@@ -10,6 +10,7 @@
 
 #include "../config.hpp"
 #include "../simd/pack.hpp"
+#include "../simd/target.hpp"
 #include "bytes.hpp"
 #include "row_stream.hpp"
 
@@ -60,6 +61,19 @@ inline ByteShares split_shares(const float* share) {
     return split;
 }
 
+typedef std::int16_t Shorts32 __attribute__((vector_size(64)));
+/// One element of a and one of b by turns, of the lower or of the upper halves of each 16 bytes.
+template <class Vector, bool Upper, std::size_t... I>
+Bytes64 by_turns(Bytes64 a, Bytes64 b, std::index_sequence<I...>) {
+    constexpr std::size_t all = sizeof...(I), lane = all / 4;
+    return bits<Bytes64>(__builtin_shufflevector(
+        bits<Vector>(a), bits<Vector>(b), (I / lane * lane + (Upper ? lane / 2 : 0) + I % lane / 2 + I % 2 * all)...));
+}
+template <class Vector, bool Upper>
+Bytes64 by_turns(Bytes64 a, Bytes64 b) {
+    return by_turns<Vector, Upper>(a, b, std::make_index_sequence<sizeof(Vector) / sizeof(Vector{}[0])>());
+}
+
 /// out[q] += sum over 16 rows of weights[q][row] * row, in the order of place_of_sum(). Rows behind the
 /// last one have weights of 0.
 [[gnu::noinline]] inline void add_bytes(const std::int8_t* block, std::size_t stride, std::size_t rows,
@@ -79,15 +93,14 @@ inline ByteShares split_shares(const float* share) {
                 row += 4 * i + j + 1 < rows ? stride : 0;
             }
             ahead.step();
-            constexpr std::uint64_t every = ~std::uint64_t{0};
-            const Bytes64 ab = _mm512_maskz_unpacklo_epi8(every, x[0], x[1]);
-            const Bytes64 ab_upper = _mm512_maskz_unpackhi_epi8(every, x[0], x[1]);
-            const Bytes64 cd = _mm512_maskz_unpacklo_epi8(every, x[2], x[3]);
-            const Bytes64 cd_upper = _mm512_maskz_unpackhi_epi8(every, x[2], x[3]);
-            mixed[i][0] = _mm512_maskz_unpacklo_epi16(0xffffffff, ab, cd);
-            mixed[i][1] = _mm512_maskz_unpackhi_epi16(0xffffffff, ab, cd);
-            mixed[i][2] = _mm512_maskz_unpacklo_epi16(0xffffffff, ab_upper, cd_upper);
-            mixed[i][3] = _mm512_maskz_unpackhi_epi16(0xffffffff, ab_upper, cd_upper);
+            const Bytes64 ab = by_turns<Chars64, false>(x[0], x[1]);
+            const Bytes64 ab_upper = by_turns<Chars64, true>(x[0], x[1]);
+            const Bytes64 cd = by_turns<Chars64, false>(x[2], x[3]);
+            const Bytes64 cd_upper = by_turns<Chars64, true>(x[2], x[3]);
+            mixed[i][0] = by_turns<Shorts32, false>(ab, cd);
+            mixed[i][1] = by_turns<Shorts32, true>(ab, cd);
+            mixed[i][2] = by_turns<Shorts32, false>(ab_upper, cd_upper);
+            mixed[i][3] = by_turns<Shorts32, true>(ab_upper, cd_upper);
         }
 #pragma GCC unroll 1
         for (std::size_t q = 0; q < queries; ++q) {
