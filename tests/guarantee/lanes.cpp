@@ -43,7 +43,9 @@ TEMPLATE_TEST_CASE("whichever allocation of a lane fails, the lane is as it was"
         {"record", [](L& lane) { static_cast<void>(lane.record()); }},
         {"checkpoint", [](L& lane) { static_cast<void>(lane.checkpoint()); }},
     };
-    for (const auto& [name, operation] : operations) {
+    for (const auto& each : operations) {
+        const auto& name = each.first;
+        const auto& operation = each.second;
         std::size_t failures = 0;
         for (std::size_t n = 0;; ++n) {
             L lane = before;
