@@ -17,7 +17,8 @@ using Recommended = Islands;
 /// that protects the newest three quarters of the budget, rounded down.
 ///
 /// Measured once, as `Islands` was: perplexity 2 to 3 % lower than `KeyNorm` with the same window at budgets 64 to 256,
-/// the same at 32 and 512; 5 to 12 % higher than `Islands` at 64 to 256, and 27 % at 32. Cost: see `KeyDiff`.
+/// the same at 32 and 512; 5 to 12 % higher than `Islands` at 64 to 256, and 27 % at 32. It protects no sinks: on Gemma
+/// 3 270M it lost 136 % at 128 slots and 33 % at 512, with `Protect` and four sinks 7 and 1.6 %. Cost: see `KeyDiff`.
 struct RecommendedKeys {
     static constexpr const char* name = "recommended-keys";
     static constexpr Scope scope = Scope::kv_head;
