@@ -266,6 +266,7 @@ TEST_CASE("settings at the end of what a number holds are refused in a sentence,
     CHECK_FALSE(problem(KeyNorm{.recent = most - 1}, {.budget = 8}).empty());
     CHECK_FALSE(problem(Protect<Tova>{.extra = {.sinks = most, .recent = most}}, {.budget = 8}).empty());
     CHECK_FALSE(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = most}}, {.budget = 8}).empty());
+    CHECK_FALSE(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = most - 1}}, {.budget = 8}).empty());
     CHECK_FALSE(problem(Window{}, {.budget = most - 1, .capacity = 8}).empty());
     CHECK(problem(Protect<Tova>{.extra = {.sinks = 7, .recent = 1}}, {.budget = 8}).empty());
 }
