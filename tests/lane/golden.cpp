@@ -1,5 +1,3 @@
-#include "support/golden.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -9,6 +7,8 @@
 
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
+#include "support/golden.hpp"
+#include "support/golden_replay.hpp"
 
 namespace golden_tests {
 
@@ -65,10 +65,6 @@ private:
     std::vector<float> keys_, weights_;
 };
 
-struct Compared {
-    std::size_t files = 0, calls = 0, sets = 0;
-};
-
 /// Lanes share the KV heads of a layer evenly.
 template <class P>
 void replay(const Golden& golden, const P& policy, Compared& compared) {
@@ -81,28 +77,13 @@ void replay(const Golden& golden, const P& policy, Compared& compared) {
             INFO(golden.name << ", token " << token << ", lane " << lane);
             REQUIRE(engines[lane].step(token) == golden.kept.at(token).at(lane));
         }
-    ++compared.files;
 }
 
 }  // namespace
 
 TEST_CASE("an engine with a lane of its own keeps what the authors' classes kept, after every call") {
-    Compared compared;
-    for (const Golden& golden : golden_files()) {
-        if (golden.prompt != 0) continue;
-        CAPTURE(golden.name, golden.policy);
-        if (golden.policy == "tova")
-            replay(golden, msrnn::Tova{}, compared);
-        else if (golden.policy == "h2o")
-            replay(golden, msrnn::H2O{.recent = golden.recent}, compared);
-        else if (golden.policy == "sink-window")
-            replay(golden, msrnn::SinkWindow{.sinks = golden.sinks}, compared);
-        else
-            FAIL_CHECK("no method has this name");
-    }
-    CHECK(compared.files > 0);
-    WARN("golden traces through a lane: " << compared.files << " files, " << compared.calls << " calls, "
-                                          << compared.sets << " kept sets compared");
+    replay_golden_files(
+        "lane", [](const Golden& golden, const auto& policy, Compared& compared) { replay(golden, policy, compared); });
 }
 
 }  // namespace golden_tests

@@ -1,5 +1,3 @@
-#include "support/golden.hpp"
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -8,14 +6,12 @@
 
 #include "support/by_arrival.hpp"
 #include "support/catch.hpp"
+#include "support/golden.hpp"
+#include "support/golden_replay.hpp"
 
 namespace golden_tests {
 
 namespace {
-
-struct Compared {
-    std::size_t files = 0, calls = 0, sets = 0;
-};
 
 /// The values are the keys: no decision looks at them.
 template <class P>
@@ -34,28 +30,14 @@ void replay(const Golden& golden, const P& policy, Compared& compared) {
             REQUIRE(kept == golden.kept.at(token).at(lane));
         }
     }
-    ++compared.files;
 }
 
 }  // namespace
 
 TEST_CASE("a state keeps what the authors' classes kept, after every call") {
-    Compared compared;
-    for (const Golden& golden : golden_files()) {
-        if (golden.prompt != 0) continue;
-        CAPTURE(golden.name, golden.policy);
-        if (golden.policy == "tova")
-            replay(golden, msrnn::Tova{}, compared);
-        else if (golden.policy == "h2o")
-            replay(golden, msrnn::H2O{.recent = golden.recent}, compared);
-        else if (golden.policy == "sink-window")
-            replay(golden, msrnn::SinkWindow{.sinks = golden.sinks}, compared);
-        else
-            FAIL_CHECK("no method has this name");
-    }
-    CHECK(compared.files > 0);
-    WARN("golden traces through a state: " << compared.files << " files, " << compared.calls << " calls, "
-                                           << compared.sets << " kept sets compared");
+    replay_golden_files("state", [](const Golden& golden, const auto& policy, Compared& compared) {
+        replay(golden, policy, compared);
+    });
 }
 
 }  // namespace golden_tests

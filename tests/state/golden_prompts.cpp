@@ -15,10 +15,6 @@ std::vector<float> first_rows(const std::vector<std::vector<float>>& rows, std::
     return joined;
 }
 
-struct Compared {
-    std::size_t files = 0, calls = 0, sets = 0;
-};
-
 template <class P>
 void compare(const msrnn::State<P>& state, const Golden& golden, std::size_t call, Compared& compared) {
     for (std::size_t lane = 0; lane < state.lanes(0).size(); ++lane, ++compared.sets) {

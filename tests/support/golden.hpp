@@ -61,6 +61,11 @@ inline Golden read_golden(const std::filesystem::path& path) {
     return golden;
 }
 
+/// What was compared with golden files.
+struct Compared {
+    std::size_t files = 0, calls = 0, sets = 0;
+};
+
 /// Every file that is there: others of the same form may be put in their place.
 inline std::vector<Golden> golden_files() {
     std::vector<Golden> files;
