@@ -41,10 +41,11 @@ void attend_prompt(benchmark::State& run) {
         return msrnn::PromptRows<float>{{numbers.data(), dim}, stored, {numbers.data() + stored * dim, dim}};
     };
     const auto prompt = [&] {
+        msrnn::PackedRows packed(all);
         for (std::size_t first = 0; first < tokens; first += block)
             msrnn::attend(rows(k), rows(v), first, std::min(block, tokens - first), settings,
                           {q.data() + first * width, width, dim}, {weights.data(), group * stride, stride},
-                          {out.data() + first * width, width, dim});
+                          {out.data() + first * width, width, dim}, &packed);
         benchmark::DoNotOptimize(out.data());
     };
     for (auto _ : run) prompt();

@@ -25,11 +25,11 @@
 #endif
 #endif
 
-/// How decide.hpp and any_policy.hpp are written: 1 in plain C++20, for any compiler; 0 with the vector types of g++
+/// How decide.hpp and any_policy.hpp are written: 1 in plain C++20, for any compiler; 0 with the vector types of g++ 12
 /// and clang where that is faster (core/loops.hpp has numbers). Decisions and ratings are the same, bit for bit. A host
 /// may define it before the first include.
 #ifndef MSRNN_PORTABLE
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
 #define MSRNN_PORTABLE 0
 #else
 #define MSRNN_PORTABLE 1

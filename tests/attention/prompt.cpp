@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <msrnn/attention/attend.hpp>
 #include <vector>
 
@@ -51,12 +52,23 @@ struct Prompted {
         own_values.fill(first + tokens, random, 3);
         for (float& x : queries) x = 4 * random.unit() - 2;
     }
-    void attend() {
+    void attend() { attend(0, tokens, nullptr); }
+    /// Its tokens [from, from + count).
+    void attend(std::size_t from, std::size_t count, msrnn::PackedRows* packed) {
         const std::size_t heads = group(), dim = settings.head_dim;
         msrnn::attend(PromptRows<K>{keys.view(), stored, own_keys.view()},
-                      PromptRows<V>{values.view(), stored, own_values.view()}, first, tokens, settings,
-                      {queries.data(), heads * dim, dim}, {weights.data(), heads * weights.stride, weights.stride},
-                      {out.data(), heads * out.stride, out.stride});
+                      PromptRows<V>{values.view(), stored, own_values.view()}, first + from, count, settings,
+                      {queries.data() + from * heads * dim, heads * dim, dim},
+                      {weights.data(), heads * weights.stride, weights.stride},
+                      {out.data() + from * heads * out.stride, heads * out.stride, out.stride}, packed);
+    }
+    std::vector<float> outputs() const {
+        std::vector<float> all;
+        for (std::size_t i = 0; i < tokens * group(); ++i) {
+            const auto row = out.row(i);
+            all.insert(all.end(), row.begin(), row.end());
+        }
+        return all;
     }
     bool sees(std::size_t token, std::size_t row) const {
         const std::size_t t = first + token;
@@ -218,6 +230,28 @@ TEMPLATE_LIST_TEST_CASE("a prompt's token that sees nothing, or only what is inf
             }
         }
     }
+}
+
+TEMPLATE_LIST_TEST_CASE("rows that are packed once for several calls give the bits of calls that pack them", "",
+                        EveryPair) {
+    Random random{75};
+    for (const std::size_t stored : {std::size_t{0}, std::size_t{5}, std::size_t{128}})
+        for (const bool hidden : {false, true}) {
+            Prompted<typename TestType::Key, typename TestType::Value> prompt(stored, 0, 300, 3, {24, 40}, random);
+            prompt.settings.window = hidden ? 90 : 0;
+            if (hidden) prompt.own_values.write(171, std::vector<float>(40, not_a_number));
+            msrnn::PackedRows packed(stored + 300);
+            std::vector<float> outputs[2];
+            for (const bool once : {false, true}) {
+                for (std::size_t from = 0; const std::size_t count : {1, 7, 32, 60, 100, 100}) {
+                    prompt.attend(from, count, once ? &packed : nullptr);
+                    from += count;
+                }
+                outputs[once] = prompt.outputs();
+            }
+            CAPTURE(stored, hidden);
+            CHECK(std::memcmp(outputs[0].data(), outputs[1].data(), outputs[0].size() * sizeof(float)) == 0);
+        }
 }
 
 TEST_CASE("a prompt of no tokens writes nothing") {

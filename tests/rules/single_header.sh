@@ -8,7 +8,7 @@ trap 'rm -rf "$folder"' EXIT
 # compiles DOOR POLICY [OPTION...]: once, and a second time in the same unit.
 compiles() {
     sh "$script" "$1" >"$folder/$1.hpp"
-    if grep '^ *# *include "' "$folder/$1.hpp" | grep -v 'compile_with_std'; then
+    if grep '^ *# *include "' "$folder/$1.hpp" | grep -v 'compile_with_'; then
         echo "$1.hpp is not alone"
         exit 1
     fi

@@ -115,6 +115,24 @@ TEST_CASE("TOVA in one shot keeps the best of the last query's row, per token an
     CHECK(kept_by(Prefill::chunked(2)) == std::vector<std::int64_t>{2, 4, 5});
 }
 
+TEST_CASE("TOVA in one shot keeps the best of the last query's row, however many tokens attend together") {
+    for (const std::size_t tokens : {31, 32, 33, 64, 65, 97, 129}) {
+        const Text text(tokens);
+        State<Tova> whole(small, {.budget = 200}), bounded(small, {.budget = 9});
+        steps(whole, text);
+        prefill(bounded, text, Prefill::one_shot());
+        for (std::size_t layer = 0; layer < small.layers; ++layer) {
+            auto best = held(whole, layer, 0);
+            std::sort(best.begin(), best.end(), [](const Held& a, const Held& b) { return a.rating > b.rating; });
+            std::vector<std::int64_t> expected;
+            for (std::size_t i = 0; i < 9; ++i) expected.push_back(best[i].position);
+            std::sort(expected.begin(), expected.end());
+            CAPTURE(tokens, layer);
+            CHECK(positions(bounded, layer, 0) == expected);
+        }
+    }
+}
+
 TEST_CASE("H2O in one shot keeps the largest column sums outside its window") {
     // Queries of 0 look at all rows alike: column j of n gets 1/(j+1) + ... + 1/n. A loud query lifts position 3.
     const Shape one{.layers = 1, .query_heads = 1, .kv_heads = 1, .head_dim = 1};

@@ -6,6 +6,7 @@
 #include "../config.hpp"
 #include "../rows/view.hpp"
 #include "kernels.hpp"
+#include "packed_rows.hpp"
 #include "prompt_rows.hpp"
 #include "settings.hpp"
 #include "shape.hpp"
@@ -76,17 +77,17 @@ void attend(const Keys& keys, const Values& values, std::size_t kv_heads, std::s
 ///
 /// All query heads of up to 192 / query_heads tokens together are two matrix products, so give many tokens at once.
 /// Allocates 192 * (head_dim + value_dim) floats and less than as much again. Strides of weights that are powers of two
-/// cost time.
+/// cost time. A prompt in several calls: with PackedRows the rows are packed once for all of them.
 template <StoredScalar Key, class StoredKeys, class OwnKeys, StoredScalar Value, class StoredValues, class OwnValues>
 void attend(const PromptRows<Key, StoredKeys, OwnKeys>& keys, const PromptRows<Value, StoredValues, OwnValues>& values,
             std::size_t first, std::size_t tokens, const AttentionSettings& settings, TokensView<const float> queries,
-            TokensView<float> weights, TokensView<float> out) {
+            TokensView<float> weights, TokensView<float> out, PackedRows* packed = nullptr) {
     using namespace detail;
     MSRNN_ASSERT(has_whole_pages(keys.stored) && has_whole_pages(keys.prompt) && has_whole_pages(values.stored) &&
                      has_whole_pages(values.prompt),
                  "msrnn: page_rows is a multiple of 16");
     if (tokens == 0) return;
-    attend_prompt_by(target_of_processor(), keys, values, first, tokens, settings, queries, weights, out);
+    attend_prompt_by(target_of_processor(), keys, values, first, tokens, settings, queries, weights, out, packed);
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

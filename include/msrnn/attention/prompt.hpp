@@ -12,6 +12,7 @@
 #include "../rows/widen.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
+#include "packed_rows.hpp"
 #include "prompt_rows.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
@@ -43,7 +44,7 @@ public:
 
     PromptAttention(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
                     const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
-                    TokensView<float> out)
+                    TokensView<float> out, PackedRows* packed)
         : keys_(keys),
           values_(values),
           settings_(settings),
@@ -56,13 +57,16 @@ public:
           stored_(keys.stored_rows),
           first_(first),
           all_(stored_ + first + tokens),
-          rows_(tokens * heads_) {
+          rows_(tokens * heads_),
+          packed_(packed) {
         const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
-        transposed_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
+        const std::size_t packed_here = packed_ == nullptr ? panel * width_ + slab * value_width_ : 0;
+        transposed_ = memory_.take(together_ * (width_ + value_width_) + packed_here);
         sums_ = transposed_ + together_ * width_;
         panel_ = sums_ + together_ * value_width_;
         slab_ = panel_ + panel * width_;
+        if (packed_ != nullptr) packed_->reserve(width_, value_width_);
     }
     void attend() {
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
@@ -136,16 +140,23 @@ private:
         for (std::size_t r = 0; r < all_; r += panel) {
             if (wanted(0, count_ - 1, r, panel).rows == 0) continue;
             const std::size_t columns = (std::min)(panel, all_ - r);
-            pack_keys<Key>(rows_from(keys_, r), columns, width_, panel_);
+            const float* const keys = packed_keys(r, columns);
             each_tile([&](auto most, std::size_t i, std::size_t rows) {
-                if (wanted(i, i + rows - 1, r, panel).rows > 0) read_panel<most>(i, rows, r, columns);
+                if (wanted(i, i + rows - 1, r, panel).rows > 0) read_panel<most>(keys, i, rows, r, columns);
             });
         }
     }
+    const float* packed_keys(std::size_t r, std::size_t columns) {
+        float* const to = packed_ == nullptr ? panel_ : packed_->keys() + r * width_;
+        if (packed_ != nullptr && packed_->keys_packed(r / panel) == columns) return to;
+        pack_keys<Key>(rows_from(keys_, r), columns, width_, to);
+        if (packed_ != nullptr) packed_->keys_packed(r / panel) = static_cast<std::uint8_t>(columns);
+        return to;
+    }
     template <std::size_t R>
-    void read_panel(std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
+    void read_panel(const float* keys, std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
         alignas(64) float logits[R * panel];
-        multiply_tile<R, 1, R>(transposed_ + i * width_, panel_, width_, false, logits, panel);
+        multiply_tile<R, 1, R>(transposed_ + i * width_, keys, width_, false, logits, panel);
         for (std::size_t q = 0; q < rows; ++q)
             if (float* const to = weights(i + q) + r; columns == panel)
                 std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
@@ -185,18 +196,33 @@ private:
         std::fill_n(sums_, whole_tiles(count_) * value_width_, 0.0f);
         for (std::size_t r = 0; r < all_; r += slab) {
             if (wanted(0, count_ - 1, r, slab).rows == 0) continue;
-            const bool finite =
-                pack_values<Value>(rows_from(values_, r), (std::min)(slab, all_ - r), settings_.value_width(), slab_);
-            if (finite)
+            const Slab values = packed_values(r, (std::min)(slab, all_ - r));
+            if (values.finite)
                 each_tile([&](auto most, std::size_t i, std::size_t rows) {
-                    add_slab<most>(i, rows, wanted(i, i + rows - 1, r, slab), r);
+                    add_slab<most>(values.numbers, i, rows, wanted(i, i + rows - 1, r, slab), r);
                 });
             else
-                add_carefully(r, (std::min)(slab, all_ - r));
+                add_carefully(values.numbers, r, (std::min)(slab, all_ - r));
         }
     }
+    struct Slab {
+        const float* numbers;  // [value_width / panel][slab][panel]
+        bool finite;
+    };
+    Slab packed_values(std::size_t r, std::size_t rows) {
+        const std::size_t width = settings_.value_width();
+        if (packed_ == nullptr) return {slab_, pack_values<Value>(rows_from(values_, r), rows, width, slab_)};
+        float* const to = packed_->values() + r * value_width_;
+        const std::size_t there = packed_->values_packed(r / slab);
+        if (there < rows) {
+            if (!pack_values<Value>(rows_from(values_, r + there), rows - there, width, to + there * panel))
+                packed_->values_not_finite(r / slab) = 1;
+            packed_->values_packed(r / slab) = static_cast<std::uint8_t>(rows);
+        }
+        return {to, packed_->values_not_finite(r / slab) == 0};
+    }
     template <std::size_t R>
-    void add_slab(std::size_t i, std::size_t rows, Piece piece, std::size_t r) {
+    void add_slab(const float* values, std::size_t i, std::size_t rows, Piece piece, std::size_t r) {
         alignas(64) float share[R * share_stride];
         for (std::size_t q = 0; q < R; ++q)
             if (q < rows)
@@ -204,11 +230,11 @@ private:
             else
                 std::fill_n(share + q * share_stride, piece.rows, 0.0f);
         for (std::size_t column = 0; column < value_width_; column += panel)
-            multiply_tile<R, share_stride, 1>(share, slab_ + column * slab + (piece.begin - r) * panel, piece.rows,
+            multiply_tile<R, share_stride, 1>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
                                               true, sums_ + i * value_width_ + column, value_width_);
     }
     /// The same where some values are not finite: only tokens that see them may read them.
-    void add_carefully(std::size_t r, std::size_t rows) {
+    void add_carefully(const float* values, std::size_t r, std::size_t rows) {
         for (std::size_t i = 0; i < count_; ++i)
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
@@ -216,7 +242,7 @@ private:
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
                                   all(weights(i)[r + k]) *
-                                      load(slab_ + column / panel * panel * slab + k * panel + column % panel));
+                                      load(values + column / panel * panel * slab + k * panel + column % panel));
     }
     void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
@@ -235,6 +261,7 @@ private:
     std::size_t stored_, first_, all_;              // rows: stored, of the prompt before these tokens, altogether
     std::size_t rows_;                              // of queries
     std::size_t together_, begin_ = 0, count_ = 0;  // this group has [begin, begin + count) of them
+    PackedRows* packed_;                            // or a panel and a slab at a time
     Scratch memory_;
     float* transposed_;  // [tiles][width][rows of a tile]: queries
     float* sums_;        // [together][value_width]
@@ -247,8 +274,8 @@ private:
 template <class Keys, class Values>
 void attend_prompt(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
                    const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
-                   TokensView<float> out) {
-    PromptAttention(keys, values, first, tokens, settings, queries, weights, out).attend();
+                   TokensView<float> out, PackedRows* packed) {
+    PromptAttention(keys, values, first, tokens, settings, queries, weights, out, packed).attend();
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET

@@ -54,7 +54,9 @@ public:
         observed_.rows = 0;
     }
     /// Whether the policy observes the newest token: true but in a prompt.
-    bool observes() const { return observed_.wants(table_.seen(), facts_.observation_window); }
+    bool observes() const { return observes(0); }
+    /// The same of the token that comes so many tokens after the newest.
+    bool observes(std::size_t later) const { return observed_.wants(table_.seen() + later, facts_.observation_window); }
 
     /// Asks the processor for the memory that observe() and evict() will read. An engine that decides in one lane after
     /// the other calls it for the next lane before it decides in this one: large layers have driven these numbers out

@@ -11,6 +11,11 @@
 #include "../config.hpp"
 #include "target.hpp"
 
+#if !defined(__clang__) && (!defined(__GNUC__) || __GNUC__ < 12)
+#error msrnn attends with g++ 12 or clang 14, or newer; with other compilers decide.hpp and any_policy.hpp can be used
+#include "compile_with_g++_12"  // there is none: the compiler stops here, before hundreds of other errors
+#endif
+
 /// Arithmetic on as many floats as one vector register holds.
 ///
 /// A `Pack` is the vector type of g++ and clang: its operators work element by element on every processor, without

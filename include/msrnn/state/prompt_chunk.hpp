@@ -45,7 +45,9 @@ public:
     /// Attends, and shows the lane (and the selector) every token that its policy observes.
     template <class Selector>
     void watch(Lane<Selector>* selector) {
-        attend([&](std::size_t t, const Attention& seen) {
+        std::size_t first_read = first_read_by(lane_);
+        if (selector != nullptr) first_read = (std::min)(first_read, first_read_by(*selector));
+        attend(first_read, [&](std::size_t t, const Attention& seen) {
             arrive(lane_, t, seen);
             if (selector != nullptr) arrive(*selector, t, seen);
         });
@@ -56,21 +58,34 @@ public:
         copy_rows();
         for (std::size_t t = 0; t < count_; ++t) arrive(lane_, t, seen_by(t));
     }
-    /// Attends, and gives the weights of each token over the rows up to its own: take(token, Attention).
+    /// Attends: take(token, Attention) with its weights over the rows up to its own; without, where nobody reads the
+    /// weights of tokens before `first_read`. Those of a few tokens at a time are in memory.
     template <class Take>
-    void attend(Take take) {
+    void attend(std::size_t first_read, Take take) {
         copy_rows();
         if (shape_.window != 0) find_window();
-        const std::size_t query_heads = heads_.size() * shape_.group();
+        const std::size_t group = shape_.group(), query_heads = heads_.size() * group;
         const std::size_t block = (std::max<std::size_t>)(32, 128 / query_heads);
         const std::size_t stride = whole_lines(stored_ + count_);
-        Buffer weights(detail::product((std::min)(block, count_) * query_heads, stride));
-        for (std::size_t done = 0, tokens; done < count_; done += tokens) {
-            tokens = (std::min)(block, count_ - done);
+        const std::size_t unread = first_read < count_ ? first_read / block * block : count_;
+        Buffer weights(detail::product((std::min)(block, count_) * (unread < count_ ? query_heads : group), stride));
+        const auto attend_block = [&](std::size_t beside, std::size_t done, std::size_t end, std::size_t rows,
+                                      PackedRows* packed) {
+            float* const first = weights.data() + (rows == group ? 0 : beside * group * stride);
+            attend_head(beside, done, (std::min)(block, end - done), {first, rows * stride, stride}, packed);
+        };
+
+        PackedRows packed(stored_ + count_);
+        PackedRows* const once = count_ > block ? &packed : nullptr;
+        for (std::size_t beside = 0; beside < heads_.size() && unread > 0; ++beside) {
+            packed.clear();
+            for (std::size_t done = 0; done < unread; done += block) attend_block(beside, done, unread, group, once);
+        }
+        for (std::size_t t = 0; t < unread; ++t) take(t, Attention{});
+        for (std::size_t done = unread; done < count_; done += block) {
             for (std::size_t beside = 0; beside < heads_.size(); ++beside)
-                attend_head(beside, done, tokens,
-                            {weights.data() + beside * shape_.group() * stride, query_heads * stride, stride});
-            for (std::size_t t = done; t < done + tokens; ++t)
+                attend_block(beside, done, count_, query_heads, heads_.size() == 1 ? once : nullptr);
+            for (std::size_t t = done; t < (std::min)(done + block, count_); ++t)
                 take(t, Attention{.weights = weights.data() + (t - done) * query_heads * stride,
                                   .query_heads = query_heads,
                                   .slots = stored_ + t + 1,
@@ -135,8 +150,18 @@ private:
         if (all) seen_by_.clear();
     }
 
+    /// The first token of the chunk whose weights the lane's policy reads, which has not arrived yet; or none.
+    template <class AnyLane>
+    std::size_t first_read_by(const AnyLane& lane) const {
+        std::size_t token = 0;
+        if ((lane.facts().needs.at_observe & (Attention::bit | Heads::bit)) == 0) token = count_;
+        while (token < count_ && !lane.observes(token + 1)) ++token;
+        return token;
+    }
+
     /// One KV head of the lane, for tokens [done, done + tokens) of the chunk.
-    void attend_head(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights) {
+    void attend_head(std::size_t beside, std::size_t done, std::size_t tokens, TokensView<float> weights,
+                     PackedRows* packed) {
         const std::size_t head = kv_head_ + beside, width = shape_.value_width();
         const float* const q =
             prompt_.q.data() + (first_ + done) * shape_.query_numbers() + head * shape_.group() * shape_.head_dim;
@@ -157,7 +182,7 @@ private:
         msrnn::attend(PromptRows<Scalar>{heads_[beside].keys.view(), stored_, given_keys(beside)},
                       PromptRows<Scalar>{heads_[beside].values.view(), stored_, given_values(beside)}, done, tokens,
                       settings, {q, shape_.query_numbers(), shape_.head_dim}, weights,
-                      {out, shape_.out_numbers(), width});
+                      {out, shape_.out_numbers(), width}, packed);
     }
     RowsView<Scalar> given_keys(std::size_t beside) const {
         if constexpr (rows_are_float)

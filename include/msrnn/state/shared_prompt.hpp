@@ -86,7 +86,7 @@ private:
         for (std::size_t i = 0; i < layer.lanes_.size(); ++i) {
             PromptChunk<P, Scalar> chunk(prompt, 0, prompt.tokens(), layer.lanes_[i], layer.heads_of(i),
                                          i * layer.heads_per_lane());
-            chunk.attend([&](std::size_t token, const Attention& seen) {
+            chunk.attend(first_, [&](std::size_t token, const Attention& seen) {
                 if (token >= first_) parts_[part(i, token)].add(seen);
             });
         }

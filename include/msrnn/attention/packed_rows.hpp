@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include "../base/own_vector.hpp"
+#include "../config.hpp"
+#include "../rows/rows.hpp"
+
+namespace msrnn::inline MSRNN_ABI {
+
+/// Keys and values of one KV head as the products of a prompt take them: attend() packs each row once for all calls
+/// that are given the same PackedRows, where it packs all rows at each call without.
+///
+/// For calls over the same rows, of the same widths: what one call has read must not change before the next. `rows` is
+/// how many there will be, stored_rows and the whole prompt. Memory: as many floats as such rows have numbers, rows
+/// rounded up to a multiple of 128, values to a multiple of 32; the first call allocates it.
+class PackedRows {
+public:
+    explicit PackedRows(std::size_t rows) : rows_((rows + most_together - 1) / most_together * most_together) {}
+    PackedRows(const PackedRows&) = delete;
+    PackedRows& operator=(const PackedRows&) = delete;
+    ~PackedRows() { ::operator delete(memory_, CacheLineAllocator<float>::line); }
+
+    /// Forgets the rows: for another head of the same widths.
+    void clear() noexcept { std::ranges::fill(packed_, std::uint8_t{0}); }
+
+    /// For attend(): memory for rows of these widths, and how many rows of a part are packed.
+    void reserve(std::size_t key_width, std::size_t value_width) {
+        if (memory_ != nullptr || rows_ == 0) return;
+        packed_.resize(rows_ / least_together + rows_ / most_together * 2);
+        memory_ = CacheLineAllocator<float>{}.allocate(rows_ * (key_width + value_width));
+        values_ = memory_ + rows_ * key_width;
+    }
+    float* keys() const { return memory_; }
+    float* values() const { return values_; }
+    std::uint8_t& keys_packed(std::size_t panel) { return packed_[panel]; }
+    std::uint8_t& values_packed(std::size_t slab) { return packed_[rows_ / least_together + 2 * slab]; }
+    std::uint8_t& values_not_finite(std::size_t slab) { return packed_[rows_ / least_together + 2 * slab + 1]; }
+
+    /// Rows of a part: at least so many of keys, and so many of values.
+    static constexpr std::size_t least_together = 8, most_together = 128;
+
+private:
+    std::size_t rows_;
+    float* memory_ = nullptr;
+    float* values_ = nullptr;
+    OwnVector<std::uint8_t> packed_;
+};
+
+}  // namespace msrnn::inline MSRNN_ABI
