@@ -2,11 +2,13 @@
 # llama_cpp.sh [FOLDER]: builds llama.cpp outside of this tree, builds examples/llama_cpp with it, and checks them with
 # SmolLM2-135M. FOLDER (default: $TMPDIR/msrnn-llama.cpp) keeps what was built and fetched for the next time.
 # Needs a network, python3 with pip, CMake, a C++20 compiler, what our large examples need, and ports 50152 and 50153 of
-# this machine. TOKENS=20000 is the length of the endless text; RUN="nice -n 19" stands before each of our programs.
+# this machine. TOKENS=20000 is the length of the endless text; JOBS=2 files are compiled at once; RUN="nice -n 19"
+# stands before each of our programs; GEMMA=yes reads Gemma 3, too, 250 MB more.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-${TMPDIR:-/tmp}/msrnn-llama.cpp}
 tokens=${TOKENS:-20000}
+jobs=${JOBS:-2}
 version=0.3.36
 sum=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 mkdir -p "$folder"
@@ -31,7 +33,7 @@ if [ ! -e install/include/llama.h ]; then
         -DCMAKE_INSTALL_LIBDIR=lib "-DCMAKE_INSTALL_RPATH=\$ORIGIN" -DGGML_NATIVE=ON -DGGML_RPC=ON -DLLAMA_BUILD_COMMON=OFF \
         -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF \
         -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF >configure.log
-    cmake --build build --parallel 2 >build.log
+    cmake --build build --parallel "$jobs" >build.log
     cmake --install build >install.log
 fi
 ${CXX:-c++} -std=c++17 -O1 -Iinstall/include "$source/examples/simple/simple.cpp" -Linstall/lib -lllama -lggml \
@@ -52,7 +54,7 @@ ${CXX:-c++} -std=c++17 -O1 -Iinstall/include server.cpp -Linstall/lib -lggml -lg
 grep -qx "CMAKE_HOME_DIRECTORY:INTERNAL=$here" examples/CMakeCache.txt 2>/dev/null || rm -rf examples # of another tree
 cmake -S "$here" -B examples -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP_DIR="$folder/install" -DMSRNN_BUILD_TESTS=OFF \
     -DMSRNN_BUILD_BENCH=OFF -DMSRNN_INSTALL=OFF >examples.log
-cmake --build examples --target llama_cpp >>examples.log
+cmake --build examples --parallel "$jobs" --target llama_cpp >>examples.log
 model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" smollm2)
 story=$here/examples/models/story.txt
 generate() { ${RUN:-} "$folder"/examples/examples/llama_cpp_generate model="$model" threads=1 "$@"; }
@@ -131,6 +133,27 @@ h2o kv_head 29.767
 decayed kv_head 31.304
 key-norm kv_head 33.633
 END
+
+# Windowed layers are left alone: a budget that is never reached changes nothing, one of 560 tokens little.
+if [ -n "${GEMMA:-}" ]; then
+    smollm2=$model
+    model=$(FETCHED="$folder/models" sh "$here/examples/models/fetch.sh" gemma3)
+    of_gemma() { perplexity tokens=640 batch=20 "$@" | sed 's/.* perplexity \([0-9.]*\) .*/\1/'; }
+    full=$(of_gemma policy=full flash=off)
+    [ "$full" = "$(of_gemma policy=h2o budget=640)" ] || fail "Gemma 3: h2o with a budget of the whole text differs from $full."
+    bounded=$(of_gemma policy=h2o budget=560)
+    echo "$full $bounded" | awk '{ exit !($2 != $1 && $2 > 0.995 * $1 && $2 < 1.005 * $1) }' ||
+        fail "Gemma 3: perplexity $full with the full cache, and $bounded with a budget of 560."
+    echo "Gemma 3: perplexity $full with the full cache, $bounded with h2o in its global layers and a budget of 560."
+    model=$smollm2
+fi
+
+# The programs that compare caches with each other, in short.
+for program in "throughput cells=1024 tokens=256 steps=8 parts=1 policies=full,h2o budget=31" \
+    "side_by_side tokens=400 facts=2 budget=255 policies=shift,sink-window,kv_head/h2o"; do
+    # shellcheck disable=SC2086 # a program and its options
+    ${RUN:-} "$folder"/examples/examples/llama_cpp_$program model="$model" text="$story" threads=1 || fail "$program fails."
+done
 
 generate prompt_file="$story" prompt_tokens=400 policy=h2o budget=255 batch=1 tokens="$tokens" endless=yes >endless.txt 2>log
 cat log

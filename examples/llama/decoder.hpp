@@ -36,9 +36,13 @@ public:
     BasicDecoder(const Model& model, std::size_t budget, const msrnn::AnyPolicy& policy,
                  PositionsIn positions = PositionsIn::text)
         : BasicDecoder(model, std::vector{Memory{policy, budget}}, positions) {}
+    /// So many copies of every memory of another decoder, one round after the other: they go on from where it is.
+    BasicDecoder(const BasicDecoder& other, std::size_t copies);
 
     /// Reads one token into every memory.
-    void read(Token token, msrnn::Position position);
+    void read(Token token, msrnn::Position position) { read(std::span(&token, 1), position); }
+    /// Reads a token of its own into each memory: sequences that share a pass through the weights.
+    void read(std::span<const Token> tokens, msrnn::Position position);
 
     /// Of the token behind the last one read, one row per entry of the vocabulary; column m is what memory m expects.
     const Columns& logits() { return products_.logits(x_); }
@@ -55,7 +59,7 @@ public:
     const State& state(std::size_t memory = 0) const { return states_[memory]; }
 
 private:
-    Columns columns_of(std::size_t rows) const;
+    void make_columns();
     State state_of(const Memory& memory) const;
     void share_out(std::size_t memory);
     const Rotations& rotations(std::size_t layer) const {

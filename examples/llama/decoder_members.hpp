@@ -18,20 +18,31 @@ BasicDecoder<Scalar>::BasicDecoder(const Model& model, std::span<const Memory> m
       positions_(positions),
       global_(model.config.rope, model.config.head_dim),
       local_(model.config.local.rope, model.config.head_dim) {
-    const Config& c = model.config;
     for (const Memory& memory : memories_) states_.push_back(state_of(memory));
-    x_ = columns_of(c.dim);
-    query_ = columns_of(c.query_dim());
-    key_ = columns_of(c.kv_dim());
-    value_ = columns_of(c.kv_dim());
-    attended_ = columns_of(c.query_dim());
+    make_columns();
 }
 
 template <class Scalar>
-void BasicDecoder<Scalar>::read(Token token, msrnn::Position position) {
+BasicDecoder<Scalar>::BasicDecoder(const BasicDecoder& other, std::size_t copies)
+    : model_(other.model_),
+      tokens_(other.tokens_),
+      products_(other.model_),
+      positions_(other.positions_),
+      global_(other.global_),
+      local_(other.local_) {
+    for (std::size_t copy = 0; copy < copies; ++copy) {
+        memories_.insert(memories_.end(), other.memories_.begin(), other.memories_.end());
+        states_.insert(states_.end(), other.states_.begin(), other.states_.end());
+    }
+    make_columns();
+}
+
+template <class Scalar>
+void BasicDecoder<Scalar>::read(std::span<const Token> tokens, msrnn::Position position) {
     global_.text.set_position(position.value());
     local_.text.set_position(position.value());
-    x_.colwise() = products_.embedding(token);
+    for (Eigen::Index column = 0; column < x_.cols(); ++column)  // those that fill up a group of four are not looked at
+        x_.col(column) = products_.embedding(tokens[std::min(static_cast<std::size_t>(column), tokens.size() - 1)]);
     for (std::size_t layer = 0; layer < model_.layers.size(); ++layer) {
         products_.project(model_.layers[layer], x_, query_, key_, value_);
         attend(layer, position);
@@ -53,9 +64,17 @@ void BasicDecoder<Scalar>::reset() {
 /// Full groups of four: then Eigen's product takes the same way for every column, whatever is beside it. (From a
 /// width of 16 on, and where the hidden size fills whole packets; else the last bits may differ.)
 template <class Scalar>
-Columns BasicDecoder<Scalar>::columns_of(std::size_t rows) const {
+void BasicDecoder<Scalar>::make_columns() {
+    const Config& c = model_.config;
     const std::size_t memories = memories_.size(), columns = memories == 1 ? 1 : (memories + 3) / 4 * 4;
-    return Columns::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
+    const auto of = [&](std::size_t rows) {
+        return Columns::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
+    };
+    x_ = of(c.dim);
+    query_ = of(c.query_dim());
+    key_ = of(c.kv_dim());
+    value_ = of(c.kv_dim());
+    attended_ = of(c.query_dim());
 }
 
 template <class Scalar>

@@ -4,6 +4,7 @@
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -46,21 +47,22 @@ struct Reduce {
     }
 };
 
-/// What the command line asks for: [TOKENS [BUDGET [LAST]]]; the last rank gives up at token LAST.
+/// What the command line asks for: [TOKENS [BUDGET [LAST [SIGNAL]]]]; the last rank gives up at token LAST, or a signal
+/// ends it there, as the system does where memory is short.
 struct Request {
-    std::size_t tokens = 500, budget = 64, last = msrnn::unbounded;
+    std::size_t tokens = 500, budget = 64, last = msrnn::unbounded, signal = 0;
 
     Request(int argc, char** argv) {
-        std::size_t* const numbers[] = {&tokens, &budget, &last};
-        for (int i = 1; i < argc && i <= 3; ++i) *numbers[i - 1] = std::strtoul(argv[i], nullptr, 10);
-        if (argc > 4 || tokens == 0 || budget == 0)
+        std::size_t* const numbers[] = {&tokens, &budget, &last, &signal};
+        for (int i = 1; i < argc && i <= 4; ++i) *numbers[i - 1] = std::strtoul(argv[i], nullptr, 10);
+        if (argc > 5 || tokens == 0 || budget == 0)
             throw std::invalid_argument(
-                "usage: mpirun -n RANKS PROGRAM [TOKENS [BUDGET [LAST]]], whole numbers from 1 on");
+                "usage: mpirun -n RANKS PROGRAM [TOKENS [BUDGET [LAST [SIGNAL]]]], whole numbers from 1 on");
     }
     void give_up_at(std::size_t token, msrnn::Ranks ranks) const {
-        if (token == last && ranks.own + 1 == ranks.count)
-            throw std::runtime_error("rank " + std::to_string(ranks.own) + " gives up at token " +
-                                     std::to_string(token));
+        if (token != last || ranks.own + 1 != ranks.count) return;
+        if (signal != 0) std::raise(static_cast<int>(signal));
+        throw std::runtime_error("rank " + std::to_string(ranks.own) + " gives up at token " + std::to_string(token));
     }
 };
 

@@ -1,7 +1,7 @@
 // Sequence-parallel: each rank has the rows of some slots, of all heads. The softmax is put together from the ranks'
 // largest logits and sums, the output from their parts, and the victim from the weakest token that each rank names.
 // Here a slot lies on the rank slot % ranks, in row slot / ranks.
-// usage: mpirun -n 4 sequence_parallel [TOKENS [BUDGET [LAST]]]
+// usage: mpirun -n 4 sequence_parallel [TOKENS [BUDGET [LAST [SIGNAL]]]]
 #include <limits>
 
 #include "compared.hpp"

@@ -1,7 +1,7 @@
 // Tensor-parallel: each rank has some query heads of every layer, and the keys and values that those read. A lane of a
 // layer needs the weights of all heads: one reduction of slots + 1 floats. Then every rank evicts the same token, and
 // nothing else is said about it. A lane for each KV head would need no reduction where a KV head lies on one rank.
-// usage: mpirun -n 4 tensor_parallel [TOKENS [BUDGET [LAST]]]
+// usage: mpirun -n 4 tensor_parallel [TOKENS [BUDGET [LAST [SIGNAL]]]]
 #include "compared.hpp"
 
 namespace {
