@@ -27,7 +27,7 @@ h2 { font-size: 1.15rem; margin: 2.4rem 0 .4rem; }
 p { margin: .3rem 0 .8rem; max-width: 46rem; }
 .answer { font-size: 1.08rem; }
 .interrupted { font-weight: 700; }
-code { overflow-wrap: anywhere; }
+code span { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
 .soft, figcaption { color: var(--soft); font-size: .9rem; }
 .charts { display: grid; gap: 1rem 2rem; grid-template-columns: 1fr; }
 figure { margin: 0; min-width: 0; }
