@@ -52,7 +52,7 @@ th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr.first td { border-top: 2px solid var(--rule); }
 td.best { font-weight: 700; }
-td.words { text-align: left; white-space: normal; }
+td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .choose { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin: .6rem 0; }
 select { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--rule); border-radius: .3rem; padding: .15rem .3rem; }
 .maps { display: grid; gap: 1.2rem 2rem; grid-template-columns: 1fr; }
