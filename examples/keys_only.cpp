@@ -1,4 +1,5 @@
-// An engine whose fused attention shows no weights: KeyNorm rates tokens by their keys alone, here in 16 bits.
+// An engine whose fused attention shows no weights: KeyNorm rates tokens by their keys alone, here in 16 bits. Keys do
+// not tell where all heads look: four sinks stay, or models lose them.
 #include <array>
 #include <bit>
 #include <cmath>
@@ -14,7 +15,7 @@ float widen(bfloat16 x) { return std::bit_cast<float>(std::uint32_t{x} << 16); }
 
 int main() {
     constexpr std::size_t budget = 32, head_dim = 8;
-    msrnn::Lane<msrnn::KeyNorm> lane(budget);  // one per KV head
+    msrnn::Lane<msrnn::Protect<msrnn::KeyNorm>> lane({.budget = budget}, {.extra = {.sinks = 4}});  // one per KV head
     std::vector<bfloat16> keys(lane.capacity() * head_dim);
     std::array<float, head_dim> row{};  // where one row is widened at a time
 
@@ -28,8 +29,9 @@ int main() {
             return std::span<const float>(row);
         }));
     }
-    std::size_t short_keys = 0;  // one key in fifty; of the 32 kept, 16 are the newest whatever their keys
+    std::size_t short_keys =
+        0;  // one key in fifty; of the 32 kept, 20 are the first and the newest, whatever their keys
     for (const msrnn::LaneToken token : lane.tokens()) short_keys += token.position.value() % 50 == 0;
     std::printf("%zu of the %zu tokens that are kept have short keys\n", short_keys, lane.size());
-    return short_keys == 16 ? 0 : 1;
+    return short_keys == 13 ? 0 : 1;
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # real_models.sh [PROGRAM [FOLDER]]: the tables of real models, by compare_policies: perplexity, needles with the question in
-# the prompt (also where snap-kv selects), needles unseen and token by token, passages said again, and one long text. Results
-# go to FOLDER (real_models): a .txt, .json, .csv and .html each. A table whose .json is there goes on from it:
-# another FOLDER begins anew.
+# the prompt and unseen, each also where snap-kv selects, with equal budgets and as a pyramid, needles token by token,
+# passages said again, and one long text. Results go to FOLDER (real_models): a .txt, .json, .csv and .html each. A table
+# whose .json is there goes on from it: another FOLDER begins anew.
 #
 #   cmake --workflow --preset programs
 #   sh examples/models/fetch.sh smollm2 gemma3
@@ -19,9 +19,9 @@ folder=${2:-real_models}
 models=${FETCHED:-$here/examples/models/fetched}
 text=${TEXT:-$here/examples/models/story.txt}
 policies=full,window,sink-window,tova,h2o,decayed,islands,islands-by-weights,key-norm,recommended-keys
-few=full,sink-window,tova,h2o,decayed,islands
+few=full,sink-window,tova,h2o,decayed,islands,islands-by-weights,recommended-keys
 tokens=8192 window=1024 budgets=32,64,128,256,512
-texts=4 needles=8 length=1100 some=128,256,512 long=16384 block=1024
+texts=2 needles=8 length=1100 some=128,256,512 long=16384 block=1024
 if [ "${QUICK:-0}" = 1 ]; then
     policies=full,window,tova,islands few=full,tova,islands
     tokens=256 window=256 budgets=32,64
@@ -56,12 +56,16 @@ for model in smollm2:SmolLM2-135M-Instruct.Q4_1.gguf gemma3:gemma-3-270m-q4_k_m.
     needle="--task needle --texts $texts --needles $needles --window $length --budgets $some"
     # shellcheck disable=SC2086 # what is in $needle are options
     {
-        table "$name-needle" "$file" $needle --policies "$few" --question seen
-        table "$name-needle-snap-kv" "$file" $needle --policies full,tova,decayed --question seen --selector snap-kv
-        table "$name-needle-unseen" "$file" $needle --policies "$few" --question unseen
+        for question in seen unseen; do
+            table "$name-needle-$question" "$file" $needle --policies "$few" --question $question
+            table "$name-needle-$question-snap-kv" "$file" $needle --policies full,decayed --question $question \
+                --selector snap-kv
+            table "$name-needle-$question-pyramid-kv" "$file" $needle --policies full,decayed --question $question \
+                --selector snap-kv --budget-rule pyramid
+        done
         table "$name-needle-steps" "$file" $needle --policies "$few" --question unseen --chunk 1
     }
-    table "$name-copy" "$file" --task copy --texts "$texts" --needles "$needles" --window $((length + 64)) --budgets "$some" \
+    table "$name-copy" "$file" --task copy --texts "$texts" --needles "$needles" --window "$length" --budgets "$some" \
         --policies "$few"
     table "$name-perplexity" "$file" ${OTHER:+--text "$OTHER"} --tokens "$tokens" --window "$window" \
         --budgets "$budgets" --policies "$policies"

@@ -27,7 +27,7 @@ h2 { font-size: 1.15rem; margin: 2.4rem 0 .4rem; }
 p { margin: .3rem 0 .8rem; max-width: 46rem; }
 .answer { font-size: 1.08rem; }
 .interrupted { font-weight: 700; }
-code { overflow-wrap: anywhere; }
+code span { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
 .soft, figcaption { color: var(--soft); font-size: .9rem; }
 .charts { display: grid; gap: 1rem 2rem; grid-template-columns: 1fr; }
 figure { margin: 0; min-width: 0; }
@@ -52,7 +52,7 @@ th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr.first td { border-top: 2px solid var(--rule); }
 td.best { font-weight: 700; }
-td.words { text-align: left; white-space: normal; }
+td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .choose { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin: .6rem 0; }
 select { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--rule); border-radius: .3rem; padding: .15rem .3rem; }
 .maps { display: grid; gap: 1.2rem 2rem; grid-template-columns: 1fr; }

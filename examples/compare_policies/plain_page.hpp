@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "command_html.hpp"
 #include "json.hpp"
 #include "llama/running.hpp"
 #include "report_charts.hpp"
@@ -26,7 +27,7 @@ inline std::string plain_page_begin(const std::string& title, const std::string&
             R"html(} }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2.4rem; } p { max-width: 46rem; } code { overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2.4rem; } p { max-width: 46rem; } code span { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
 .soft, figcaption { color: var(--soft); font-size: .9rem; }
 .wide { overflow-x: auto; width: fit-content; max-width: 100%; border-right: 1px solid var(--rule);
   background: linear-gradient(to left, rgba(128, 128, 128, .35), transparent 1.2rem) right / 100% 100% no-repeat; }
@@ -52,8 +53,8 @@ svg .grid { stroke: var(--rule); stroke-width: 1; } .curve { color: var(--soft);
 
 /// How to repeat it.
 inline std::string plain_page_end(const std::string& command, const std::string& date) {
-    return "<h2>How to repeat it</h2><p><code>" + escaped(valid_utf8(command)) + "</code><br>msrnn " + version() +
-           ", " + escaped(date) + "</p></body></html>\n";
+    return "<h2>How to repeat it</h2><p>" + command_html(command) + "<br>msrnn " + version() + ", " + escaped(date) +
+           "</p></body></html>\n";
 }
 
 }  // namespace compare

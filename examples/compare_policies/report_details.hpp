@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "command_html.hpp"
 #include "json.hpp"
 #include "llama/running.hpp"
 #include "ranking.hpp"
@@ -21,7 +22,7 @@ inline std::string details(const Results& results) {
         return "<tr><td>" + std::string(name) + "</td><td class=\"words\">" + text + "</td></tr>\n";
     };
     std::string html = "<div class=\"wide\"><table><tbody>\n";
-    html += item("command", "<code>" + escaped(valid_utf8(results.command)) + "</code>");
+    html += item("command", command_html(results.command));
     html += item("version", "msrnn " + version());
     html += item("date", escaped(results.date));
     html += item("threads", grouped(results.settings.threads) + ", which change no result");

@@ -118,6 +118,19 @@ inline std::vector<std::string> tokens_shown(const Element& page) {
     return tokens;
 }
 
+/// The parts of a command that a line of the page does not break, and all of them as a shell takes them.
+inline std::vector<std::string> parts_of_command(const Element& page) {
+    std::vector<std::string> parts;
+    for (const Element& part : all_named(page, "code").at(0)->children) parts.push_back(part.text);
+    return parts;
+}
+inline std::string command_shown(const Element& page) {
+    std::string command;
+    for (const std::string& part : parts_of_command(page))
+        command.append(command.empty() || command.back() == ',' ? "" : " ").append(part);
+    return command;
+}
+
 inline std::vector<std::string> choices(const Element& page, const std::string& id) {
     std::vector<std::string> names;
     for (const Element* select : all_named(page, "select"))

@@ -18,6 +18,7 @@
 #include "policy/non_causal_attention.mirror.hpp"
 #include "policy/r_kv.mirror.hpp"
 #include "policy/random_eviction.mirror.hpp"
+#include "policy/recommended.mirror.hpp"
 #include "policy/sink_window.mirror.hpp"
 #include "policy/tova.mirror.hpp"
 #include "policy/tri_attention.mirror.hpp"
@@ -42,6 +43,7 @@ void for_each_policy(Use use) {
 using PoliciesOfRows = std::tuple<
     msrnn::ValueNorm,
     msrnn::KeyDiff,
+    msrnn::RecommendedKeys,
     msrnn::Cur,
     msrnn::LagKV,
     msrnn::ExpectedAttention,

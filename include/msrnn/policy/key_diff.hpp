@@ -17,9 +17,10 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// anchor = the sum of k / ||k|| over the live tokens; rating[slot] = -cos(k, anchor), in [-1, 1]. The anchor is
 /// computed anew at each choice. Nothing is protected, and the newest token may leave, as published; `recent` protects
-/// the newest ones. One lane for a KV head. Needs keys at a choice, and head_dim in the lane's Limits. Cost of a
-/// choice: two sweeps over the keys, 2 * head_dim multiply-adds a slot. That is a good part of an attention step, so
-/// give the lane some slack: with slack s a token pays for 1 / (s + 1) of a choice.
+/// the newest ones. `RecommendedKeys` is this with sinks and a recent window, which models with an attention sink need.
+/// One lane for a KV head. Needs keys at a choice, and head_dim in the lane's Limits. Cost of a choice: two sweeps over
+/// the keys, 2 * head_dim multiply-adds a slot. That is a good part of an attention step, so give the lane some slack:
+/// with slack s a token pays for 1 / (s + 1) of a choice.
 /// Source: arXiv 2504.15364 (the authors published no code) and KeyDiffPress and BlockPress of kvpress 0.5.5; slack of
 /// b - 1 tokens is its block of b. Deviations: an absolute budget, there a ratio of the prompt; a key of length 0 has
 /// the cosine 0.

@@ -13,7 +13,8 @@ namespace msrnn::inline MSRNN_ABI {
 ///
 /// rating[slot] = -||key||_2, computed once per token, at the first choice after it was appended. RoPE does not change
 /// the norm, so rotated keys serve as well. The newest `recent` tokens are protected, half the budget unless given. One
-/// lane for a KV head. Needs keys at a choice; empty rows are equally short. Cost of a choice: head_dim multiply-adds
+/// lane for a KV head. It protects no sinks: where a model has an attention sink, add some with `Protect`, see
+/// `RecommendedKeys`. Needs keys at a choice; empty rows are equally short. Cost of a choice: head_dim multiply-adds
 /// for each new token, two scans. Source: arXiv 2406.11430. Deviations: an absolute budget, where the authors apply a
 /// ratio again at every step; a recent window (their code has none); no layers left out.
 struct KeyNorm {

@@ -14,17 +14,27 @@ namespace msrnn::inline MSRNN_ABI {
 using Recommended = Islands;
 
 /// The policy to begin with in an engine that shows keys alone, such as one with a fused attention kernel: `KeyDiff`
-/// that protects the newest three quarters of the budget, rounded down.
+/// that protects sinks, and of the other slots the newest three quarters, rounded down, but at least the newest token.
 ///
-/// Measured once, as `Islands` was: perplexity 2 to 3 % lower than `KeyNorm` with the same window at budgets 64 to 256,
-/// the same at 32 and 512; 5 to 12 % higher than `Islands` at 64 to 256, and 27 % at 32. It protects no sinks: on Gemma
-/// 3 270M it lost 136 % at 128 slots and 33 % at 512, with `Protect` and four sinks 7 and 1.6 %. Cost: see `KeyDiff`.
+/// Why sinks: a policy that sees keys alone cannot tell that all heads look at the first tokens. Gemma 3 gives its keys
+/// one length, and the first one does not point away from the others: without sinks perplexity rose by 136 % at 128
+/// slots and by 33 % at 512, with four by 7.1 and 1.6 %. SmolLM2 lost 13.4 and 2.1 % without, 13.1 and 1.9 % with them.
+///
+/// Needs at least one slot more than `sinks`. Cost: see `KeyDiff`.
 struct RecommendedKeys {
     static constexpr const char* name = "recommended-keys";
     static constexpr Scope scope = Scope::kv_head;
 
+    std::size_t sinks = 4;  ///< tokens at the beginning that never leave
+
+    template <class Tell>
+    void settings(Tell tell) const {
+        tell("sinks", sinks);
+    }
     constexpr Protection protection(std::size_t budget) const {
-        return {.sinks = 0, .recent = budget / 4 * 3 + budget % 4 * 3 / 4};
+        const std::size_t others = budget > sinks ? budget - sinks : 0;
+        const std::size_t newest = others / 4 * 3 + others % 4 * 3 / 4;
+        return {.sinks = sinks, .recent = newest > 1 ? newest : 1};
     }
     constexpr Memory memory(const Shape& lane) const { return KeyDiff{}.memory(lane); }
     void rate(const Keys& keys, Ratings rating) const { KeyDiff{}.rate(keys, rating); }
