@@ -108,6 +108,49 @@ template <std::size_t Q, bool Scaled, class Scalar>
     }
     prefetch.go_on(ahead);
 }
+/// Rows of so few loads that a tile of four by four packs is written out: 64 numbers where packs have sixteen.
+template <class Scalar>
+inline constexpr std::size_t written_out = 4 / packs_per_load<Scalar>;
+
+/// The same for a whole block, four query heads, packs of sixteen floats and rows of `written_out` loads. With all of
+/// that known g++ spills no addresses: 15 % faster than dot_tiles(). (A loop over more loads gains 3 % at most.)
+template <bool Scaled, class Scalar>
+[[gnu::noinline]] void dot_narrow_tiles(const Scalar* first, std::size_t stride, Prefetch& prefetch,
+                                        const float* queries, const Logits& logits) {
+    constexpr std::size_t loads = written_out<Scalar>, packs = packs_per_load<Scalar>,
+                          width = loads * floats_per_load<Scalar>;
+    Prefetch ahead = prefetch;
+    Pack sum[4];  // of a tile each: four rows of each query
+#pragma GCC unroll 1
+    for (std::size_t tile = 0; tile < 4; ++tile, first += 4 * stride) {
+        Pack products[16] = {};
+#pragma GCC unroll 4
+        for (std::size_t l = 0; l < loads; ++l) {
+            ahead.step();
+#pragma GCC unroll 2
+            for (std::size_t p = 0; p < packs; ++p) {
+                Pack key[4];
+#pragma GCC unroll 4
+                for (std::size_t i = 0; i < 4; ++i)
+                    key[i] = widened(first + i * stride + l * floats_per_load<Scalar>, p);
+#pragma GCC unroll 4
+                for (std::size_t q = 0; q < 4; ++q) {
+                    const Pack query = pin(load(queries + q * width + (l * packs + p) * floats_per_pack));
+#pragma GCC unroll 4
+                    for (std::size_t i = 0; i < 4; ++i) products[4 * q + i] += key[i] * query;
+                }
+            }
+        }
+        sum[tile] = sums(products);
+        if constexpr (Scaled)
+            sum[tile] *= repeated(load<Quad>(logits.scales + 4 * tile), std::make_index_sequence<floats_per_pack>());
+        *logits.high = larger(sum[tile], *logits.high);
+    }
+    prefetch.go_on(ahead);
+    transpose_quads(sum);
+#pragma GCC unroll 4
+    for (std::size_t q = 0; q < 4; ++q) store(logits.first + q * logits.stride, sum[q]);
+}
 /// The highest logit of query q of those that dot_tiles() kept, as the largest of a quad.
 template <std::size_t Q>
 Quad highest_of_tile(const Pack* high, std::size_t q) {

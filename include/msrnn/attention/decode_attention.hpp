@@ -133,6 +133,10 @@ struct DecodeAttention {
         });
         return (std::max)(steps, std::size_t{1});
     }
+    /// Whether rows of keys are so narrow that there is a tile of their own for blocks of `rows`.
+    bool is_narrow(std::size_t rows) const {
+        return rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
+    }
     static Logits of_query(const Logits& logits, std::size_t q) {
         return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
     }
@@ -140,6 +144,9 @@ struct DecodeAttention {
         const Key* const block = keys.row(r);
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
             const float* const queries = ordered + q * key_width;
+            if constexpr (Q == 4 && floats_per_pack == 16)
+                if (is_narrow(rows))
+                    return dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, queries, of_query(logits, q));
             if constexpr (Q > 1) {
                 dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
                                      of_query(logits, q));
