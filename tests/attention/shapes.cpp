@@ -16,7 +16,12 @@ using msrnn::detail::Tuning;
 namespace {
 /// Whole rows wherever they are possible, and tiles, with and without prefetches.
 constexpr Tuning rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99},
-    near_rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99, .near_floats = 4096, .near_small = 4096},
+    near_rows{.tiles_from_4 = 99,
+              .tiles_from_2 = 99,
+              .tiles_from_1 = 99,
+              .near_floats = 4096,
+              .near_narrow = 4096,
+              .near_small = 4096},
     tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 0},
     far_tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 16384, .into_first_level = true};
 
@@ -69,9 +74,10 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
                         .tiles_from_1 = 2,
                         .cached_bytes = 1000,
                         .far_bytes = 64,
-                        .near_floats = 32};
+                        .near_floats = 32,
+                        .near_narrow = 16};
     const auto whole = [&](std::size_t heads, std::size_t number, std::size_t bytes) {
-        return shape_of(heads, number, bytes, tuning).whole_rows;
+        return shape_of(heads, number, 512, bytes, tuning).whole_rows;
     };
     CHECK(whole(6, 4, 1000));
     CHECK_FALSE(whole(7, 4, 1000));
@@ -81,11 +87,12 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
     CHECK_FALSE(whole(4, 2, 5000));
     CHECK(whole(1, 1, 5000));
     CHECK_FALSE(whole(2, 1, 5000));
-    CHECK(shape_of(1, 4, 5000, tuning).ahead == 32);
-    CHECK(shape_of(2, 4, 5000, tuning).ahead == 0);
-    CHECK(shape_of(1, 2, 5000, tuning).ahead == 0);
-    CHECK(shape_of(8, 4, 5000, tuning).ahead == 64);
-    CHECK_FALSE(shape_of(msrnn::detail::most_whole_rows + 1, 4, 5000, rows).whole_rows);
+    CHECK(shape_of(1, 4, 512, 5000, tuning).ahead == 32);
+    CHECK(shape_of(1, 4, 256, 5000, tuning).ahead == 16);
+    CHECK(shape_of(2, 4, 512, 5000, tuning).ahead == 0);
+    CHECK(shape_of(1, 2, 512, 5000, tuning).ahead == 0);
+    CHECK(shape_of(8, 4, 512, 5000, tuning).ahead == 64);
+    CHECK_FALSE(shape_of(msrnn::detail::most_whole_rows + 1, 4, 512, 5000, rows).whole_rows);
 }
 
 }  // namespace shapes_tests

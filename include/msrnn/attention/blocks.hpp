@@ -51,7 +51,7 @@ struct Logits {
 /// wants them. Behind the end the last row stands once more. Sums of query q are in the lanes from q * tile_rows on.
 template <std::size_t Q, bool Scaled, class Scalar>
 [[gnu::noinline]] void dot_tiles(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t head_dim,
-                                 Prefetch& prefetch, const float* queries, std::size_t width, Logits logits) {
+                                 Prefetch& prefetch, const float* queries, std::size_t width, const Logits& logits) {
     constexpr std::size_t R = tile_rows<Q>, packs = packs_per_load<Scalar>, trees = Q * R / floats_per_pack;
     const std::size_t whole = head_dim - head_dim % floats_per_load<Scalar>;
     Prefetch ahead = prefetch;
@@ -106,7 +106,50 @@ template <std::size_t Q, bool Scaled, class Scalar>
             logits.high[tree] = larger(sum, logits.high[tree]);
         }
     }
-    prefetch = ahead;
+    prefetch.go_on(ahead);
+}
+/// Rows of so few loads that a tile of four by four packs is written out: 64 numbers where packs have sixteen.
+template <class Scalar>
+inline constexpr std::size_t written_out = 4 / packs_per_load<Scalar>;
+
+/// The same for a whole block, four query heads, packs of sixteen floats and rows of `written_out` loads. With all of
+/// that known g++ spills no addresses: 15 % faster than dot_tiles(). (A loop over more loads gains 3 % at most.)
+template <bool Scaled, class Scalar>
+[[gnu::noinline]] void dot_narrow_tiles(const Scalar* first, std::size_t stride, Prefetch& prefetch,
+                                        const float* queries, const Logits& logits) {
+    constexpr std::size_t loads = written_out<Scalar>, packs = packs_per_load<Scalar>,
+                          width = loads * floats_per_load<Scalar>;
+    Prefetch ahead = prefetch;
+    Pack sum[4];  // of a tile each: four rows of each query
+#pragma GCC unroll 1
+    for (std::size_t tile = 0; tile < 4; ++tile, first += 4 * stride) {
+        Pack products[16] = {};
+#pragma GCC unroll 4
+        for (std::size_t l = 0; l < loads; ++l) {
+            ahead.step();
+#pragma GCC unroll 2
+            for (std::size_t p = 0; p < packs; ++p) {
+                Pack key[4];
+#pragma GCC unroll 4
+                for (std::size_t i = 0; i < 4; ++i)
+                    key[i] = widened(first + i * stride + l * floats_per_load<Scalar>, p);
+#pragma GCC unroll 4
+                for (std::size_t q = 0; q < 4; ++q) {
+                    const Pack query = pin(load(queries + q * width + (l * packs + p) * floats_per_pack));
+#pragma GCC unroll 4
+                    for (std::size_t i = 0; i < 4; ++i) products[4 * q + i] += key[i] * query;
+                }
+            }
+        }
+        sum[tile] = sums(products);
+        if constexpr (Scaled)
+            sum[tile] *= repeated(load<Quad>(logits.scales + 4 * tile), std::make_index_sequence<floats_per_pack>());
+        *logits.high = larger(sum[tile], *logits.high);
+    }
+    prefetch.go_on(ahead);
+    transpose_quads(sum);
+#pragma GCC unroll 4
+    for (std::size_t q = 0; q < 4; ++q) store(logits.first + q * logits.stride, sum[q]);
 }
 /// The highest logit of query q of those that dot_tiles() kept, as the largest of a quad.
 template <std::size_t Q>
@@ -129,7 +172,7 @@ template <std::size_t Q, std::size_t Loads, class Scalar>
     Prefetch ahead = prefetch;
 #pragma GCC unroll 1
     for (std::size_t r = from; r < to; ++r) {
-        ahead.step();
+        ahead.step_if_any();
         const Scalar* const row = block + r * stride;
         Pack sum[Q] = {};
         const auto add = [&](const Loaded<Scalar>& key, std::size_t column) __attribute__((always_inline)) {
@@ -155,7 +198,7 @@ template <std::size_t Q, std::size_t Loads, class Scalar>
 #pragma GCC unroll 4
         for (std::size_t q = 0; q < Q; ++q) products[q][r] = sum[q];
     }
-    prefetch = ahead;
+    prefetch.go_on(ahead);
 }
 /// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
 template <class Scalar, class Use>
@@ -171,7 +214,7 @@ template <class Scalar, class Use>
 
 /// The logits of one query head out of the products of a block. Behind the end the last row stands once more.
 template <bool Scaled>
-void sum_rows(Pack (&products)[block_rows], std::size_t rows, Logits logits) {
+void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logits) {
     for (std::size_t i = rows; i < block_rows; ++i) products[i] = products[rows - 1];
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < block_rows; r += floats_per_pack) {

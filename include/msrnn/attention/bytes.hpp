@@ -224,7 +224,7 @@ inline std::int32_t bias_of(const std::int8_t* bytes, std::size_t width, std::si
         for (; q + 4 <= queries; q += 4) add(std::integral_constant<std::size_t, 4>{}, q);
         for (; q < queries; ++q) add(std::integral_constant<std::size_t, 1>{}, q);
     }
-    prefetch = ahead;
+    prefetch.go_on(ahead);
 }
 #else
 ByteQuery split_query(const float*, std::size_t, float, std::int8_t*);

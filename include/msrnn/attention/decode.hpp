@@ -61,7 +61,8 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        ReadShape shape = shape_of(heads, sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        ReadShape shape =
+            shape_of(heads, sizeof(Key), head_dim * sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
         if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
         const RowStream<Values> value_stream(values, n, value_dim, shape,
                                              q + heads == query_heads ? following : RowMemory{});

@@ -91,9 +91,9 @@ struct DecodeAttention {
     /// weights <- logits, and the highest of each query head.
     void read_keys() {
         std::fill_n(high, query_heads, all(infinitely_low));
-        const Pace pace = keys.pace(by_bytes<Key>      ? key_width / byte_chunk * 4
-                                    : shape.whole_rows ? block_rows
-                                                       : tile_steps(key_width / floats_per_load<Key>));
+        const std::size_t pace = keys.pace(by_bytes<Key>      ? key_width / byte_chunk * 4
+                                           : shape.whole_rows ? block_rows
+                                                              : tile_steps(key_width / floats_per_load<Key>));
         alignas(64) float scales[block_rows], tail[most_queries][block_rows];
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
@@ -133,18 +133,25 @@ struct DecodeAttention {
         });
         return (std::max)(steps, std::size_t{1});
     }
-    static Logits of_query(Logits logits, std::size_t q) {
+    /// Whether rows of keys are so narrow that there is a tile of their own for blocks of `rows`.
+    bool is_narrow(std::size_t rows) const {
+        return rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
+    }
+    static Logits of_query(const Logits& logits, std::size_t q) {
         return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
     }
-    void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, Logits logits) {
+    void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
         const Key* const block = keys.row(r);
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
             const float* const queries = ordered + q * key_width;
+            if constexpr (Q == 4 && floats_per_pack == 16)
+                if (is_narrow(rows))
+                    return dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, queries, of_query(logits, q));
             if constexpr (Q > 1) {
                 dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
                                      of_query(logits, q));
             } else {
-                Prefetch none;
+                Prefetch none(ordered);
                 Pack products[1][block_rows];
                 dot_rows<1, 0>(block, keys.stride(), 0, rows, head_dim, none, queries, key_width, products);
                 sum_rows<scaled>(products[0], rows, of_query(logits, q));
@@ -153,7 +160,7 @@ struct DecodeAttention {
     }
     /// Four rows for some query heads, then the same rows for the next ones: the loads of the next rows begin under the
     /// arithmetic.
-    void read_whole_rows(std::size_t r, std::size_t rows, Prefetch& prefetch, Logits logits) {
+    void read_whole_rows(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
         Pack products[most_whole_rows][block_rows];
         if (query_heads == 1) {
             with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
@@ -165,7 +172,7 @@ struct DecodeAttention {
         const std::size_t together = query_heads <= key_queries ? block_rows : 4;
         for (std::size_t from = 0; from < rows; from += together)
             by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-                Prefetch none;
+                Prefetch none(ordered);
                 dot_rows<Q, 0>(keys.row(r), keys.stride(), from, (std::min)(from + together, rows), head_dim,
                                q == 0 ? prefetch : none, ordered + q * key_width, key_width, products + q);
             });
@@ -177,21 +184,23 @@ struct DecodeAttention {
         for (std::size_t q = 0; q < query_heads; ++q)
             softmax[q] = Softmax(highest[q], sinks == nullptr ? nullptr : sinks + q);
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
-        alignas(64) float share[most_queries][block_rows], scales[block_rows];
-        const Pace pace = values.pace(value_steps());
+        alignas(64) float share[most_queries][share_rows], scales[block_rows];
+        const std::size_t pace = values.pace(value_steps());
         for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = (std::min)(block_rows, n - r);
-            for (std::size_t q = 0; q < query_heads; ++q) exponentiate(q, r, rows, share[q]);
+            const std::size_t rows = (std::min)(block_rows, n - r), at = r % share_rows;
+            if (at == 0)
+                for (std::size_t q = 0; q < query_heads; ++q)
+                    softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);
             if constexpr (Rows<Value>::scaled) {
                 values.read_scales(r, scales);
                 for (std::size_t q = 0; q < query_heads; ++q)
-                    for (std::size_t i = 0; i < block_rows; ++i) share[q][i] *= scales[i];
+                    for (std::size_t i = 0; i < block_rows; ++i) share[q][at + i] *= scales[i];
             }
             Prefetch prefetch = values.prefetch(r, pace);
             if constexpr (by_bytes<Value>)
-                add_block_of_bytes(r, rows, prefetch, scales, share);
+                add_block_of_bytes(r, rows, prefetch, scales, share[0] + at);
             else
-                add_seen(r, rows, prefetch, share);
+                add_seen(r, rows, prefetch, share[0] + at);
         }
     }
     std::size_t value_steps() const {
@@ -203,7 +212,7 @@ struct DecodeAttention {
     }
     /// Where rows are hidden, or scales are none that bytes can do with, the block is added as floats.
     void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (&scales)[block_rows],
-                            const float (*share)[block_rows]) {
+                            const float* share) {
         const std::size_t seen =
             settings.seen_by == nullptr
                 ? rows
@@ -215,15 +224,14 @@ struct DecodeAttention {
             return in_order(sums_of_values, query_heads * value_width);
         }
         ByteShares shares[by_bytes<Value> ? most_queries : 1];
-        for (std::size_t q = 0; q < query_heads; ++q) shares[q] = split_shares(share[q]);
+        for (std::size_t q = 0; q < query_heads; ++q) shares[q] = split_shares(share + q * share_rows);
         add_bytes(values.row(r), values.stride(), rows, value_dim, prefetch, shares, query_heads, sums_of_values,
                   value_width);
     }
     /// The rows [from, to) of the block at row r.
-    void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch,
-                  const float (*share)[block_rows]) {
+    void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch, const float* share) {
         const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
-            add_block<Q>(values.row(r + row), values.stride(), rows, value_dim, prefetch, share[q] + row,
+            add_block<Q>(values.row(r + row), values.stride(), rows, value_dim, prefetch, share + q * share_rows + row,
                          sums_of_values + q * value_width, value_width);
         };
         if (!shape.whole_rows || query_heads == 1) {
@@ -244,7 +252,7 @@ struct DecodeAttention {
         }
     }
     /// The runs of rows that are seen.
-    void add_seen(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (*share)[block_rows]) {
+    void add_seen(std::size_t r, std::size_t rows, Prefetch& prefetch, const float* share) {
         if (settings.seen_by == nullptr) return add_rows(r, 0, rows, prefetch, share);
         const std::uint32_t* const seen_by = settings.seen_by + r;
         for (std::size_t from = 0, to; from < rows; from = to) {
@@ -253,23 +261,6 @@ struct DecodeAttention {
             while (to < rows && seen_by[to] == 0) ++to;
         }
     }
-    /// One query head's weights of a block, and the same in `share`, which is 0 behind the last row.
-    void exponentiate(std::size_t q, std::size_t r, std::size_t rows, float* share) {
-        float* weight = weights + q * weight_stride + r;
-        float padded[block_rows];
-        if (rows < block_rows) {
-            std::fill_n(padded, block_rows, infinitely_low);
-            weight = std::copy_n(weight, rows, padded) - rows;
-        }
-        Softmax& own = softmax[q];  // a copy would take 2 to 6 % of a step of 8 query heads
-        for (std::size_t i = 0; i < block_rows; i += floats_per_pack) {
-            const Pack e = own.exponential(load(weight + i));
-            store(weight + i, e);
-            store(share + i, e);
-        }
-        if (rows < block_rows) std::copy_n(padded, rows, weights + q * weight_stride + r);
-    }
-
     /// Weights and outputs, divided by the sum of the weights.
     void write_outputs(float* out) {
         const std::size_t columns = value_dim, whole = columns - columns % floats_per_load<Value>;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "../config.hpp"
 #include "../rows/view.hpp"
@@ -20,63 +21,71 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
-/// How the lines of a block are spread over the steps of its work: so many at each of so many steps.
-struct Pace {
-    std::size_t every = 1;
-    std::size_t lines = 0;
-
-    Pace() = default;
-    Pace(std::size_t lines_of_block, std::size_t steps)
-        : every(steps > lines_of_block ? steps / lines_of_block : 1),
-          lines(every > 1 ? 1 : (lines_of_block + steps - 1) / steps) {}
-};
-
-/// Prefetches rows into a cache, in the order of addresses: some lines at each call of step(), or at every so many
-/// calls.
+/// Prefetches rows into a cache, in the order of addresses: so many bytes at each step.
 class Prefetch {
 public:
-    Prefetch() = default;
-    Prefetch(RowMemory rows, Pace pace, bool into_first_level)
+    /// Of nothing: each step asks for a line that is in the cache anyway.
+    explicit Prefetch(const void* read) : line_(static_cast<const char*>(read)) {}
+    Prefetch(RowMemory rows, std::size_t bytes, bool into_first_level)
         : line_(rows.base),
-          end_(rows.stride == rows.row_bytes ? nullptr : rows.base + rows.row_bytes),
+          end_(rows.stride == rows.row_bytes ? gapless : reinterpret_cast<std::uintptr_t>(rows.base) + rows.row_bytes),
+          bytes_(bytes),
+          gap_(rows.stride - rows.row_bytes),
           row_bytes_(rows.row_bytes),
-          stride_(rows.stride),
-          every_(pace.every),
-          left_(pace.every),
-          lines_(pace.lines),
           into_first_level_(into_first_level) {}
+    // Number by number: whole packs of them, which g++ takes, would wait for the last stores of single ones.
+    [[gnu::always_inline]] Prefetch(const Prefetch& other)
+        : line_(apart(other.line_)),
+          end_(apart(other.end_)),
+          bytes_(apart(other.bytes_)),
+          gap_(apart(other.gap_)),
+          row_bytes_(apart(other.row_bytes_)),
+          into_first_level_(other.into_first_level_) {}
+    Prefetch& operator=(const Prefetch&) = delete;
+    /// Goes on where a copy of this one has come to.
+    [[gnu::always_inline]] void go_on(const Prefetch& copy) {
+        line_ = apart(copy.line_);
+        end_ = apart(copy.end_);
+    }
 
     [[gnu::always_inline]] void step() {
-        if (lines_ == 0 || --left_ != 0) return;
-        left_ = every_;
         if (into_first_level_)
             take<3>();
         else
             take<2>();
-        line_ += lines_ * line_bytes;
-        if (end_ == nullptr || line_ < end_) return;
-        end_ += stride_;
-        line_ = end_ - row_bytes_;
+        line_ += bytes_;
+        if (reinterpret_cast<std::uintptr_t>(line_) < end_) return;
+        line_ += gap_;
+        end_ += gap_ + row_bytes_;
+    }
+    /// The same where often there is nothing to prefetch.
+    [[gnu::always_inline]] void step_if_any() {
+        if (bytes_ != 0) step();
     }
 
 private:
+    static constexpr std::uintptr_t gapless = ~std::uintptr_t{0};
+    template <class Number>
+    [[gnu::always_inline]] static Number apart(Number x) {
+        asm("" : "+r"(x));
+        return x;
+    }
     template <int Locality>
     [[gnu::always_inline]] void take() const {
         __builtin_prefetch(line_, 0, Locality);
-        if (lines_ == 1) return;
+        if (bytes_ <= line_bytes) return;
         __builtin_prefetch(line_ + line_bytes, 0, Locality);
 #pragma GCC unroll 1
-        for (std::size_t i = 2; i < lines_; ++i) __builtin_prefetch(line_ + i * line_bytes, 0, Locality);
+        for (std::size_t at = 2 * line_bytes; at < bytes_; at += line_bytes)
+            __builtin_prefetch(line_ + at, 0, Locality);
     }
 
-    const char* line_ = nullptr;
-    const char* end_ = nullptr;  // of the row; nullptr where rows have no gaps
+    const char* line_;
+    std::uintptr_t end_ = gapless;  // of the row
+    std::size_t bytes_ = 0;
+    std::size_t gap_ = 0;  // between rows
     std::size_t row_bytes_ = 0;
-    std::size_t stride_ = 0;
-    std::size_t every_ = 1;
-    std::size_t left_ = 1;
-    std::size_t lines_ = 0;
-    bool into_first_level_ = false;
+    bool into_first_level_ = true;
 };
 
 /// The rows of one head in the order in which they are read, and the memory that is read after them. Pages may lie
@@ -107,14 +116,11 @@ public:
         else
             for (std::size_t i = 0; i < block_rows; ++i) scales[i] = first[(std::min)(i, last) * stride];
     }
-    /// For a block whose work takes so many steps.
-    Pace pace(std::size_t steps) const {
-        if (distance_ == 0) return {};
-        return {(block_rows * row_bytes_ + line_bytes - 1) / line_bytes, steps};
-    }
+    /// Bytes to prefetch at each step, where a block takes so many.
+    std::size_t pace(std::size_t steps) const { return (block_rows * row_bytes_ + steps - 1) / steps; }
     /// What will be wanted when the block at row r is at work.
-    Prefetch prefetch(std::size_t r, Pace pace) const {
-        if (distance_ == 0) return {};
+    Prefetch prefetch(std::size_t r, std::size_t pace) const {
+        if (distance_ == 0) return Prefetch(row(r));
         r += distance_;
         const RowMemory rows = r < n_ ? RowMemory{at(r), rows_.stride * sizeof(Scalar), row_bytes_}
                                       : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};

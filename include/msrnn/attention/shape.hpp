@@ -25,6 +25,7 @@ struct Tuning {
     std::size_t cached_bytes = 0;   ///< keys and values of a head below that: tiles from two query heads on
     std::size_t far_bytes = 16384;  ///< how far ahead tiles prefetch
     std::size_t near_floats = 0;    ///< the same for whole rows of floats and one query head; 0: not at all
+    std::size_t near_narrow = 0;    ///< and of floats in rows of at most 256 bytes
     std::size_t near_small = 0;     ///< and of smaller numbers
     bool into_first_level = false;  ///< of the caches; else into the second one
 };
@@ -38,9 +39,10 @@ inline Tuning tuning_of_processor() {
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_is("amd")) {
         if (__builtin_cpu_is("amdfam19h"))
-            tuning = {.tiles_from_4 = 7, .tiles_from_2 = 4, .cached_bytes = 65536, .near_floats = 2048};
+            tuning = {
+                .tiles_from_4 = 7, .tiles_from_2 = 4, .cached_bytes = 65536, .near_floats = 2048, .near_narrow = 2048};
         else
-            tuning = {.far_bytes = 8192, .near_small = 4096, .into_first_level = true};
+            tuning = {.far_bytes = 8192, .near_narrow = 2048, .near_small = 4096, .into_first_level = true};
     }
 #endif
     return tuning;
@@ -65,14 +67,16 @@ struct ReadShape {
     std::size_t ahead = 0;  ///< bytes; 0: nothing is prefetched
     bool into_first_level = false;
 };
-/// For so many query heads, numbers of so many bytes, and so many bytes of keys and values.
-inline ReadShape shape_of(std::size_t query_heads, std::size_t number, std::size_t bytes, const Tuning& tuning) {
+/// For so many query heads, numbers and rows of so many bytes, and so many bytes of keys and values.
+inline ReadShape shape_of(std::size_t query_heads, std::size_t number, std::size_t row_bytes, std::size_t bytes,
+                          const Tuning& tuning) {
     const std::size_t from = number == 4   ? tuning.tiles_from_4
                              : number == 2 ? tuning.tiles_from_2
                                            : tuning.tiles_from_1;
     const bool whole =
         query_heads == 1 || (query_heads < from && query_heads <= most_whole_rows && bytes >= tuning.cached_bytes);
-    const std::size_t near_bytes = query_heads > 1 ? 0 : number == 4 ? tuning.near_floats : tuning.near_small;
+    const std::size_t near_floats = row_bytes <= 256 ? tuning.near_narrow : tuning.near_floats;
+    const std::size_t near_bytes = query_heads > 1 ? 0 : number == 4 ? near_floats : tuning.near_small;
     return {whole, whole ? near_bytes : tuning.far_bytes, tuning.into_first_level};
 }
 

@@ -10,6 +10,7 @@
 #include "../config.hpp"
 #include "../simd/exp.hpp"
 #include "../simd/pack.hpp"
+#include "row_stream.hpp"
 #include "settings.hpp"
 
 /// What stands between logits and weights, for steps and prompts alike. Logits are in base 2: log2(e) is multiplied
@@ -69,6 +70,29 @@ public:
         const Pack e = exp2(logits - all(top_));
         sum_ += e;
         return e;
+    }
+    /// `count` logits become exponentials, and so do as many of `copy`, which is 0 behind them up to a whole block.
+    [[gnu::always_inline]] void exponentials(float* logits, std::size_t count, float* copy) {
+        Softmax own = *this;  // in registers
+        const std::size_t whole = count - count % floats_per_pack;
+        std::size_t i = 0;
+        for (; i < whole; i += floats_per_pack) {
+            const Pack e = own.exponential(load(logits + i));
+            store(logits + i, e);
+            store(copy + i, e);
+        }
+        if (i < count) {
+            float padded[floats_per_pack];
+            store(padded, all(infinitely_low));
+            std::copy_n(logits + i, count - i, padded);
+            const Pack e = own.exponential(load(padded));
+            store(padded, e);
+            std::copy_n(padded, count - i, logits + i);
+            store(copy + i, e);
+            i += floats_per_pack;
+        }
+        for (; i % block_rows != 0; i += floats_per_pack) store(copy + i, Pack{});
+        *this = own;
     }
     float total() const { return sum(sum_) + sink_; }
     /// 0 for a query whose every row is hidden or infinitely low.

@@ -16,10 +16,11 @@
 /// every number of query heads and columns at a time gives the same bits.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
+inline constexpr std::size_t share_rows = 4 * block_rows;                   // whose weights are computed together
 inline constexpr std::size_t stripe_sums = floats_per_pack == 16 ? 16 : 8;  // in registers
 
 /// out[q] += sum over `rows` rows of weights[q][row] * row, for the columns of P packs that begin at `first`; rows of
-/// weights are block_rows apart, rows of out `width`. widen_row(row, load) gives one load of a row.
+/// weights are share_rows apart, rows of out `width`. widen_row(row, load) gives one load of a row.
 template <std::size_t Q, std::size_t P, class Scalar, class Widen>
 void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefetch& prefetch, const float* weights,
                 float* out, std::size_t width, Widen widen_row) {
@@ -32,7 +33,10 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
     Prefetch ahead = prefetch;
 #pragma GCC unroll 1
     for (std::size_t r = 0; r < rows; ++r, first += stride) {
-        ahead.step();
+        if constexpr (Q == 1)
+            ahead.step_if_any();
+        else
+            ahead.step();
         Loaded<Scalar> value[loads];
 #pragma GCC unroll 16
         for (std::size_t u = 0; u < loads; ++u) {
@@ -43,12 +47,12 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
         }
 #pragma GCC unroll 8
         for (std::size_t q = 0; q < Q; ++q) {
-            const Pack weight = all(weights[q * block_rows + r]);
+            const Pack weight = all(weights[q * share_rows + r]);
 #pragma GCC unroll 16
             for (std::size_t i = 0; i < P; ++i) sum[q][i] += value[i / packs][i % packs] * weight;
         }
     }
-    prefetch = ahead;
+    prefetch.go_on(ahead);
 #pragma GCC unroll 8
     for (std::size_t q = 0; q < Q; ++q)
 #pragma GCC unroll 16

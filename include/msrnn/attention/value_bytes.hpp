@@ -123,7 +123,7 @@ Bytes64 by_turns(Bytes64 a, Bytes64 b) {
             }
         }
     }
-    prefetch = ahead;
+    prefetch.go_on(ahead);
 }
 #else
 ByteShares split_shares(const float*);

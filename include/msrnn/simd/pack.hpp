@@ -190,6 +190,26 @@ Pack fold_quads(Pack a, Pack b, std::index_sequence<I...>) {
     return __builtin_shufflevector(a, b, (I / 4 * 8 + I % 4)...) +
            __builtin_shufflevector(a, b, (I / 4 * 8 + I % 4 + 4)...);
 }
+template <std::size_t... I>
+Pack repeated(Quad v, std::index_sequence<I...>) {
+    return __builtin_shufflevector(v, v, (I % 4)...);
+}
+template <std::size_t Odd, std::size_t... I>
+Pack every_second_quad(Pack a, Pack b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I / 4 * 8 + I % 4 + 4 * Odd)...);
+}
+/// Of four packs of sixteen numbers: quad i of pack j becomes quad j of pack i.
+[[gnu::always_inline]] inline void transpose_quads(Pack (&packs)[4]) {
+    constexpr std::make_index_sequence<floats_per_pack> indices;
+    const Pack a = every_second_quad<0>(packs[0], packs[1], indices),
+               b = every_second_quad<1>(packs[0], packs[1], indices),
+               c = every_second_quad<0>(packs[2], packs[3], indices),
+               d = every_second_quad<1>(packs[2], packs[3], indices);
+    packs[0] = every_second_quad<0>(a, c, indices);
+    packs[1] = every_second_quad<0>(b, d, indices);
+    packs[2] = every_second_quad<1>(a, c, indices);
+    packs[3] = every_second_quad<1>(b, d, indices);
+}
 /// Element i is the sum of packs[i]. So many at once: one at a time costs more than the products they add up. The order
 /// of addition is the same for all.
 [[gnu::always_inline]] inline Pack sums(const Pack* packs) {
