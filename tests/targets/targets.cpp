@@ -142,10 +142,13 @@ TEMPLATE_LIST_TEST_CASE("a prompt by every target agrees with plain loops", "", 
                 CAPTURE(static_cast<int>(target), widths.key, widths.value, tokens, stored, group);
                 Attended attended(head.settings, tokens, head.n);
                 const auto [weights, out] = views(attended);
-                msrnn::detail::attend_prompt_by(target, keys, values, std::size_t{0}, tokens, head.settings, queries,
-                                                weights, out);
-                REQUIRE(head.is_plain(attended, sees));
-                if (target == targets().back()) REQUIRE(attended.same(chosen));
+                msrnn::PackedRows packed(stored + tokens);
+                for (msrnn::PackedRows* const once : {static_cast<msrnn::PackedRows*>(nullptr), &packed}) {
+                    msrnn::detail::attend_prompt_by(target, keys, values, std::size_t{0}, tokens, head.settings,
+                                                    queries, weights, out, once);
+                    REQUIRE(head.is_plain(attended, sees));
+                    if (target == targets().back()) REQUIRE(attended.same(chosen));
+                }
             }
         }
 }

@@ -12,6 +12,22 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
+namespace detail {
+/// Floats that are not filled, on a cache line of their own.
+class Scratch {
+public:
+    Scratch() = default;
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() { ::operator delete(memory_, CacheLineAllocator<float>::line); }
+    /// Once.
+    float* take(std::size_t floats) { return memory_ = CacheLineAllocator<float>{}.allocate(floats); }
+
+private:
+    float* memory_ = nullptr;
+};
+}  // namespace detail
+
 /// Keys and values of one KV head as the products of a prompt take them: attend() packs each row once for all calls
 /// that are given the same PackedRows, where it packs all rows at each call without.
 ///
@@ -21,21 +37,18 @@ namespace msrnn::inline MSRNN_ABI {
 class PackedRows {
 public:
     explicit PackedRows(std::size_t rows) : rows_((rows + most_together - 1) / most_together * most_together) {}
-    PackedRows(const PackedRows&) = delete;
-    PackedRows& operator=(const PackedRows&) = delete;
-    ~PackedRows() { ::operator delete(memory_, CacheLineAllocator<float>::line); }
 
     /// Forgets the rows: for another head of the same widths.
     void clear() noexcept { std::ranges::fill(packed_, std::uint8_t{0}); }
 
     /// For attend(): memory for rows of these widths, and how many rows of a part are packed.
     void reserve(std::size_t key_width, std::size_t value_width) {
-        if (memory_ != nullptr || rows_ == 0) return;
+        if (keys_ != nullptr) return;
         packed_.resize(rows_ / least_together + rows_ / most_together * 2);
-        memory_ = CacheLineAllocator<float>{}.allocate(rows_ * (key_width + value_width));
-        values_ = memory_ + rows_ * key_width;
+        keys_ = memory_.take(rows_ * (key_width + value_width));
+        values_ = keys_ + rows_ * key_width;
     }
-    float* keys() const { return memory_; }
+    float* keys() const { return keys_; }
     float* values() const { return values_; }
     std::uint8_t& keys_packed(std::size_t panel) { return packed_[panel]; }
     std::uint8_t& values_packed(std::size_t slab) { return packed_[rows_ / least_together + 2 * slab]; }
@@ -46,7 +59,8 @@ public:
 
 private:
     std::size_t rows_;
-    float* memory_ = nullptr;
+    detail::Scratch memory_;
+    float* keys_ = nullptr;
     float* values_ = nullptr;
     OwnVector<std::uint8_t> packed_;
 };

@@ -20,19 +20,6 @@
 
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-/// RowMemory for one call, not filled.
-class Scratch {
-public:
-    Scratch() = default;
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() { ::operator delete(memory_, CacheLineAllocator<float>::line); }
-    float* take(std::size_t floats) { return memory_ = CacheLineAllocator<float>{}.allocate(floats); }
-
-private:
-    float* memory_ = nullptr;
-};
-
 /// Of some query rows at a time, where row i is head i % heads of token i / heads: the logits of all rows, panel by
 /// panel; the weights; their products with all values, slab by slab.
 template <class Keys, class Values>
@@ -58,7 +45,8 @@ public:
           first_(first),
           all_(stored_ + first + tokens),
           rows_(tokens * heads_),
-          packed_(packed) {
+          packed_(packed),
+          plain_(settings.window == 0 && settings.seen_by == nullptr && settings.soft_cap == 0) {
         const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
         const std::size_t packed_here = packed_ == nullptr ? panel * width_ + slab * value_width_ : 0;
@@ -72,6 +60,7 @@ public:
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
             count_ = (std::min)(together_, rows_ - begin_);
             transpose_queries();
+            std::fill_n(high_, count_, all(infinitely_low));
             read_keys();
             for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
@@ -157,26 +146,34 @@ private:
     void read_panel(const float* keys, std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
         alignas(64) float logits[R * panel];
         multiply_tile<R, 1, R>(transposed_ + i * width_, keys, width_, false, logits, panel);
+        const bool whole = columns == panel, all_seen = whole && plain_ && r + panel <= to(i);
         for (std::size_t q = 0; q < rows; ++q)
-            if (float* const to = weights(i + q) + r; columns == panel)
-                std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
+            if (float* const to = weights(i + q) + r; whole)
+                for (std::size_t at = 0; at < panel; at += floats_per_pack) {
+                    const Pack x = load(logits + q * panel + at);
+                    store(to + at, x);
+                    if (all_seen) high_[i + q] = larger(x, high_[i + q]);
+                }
             else
                 std::copy_n(logits + q * panel, columns, to);
     }
-    /// weights <- the softmax of the logits, and 0 where the query sees nothing.
+    /// Up to here read_panel() has looked for the highest logit.
+    std::size_t high_until(std::size_t i) const { return plain_ ? to(i - i % most_tile) / panel * panel : 0; }
+    /// weights <- the exponentials of the logits, which inverse_ makes add up to 1, and 0 where the query sees nothing.
     void weigh(std::size_t i) {
         float* const row = weights(i);
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
-        Pack high = all(infinitely_low);
+        Pack high = high_[i];
+        const std::size_t looked = high_until(i);
         for (const Piece& piece : pieces) {
             const std::uint32_t* const seen_by = &piece == pieces ? settings_.seen_by : nullptr;
             const std::size_t room = all_ - piece.begin;
             if (seen_by != nullptr || settings_.soft_cap != 0)
                 high = larger(adjust(row + piece.begin, piece.rows, room, settings_, seen_by, first_ + token(i)), high);
             else
-                each_pack(row + piece.begin, piece.rows, room, infinitely_low,
-                          [&](Pack x, std::size_t) { high = larger(x, high); });
+                each_pack(row + looked + piece.begin, piece.rows > looked ? piece.rows - looked : 0, room - looked,
+                          infinitely_low, [&](Pack x, std::size_t) { high = larger(x, high); });
         }
         const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
         Softmax softmax(highest_quad(high), sink);
@@ -184,14 +181,15 @@ private:
             each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low,
                       [&](Pack x, std::size_t) { return softmax.exponential(x); });
         total_[i] = softmax.total();
-        const Pack inverse = all(Softmax::inverse(total_[i]));
-        for (const Piece& piece : pieces)
-            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, 0,
-                      [&](Pack x, std::size_t) { return x * inverse; });
+        inverse_[i] = Softmax::inverse(total_[i]);
+        if (inverse_[i] != inverse_[i]) {  // NaN for what it sees, and for nothing else
+            for (const Piece& piece : pieces) multiply(row + piece.begin, piece.rows, inverse_[i]);
+            inverse_[i] = 1;
+        }
         std::fill(row + pieces[0].rows, row + pieces[1].begin, 0.0f);
         std::fill(row + to(i), row + all_, 0.0f);
     }
-    /// sums <- weights times values.
+    /// weights <- the softmax; sums <- weights times values.
     void read_values() {
         std::fill_n(sums_, whole_tiles(count_) * value_width_, 0.0f);
         for (std::size_t r = 0; r < all_; r += slab) {
@@ -225,17 +223,22 @@ private:
     void add_slab(const float* values, std::size_t i, std::size_t rows, Piece piece, std::size_t r) {
         alignas(64) float share[R * share_stride];
         for (std::size_t q = 0; q < R; ++q)
-            if (q < rows)
-                std::copy_n(weights(i + q) + piece.begin, piece.rows, share + q * share_stride);
+            if (float* const to = share + q * share_stride; q < rows)
+                each_pack(weights(i + q) + piece.begin, piece.rows, all_ - piece.begin, 0,
+                          [to, inverse = all(inverse_[i + q])](Pack x, std::size_t at) {
+                              store(to + at, x *= inverse);
+                              return x;
+                          });
             else
-                std::fill_n(share + q * share_stride, piece.rows, 0.0f);
+                std::fill_n(to, piece.rows, 0.0f);
         for (std::size_t column = 0; column < value_width_; column += panel)
             multiply_tile<R, share_stride, 1>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
                                               true, sums_ + i * value_width_ + column, value_width_);
     }
     /// The same where some values are not finite: only tokens that see them may read them.
     void add_carefully(const float* values, std::size_t r, std::size_t rows) {
-        for (std::size_t i = 0; i < count_; ++i)
+        for (std::size_t i = 0; i < count_; ++i) {
+            multiply(weights(i) + r, rows, inverse_[i]);
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
                     for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
@@ -243,6 +246,7 @@ private:
                               load(sums_ + i * value_width_ + column) +
                                   all(weights(i)[r + k]) *
                                       load(values + column / panel * panel * slab + k * panel + column % panel));
+        }
     }
     void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
@@ -267,7 +271,9 @@ private:
     float* sums_;        // [together][value_width]
     float* panel_;       // [width][panel]: keys
     float* slab_;        // [value_width / panel][slab][panel]: values
-    float total_[most_rows];
+    bool plain_;         // all rows up to a token's own are seen, as they are
+    Pack high_[most_rows];
+    float total_[most_rows], inverse_[most_rows];
 };
 
 /// Tokens of a prompt and the query heads that share one KV head; see attend().
