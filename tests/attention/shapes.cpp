@@ -22,7 +22,7 @@ constexpr Tuning rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99
               .near_floats = 4096,
               .near_narrow = 4096,
               .near_small = 4096},
-    tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 0},
+    tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 0, .far_small = 0},
     far_tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2, .far_bytes = 16384, .into_first_level = true};
 
 struct Attended {
@@ -74,6 +74,7 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
                         .tiles_from_1 = 2,
                         .cached_bytes = 1000,
                         .far_bytes = 64,
+                        .far_small = 48,
                         .near_floats = 32,
                         .near_narrow = 16};
     const auto whole = [&](std::size_t heads, std::size_t number, std::size_t bytes) {
@@ -92,6 +93,10 @@ TEST_CASE("the shape is chosen by the number of query heads, the size of a numbe
     CHECK(shape_of(2, 4, 512, 5000, tuning).ahead == 0);
     CHECK(shape_of(1, 2, 512, 5000, tuning).ahead == 0);
     CHECK(shape_of(8, 4, 512, 5000, tuning).ahead == 64);
+    CHECK(shape_of(8, 2, 512, 5000, tuning).ahead == 48);
+    CHECK(shape_of(8, 4, 512, 65536, tuning).rows_together(512) == 64);
+    CHECK(shape_of(8, 4, 512, 65537, tuning).rows_together(512) == 16);
+    CHECK(shape_of(8, 4, 512, 65537, {.far_bytes = 32768}).rows_together(512) == 32);
     CHECK_FALSE(shape_of(msrnn::detail::most_whole_rows + 1, 4, 512, 5000, rows).whole_rows);
 }
 

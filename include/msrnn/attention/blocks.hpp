@@ -200,18 +200,6 @@ template <std::size_t Q, std::size_t Loads, class Scalar>
     }
     prefetch.go_on(ahead);
 }
-/// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
-template <class Scalar, class Use>
-[[gnu::always_inline]] inline void with_loads(std::size_t head_dim, Use use) {
-    constexpr std::size_t step = floats_per_load<Scalar>;
-    if (head_dim == 4 * step)
-        use(std::integral_constant<std::size_t, 4>{});
-    else if (head_dim == 8 * step)
-        use(std::integral_constant<std::size_t, 8>{});
-    else
-        use(std::integral_constant<std::size_t, 0>{});
-}
-
 /// The logits of one query head out of the products of a block. Behind the end the last row stands once more.
 template <bool Scaled>
 void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logits) {
@@ -223,6 +211,43 @@ void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logi
         store(logits.first + r, sum);
         *logits.high = larger(sum, *logits.high);
     }
+}
+/// The logits of a whole block for one query head, with `Loads` loads a row: all in registers.
+template <std::size_t Loads, bool Scaled, class Scalar>
+[[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, Prefetch& prefetch, const float* query,
+                                 const Logits& logits) {
+    constexpr std::size_t packs = packs_per_load<Scalar>;
+    Prefetch ahead = prefetch;
+    Pack of_query[Loads * packs], products[block_rows];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < Loads * packs; ++i) of_query[i] = pin(load(query + i * floats_per_pack));
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < block_rows; ++r, row += stride) {
+        ahead.step_if_any();
+        products[r] = Pack{};
+#pragma GCC unroll 8
+        for (std::size_t l = 0; l < Loads; ++l) {
+            Loaded<Scalar> key;
+            widen(row + l * floats_per_load<Scalar>, key);
+#pragma GCC unroll 2
+            for (std::size_t p = 0; p < packs; ++p) products[r] += key[p] * of_query[l * packs + p];
+        }
+    }
+    prefetch.go_on(ahead);
+    sum_rows<Scaled>(products, block_rows, logits);
+}
+/// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
+template <class Scalar, class Use>
+[[gnu::always_inline]] inline void with_loads(std::size_t head_dim, Use use) {
+    constexpr std::size_t step = floats_per_load<Scalar>;
+    if (head_dim == 2 * step)
+        use(std::integral_constant<std::size_t, 2>{});
+    else if (head_dim == 4 * step)
+        use(std::integral_constant<std::size_t, 4>{});
+    else if (head_dim == 8 * step)
+        use(std::integral_constant<std::size_t, 8>{});
+    else
+        use(std::integral_constant<std::size_t, 0>{});
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET

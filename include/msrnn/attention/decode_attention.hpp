@@ -162,13 +162,15 @@ struct DecodeAttention {
     /// arithmetic.
     void read_whole_rows(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
         Pack products[most_whole_rows][block_rows];
-        if (query_heads == 1) {
-            with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
-                dot_rows<1, Loads>(keys.row(r), keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width,
-                                   products);
+        if (query_heads == 1)
+            return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
+                const Key* const block = keys.row(r);
+                if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 8)
+                    if (rows == block_rows && shape.small)
+                        return dot_alone<Loads, scaled>(block, keys.stride(), prefetch, ordered, logits);
+                dot_rows<1, Loads>(block, keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width, products);
+                sum_rows<scaled>(products[0], rows, logits);
             });
-            return sum_rows<scaled>(products[0], rows, logits);
-        }
         const std::size_t together = query_heads <= key_queries ? block_rows : 4;
         for (std::size_t from = 0; from < rows; from += together)
             by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
@@ -186,8 +188,12 @@ struct DecodeAttention {
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
         alignas(64) float share[most_queries][share_rows], scales[block_rows];
         const std::size_t pace = values.pace(value_steps());
-        for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = (std::min)(block_rows, n - r), at = r % share_rows;
+        const std::size_t most = Rows<Value>::scaled || settings.seen_by != nullptr
+                                     ? block_rows
+                                     : shape.rows_together(value_dim * sizeof(Value));
+        for (std::size_t r = 0, rows; r < n; r += rows) {
+            rows = values.rows_together(r, most);
+            const std::size_t at = r % share_rows;
             if (at == 0)
                 for (std::size_t q = 0; q < query_heads; ++q)
                     softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);

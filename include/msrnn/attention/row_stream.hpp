@@ -107,6 +107,12 @@ public:
 
     const Scalar* row(std::size_t r) const { return rows_.row(r); }
     std::size_t stride() const { return rows_.stride; }
+    /// As many rows from row r on as lie `stride` apart: `most`, a block of these pages, or the last ones.
+    std::size_t rows_together(std::size_t r, std::size_t most) const {
+        if constexpr (requires { rows_.page_rows; })
+            if (rows_.page_rows % most != 0) most = block_rows;
+        return (std::min)(most, n_ - r);
+    }
     /// The scales of the block at row r, where the scalar has them; the last one behind the end.
     void read_scales(std::size_t r, float (&scales)[block_rows]) const {
         const float* const first = rows_.scale(r);

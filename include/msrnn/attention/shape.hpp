@@ -24,6 +24,7 @@ struct Tuning {
     std::size_t tiles_from_4 = 2, tiles_from_2 = 2, tiles_from_1 = 2;
     std::size_t cached_bytes = 0;   ///< keys and values of a head below that: tiles from two query heads on
     std::size_t far_bytes = 16384;  ///< how far ahead tiles prefetch
+    std::size_t far_small = 16384;  ///< the same for numbers of 2 bytes
     std::size_t near_floats = 0;    ///< the same for whole rows of floats and one query head; 0: not at all
     std::size_t near_narrow = 0;    ///< and of floats in rows of at most 256 bytes
     std::size_t near_small = 0;     ///< and of smaller numbers
@@ -66,6 +67,15 @@ struct ReadShape {
     bool whole_rows = false;
     std::size_t ahead = 0;  ///< bytes; 0: nothing is prefetched
     bool into_first_level = false;
+    bool small = false;  ///< keys and values of a head stay in a cache
+
+    /// How many rows may be walked together: of values, one stripe of columns after the other.
+    std::size_t rows_together(std::size_t row_bytes) const {
+        if (small) return 64;
+        std::size_t rows = 16;
+        while (rows < 64 && 4 * rows * row_bytes <= ahead) rows *= 2;
+        return rows;
+    }
 };
 /// For so many query heads, numbers and rows of so many bytes, and so many bytes of keys and values.
 inline ReadShape shape_of(std::size_t query_heads, std::size_t number, std::size_t row_bytes, std::size_t bytes,
@@ -77,7 +87,8 @@ inline ReadShape shape_of(std::size_t query_heads, std::size_t number, std::size
         query_heads == 1 || (query_heads < from && query_heads <= most_whole_rows && bytes >= tuning.cached_bytes);
     const std::size_t near_floats = row_bytes <= 256 ? tuning.near_narrow : tuning.near_floats;
     const std::size_t near_bytes = query_heads > 1 ? 0 : number == 4 ? near_floats : tuning.near_small;
-    return {whole, whole ? near_bytes : tuning.far_bytes, tuning.into_first_level};
+    const std::size_t far_bytes = number == 2 ? tuning.far_small : tuning.far_bytes;
+    return {whole, whole ? near_bytes : far_bytes, tuning.into_first_level, bytes <= 65536};
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail
