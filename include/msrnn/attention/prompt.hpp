@@ -59,10 +59,12 @@ public:
           rows_(tokens * heads_) {
         const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
-        transposed_ = memory_.take(together_ * (width_ + value_width_) + panel * width_ + slab * value_width_);
+        transposed_ =
+            memory_.take(together_ * (width_ + value_width_ + floats_per_pack) + panel * width_ + slab * value_width_);
         sums_ = transposed_ + together_ * width_;
         panel_ = sums_ + together_ * value_width_;
         slab_ = panel_ + panel * width_;
+        high_ = slab_ + slab * value_width_;
     }
     void attend() {
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
@@ -133,6 +135,7 @@ private:
     }
     /// weights <- logits, of the rows that a query row of the tile sees.
     void read_keys() {
+        std::fill_n(high_, together_ * floats_per_pack, infinitely_low);
         for (std::size_t r = 0; r < all_; r += panel) {
             if (wanted(0, count_ - 1, r, panel).rows == 0) continue;
             const std::size_t columns = (std::min)(panel, all_ - r);
@@ -147,25 +150,34 @@ private:
         alignas(64) float logits[R * panel];
         multiply_tile<R, 1, R>(transposed_ + i * width_, panel_, width_, false, logits, panel);
         for (std::size_t q = 0; q < rows; ++q)
-            if (float* const to = weights(i + q) + r; columns == panel)
-                std::copy_n(logits + q * panel, panel, to);  // of a known length: no call
-            else
-                std::copy_n(logits + q * panel, columns, to);
+            if (float* const seen = weights(i + q) + r; columns == panel) {
+                const Pack first = load(logits + q * panel), second = load(logits + q * panel + floats_per_pack);
+                store(seen, first);
+                store(seen + floats_per_pack, second);
+                float* const high = high_ + (i + q) * floats_per_pack;
+                if (r + panel <= to(i + q)) store(high, larger(first, larger(second, load(high))));
+            } else {
+                std::copy_n(logits + q * panel, columns, seen);
+            }
     }
-    /// weights <- the softmax of the logits, and 0 where the query sees nothing.
+    /// weights <- the exponentials of the logits, and 0 where the query sees nothing.
     void weigh(std::size_t i) {
         float* const row = weights(i);
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
         Pack high = all(infinitely_low);
-        for (const Piece& piece : pieces) {
-            const std::uint32_t* const seen_by = &piece == pieces ? settings_.seen_by : nullptr;
-            const std::size_t room = all_ - piece.begin;
-            if (seen_by != nullptr || settings_.soft_cap != 0)
-                high = larger(adjust(row + piece.begin, piece.rows, room, settings_, seen_by, first_ + token(i)), high);
-            else
-                each_pack(row + piece.begin, piece.rows, room, infinitely_low,
-                          [&](Pack x, std::size_t) { high = larger(x, high); });
+        if (!parted && settings_.soft_cap == 0) {  // whole panels are known
+            const std::size_t known = to(i) - to(i) % panel;
+            high = load(high_ + i * floats_per_pack);
+            each_pack(row + known, to(i) - known, all_ - known, infinitely_low,
+                      [&](Pack x, std::size_t) { high = larger(x, high); });
+        } else {
+            for (const Piece& piece : pieces) {
+                const std::uint32_t* const seen_by = &piece == pieces ? settings_.seen_by : nullptr;
+                high = larger(
+                    adjust(row + piece.begin, piece.rows, all_ - piece.begin, settings_, seen_by, first_ + token(i)),
+                    high);
+            }
         }
         const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
         Softmax softmax(highest_quad(high), sink);
@@ -173,14 +185,10 @@ private:
             each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low,
                       [&](Pack x, std::size_t) { return softmax.exponential(x); });
         total_[i] = softmax.total();
-        const Pack inverse = all(Softmax::inverse(total_[i]));
-        for (const Piece& piece : pieces)
-            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, 0,
-                      [&](Pack x, std::size_t) { return x * inverse; });
         std::fill(row + pieces[0].rows, row + pieces[1].begin, 0.0f);
         std::fill(row + to(i), row + all_, 0.0f);
     }
-    /// sums <- weights times values.
+    /// sums <- weights times values; exponentials become weights on the way.
     void read_values() {
         std::fill_n(sums_, whole_tiles(count_) * value_width_, 0.0f);
         for (std::size_t r = 0; r < all_; r += slab) {
@@ -200,23 +208,42 @@ private:
         alignas(64) float share[R * share_stride];
         for (std::size_t q = 0; q < R; ++q)
             if (q < rows)
-                std::copy_n(weights(i + q) + piece.begin, piece.rows, share + q * share_stride);
+                normalise(i + q, piece, share + q * share_stride);
             else
                 std::fill_n(share + q * share_stride, piece.rows, 0.0f);
         for (std::size_t column = 0; column < value_width_; column += panel)
             multiply_tile<R, share_stride, 1>(share, slab_ + column * slab + (piece.begin - r) * panel, piece.rows,
                                               true, sums_ + i * value_width_ + column, value_width_);
     }
+    /// These exponentials become weights, and so do as many of `copy`.
+    void normalise(std::size_t i, Piece piece, float* copy) const {
+        const float inverse = Softmax::inverse(total_[i]);
+        float* const row = weights(i) + piece.begin;
+        std::size_t k = 0;
+        for (; k + floats_per_pack <= piece.rows; k += floats_per_pack) {
+            const Pack x = load(row + k) * all(inverse);
+            store(row + k, x);
+            store(copy + k, x);
+        }
+        for (; k < piece.rows; ++k) copy[k] = row[k] *= inverse;
+        if (inverse == inverse) return;
+        for (k = 0; k < piece.rows; ++k)  // 0 times NaN
+            if (const std::size_t r = piece.begin + k; r >= to(i) || (r >= stored_ && r < from(i)))
+                copy[k] = row[k] = 0;
+    }
     /// The same where some values are not finite: only tokens that see them may read them.
     void add_carefully(std::size_t r, std::size_t rows) {
-        for (std::size_t i = 0; i < count_; ++i)
+        float share[slab];
+        for (std::size_t i = 0; i < count_; ++i) {
+            normalise(i, {r, rows}, share);
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
                     for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
-                                  all(weights(i)[r + k]) *
+                                  all(share[k]) *
                                       load(slab_ + column / panel * panel * slab + k * panel + column % panel));
+        }
     }
     void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
@@ -240,6 +267,7 @@ private:
     float* sums_;        // [together][value_width]
     float* panel_;       // [width][panel]: keys
     float* slab_;        // [value_width / panel][slab][panel]: values
+    float* high_;        // [together][floats_per_pack]: the highest logits of panels that are seen as a whole
     float total_[most_rows];
 };
 
