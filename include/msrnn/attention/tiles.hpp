@@ -50,8 +50,7 @@ template <std::size_t R, std::size_t Across, std::size_t Along>
             sums[i][0] = load(out + i * stride);
             sums[i][1] = load(out + i * stride + floats_per_pack);
         }
-#pragma GCC unroll 1
-    for (; depth > 0; --depth, a += Along, b += panel) {
+    const auto add_one = [&]() __attribute__((always_inline)) {
         const Pack first = pin(load(b)), second = pin(load(b + floats_per_pack));
 #pragma GCC unroll 12
         for (std::size_t i = 0; i < R; ++i) {
@@ -59,7 +58,14 @@ template <std::size_t R, std::size_t Across, std::size_t Along>
             sums[i][0] += x * first;
             sums[i][1] += x * second;
         }
+        a += Along, b += panel;
+    };
+#pragma GCC unroll 1
+    for (; depth >= 2; depth -= 2) {  // 1 % faster than one at a time
+        add_one();
+        add_one();
     }
+    if (depth > 0) add_one();
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < R; ++i) {
         store(out + i * stride, sums[i][0]);
