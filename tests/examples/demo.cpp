@@ -60,7 +60,8 @@ TEST_CASE("the workflow presets that README names are there, and programs brings
     REQUIRE(named >= 2);
     for (const auto& preset : presets.at("buildPresets"))
         if (preset.at("name") == "programs")
-            REQUIRE(preset.at("targets") == nlohmann::json{"compare_policies", "generate", "engine", "to_llama2c"});
+            REQUIRE(preset.at("targets") ==
+                    nlohmann::json{"compare_policies", "generate", "throughput", "engine", "to_llama2c"});
     for (const auto& preset : presets.at("configurePresets"))
         if (preset.at("name") == "demo")
             for (const char* part : {"MSRNN_BUILD_TESTS", "MSRNN_BUILD_BENCH"})

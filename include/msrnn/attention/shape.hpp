@@ -67,11 +67,11 @@ struct ReadShape {
     bool whole_rows = false;
     std::size_t ahead = 0;  ///< bytes; 0: nothing is prefetched
     bool into_first_level = false;
-    bool small = false;  ///< keys and values of a head stay in a cache
+    bool in_cache = false;  ///< keys and values of a head stay in a cache
 
     /// How many rows may be walked together: of values, one stripe of columns after the other.
     std::size_t rows_together(std::size_t row_bytes) const {
-        if (small) return 64;
+        if (in_cache) return 64;
         std::size_t rows = 16;
         while (rows < 64 && 4 * rows * row_bytes <= ahead) rows *= 2;
         return rows;
