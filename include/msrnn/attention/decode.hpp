@@ -29,9 +29,13 @@
 /// eight query heads and two rows at a time (1.25, four and four 1.15). On Zen 5: whole rows for four query heads of
 /// floats (1.4 to 1.9, tiles 1.1 to 1.2), prefetches of a tile all at once (1.4 to 1.6), or of less than a block ahead
 /// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads), tiles with all loads of a row
-/// unrolled (5 % slower there), weights a block ahead of the values (no gain). On Intel's processors, some on
-/// earlier forms: every other line prefetched, or none (1.5 times slower with several query heads); weights in
-/// registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower in a cache).
+/// unrolled (5 % slower there), weights a block ahead of the values (no gain), two rows of values a turn of the loop
+/// (no gain; f16 4 % slower), four heads by four packs of values (no gain), 32 rows of keys a call (1 % either way),
+/// products of a tile stored and summed later (10 to 60 % slower), four rows of keys in registers for two heads at a
+/// time (0 to 10 % slower), one head's block in registers for rows from memory (7 to 13 % slower). On Intel's
+/// processors, some on earlier forms: every other line prefetched, or none (1.5 times slower with several query heads);
+/// weights in registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower
+/// in a cache).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 /// A step of the query heads that share one KV head; see attend().

@@ -73,7 +73,7 @@ struct ReadShape {
     std::size_t rows_together(std::size_t row_bytes) const {
         if (in_cache) return 64;
         std::size_t rows = 16;
-        while (rows < 64 && 4 * rows * row_bytes <= ahead) rows *= 2;
+        while (rows < 64 && 2 * rows * row_bytes <= ahead) rows *= 2;
         return rows;
     }
 };
