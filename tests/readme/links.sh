@@ -6,8 +6,8 @@ shift
 wrong=0
 
 lines=$(wc -l <"$root/README.md")
-if [ "$lines" -gt 250 ]; then
-    echo "README.md has $lines lines, and 250 are the most"
+if [ "$lines" -gt 249 ]; then
+    echo "README.md has $lines lines, and 249 are the most"
     wrong=1
 fi
 
