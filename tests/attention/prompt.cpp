@@ -235,6 +235,7 @@ TEMPLATE_LIST_TEST_CASE("a prompt's token that sees nothing, or only what is inf
 TEMPLATE_LIST_TEST_CASE("rows that are packed once for several calls give the bits of calls that pack them", "",
                         EveryPair) {
     Random random{75};
+    constexpr std::size_t pieces[] = {1, 7, 32, 60, 100, 100};
     for (const std::size_t stored : {std::size_t{0}, std::size_t{5}, std::size_t{128}})
         for (const bool hidden : {false, true}) {
             Prompted<typename TestType::Key, typename TestType::Value> prompt(stored, 0, 300, 3, {24, 40}, random);
@@ -243,7 +244,7 @@ TEMPLATE_LIST_TEST_CASE("rows that are packed once for several calls give the bi
             msrnn::PackedRows packed(stored + 300);
             std::vector<float> outputs[2];
             for (const bool once : {false, true}) {
-                for (std::size_t from = 0; const std::size_t count : {1, 7, 32, 60, 100, 100}) {
+                for (std::size_t from = 0; const std::size_t count : pieces) {
                     prompt.attend(from, count, once ? &packed : nullptr);
                     from += count;
                 }
