@@ -116,7 +116,7 @@ TEST_CASE("TOVA in one shot keeps the best of the last query's row, per token an
 }
 
 TEST_CASE("TOVA in one shot keeps the best of the last query's row, however many tokens attend together") {
-    for (const std::size_t tokens : {31, 32, 33, 64, 65, 97, 129}) {
+    for (const std::size_t tokens : {31u, 32u, 33u, 64u, 65u, 97u, 129u}) {
         const Text text(tokens);
         State<Tova> whole(small, {.budget = 200}), bounded(small, {.budget = 9});
         steps(whole, text);
