@@ -25,10 +25,10 @@ struct RowMemory {
 class Prefetch {
 public:
     /// Of nothing: each step asks for a line that is in the cache anyway.
-    explicit Prefetch(const void* read) : line_(static_cast<const char*>(read)) {}
+    explicit Prefetch(const void* read) : line_(address(read)) {}
     Prefetch(RowMemory rows, std::size_t bytes, bool into_first_level)
-        : line_(rows.base),
-          end_(rows.stride == rows.row_bytes ? gapless : reinterpret_cast<std::uintptr_t>(rows.base) + rows.row_bytes),
+        : line_(address(rows.base)),
+          end_(rows.stride == rows.row_bytes ? gapless : line_ + rows.row_bytes),
           bytes_(bytes),
           gap_(rows.stride - rows.row_bytes),
           row_bytes_(rows.row_bytes),
@@ -54,7 +54,7 @@ public:
         else
             take<2>();
         line_ += bytes_;
-        if (reinterpret_cast<std::uintptr_t>(line_) < end_) return;
+        if (line_ < end_) return;
         line_ += gap_;
         end_ += gap_ + row_bytes_;
     }
@@ -65,6 +65,7 @@ public:
 
 private:
     static constexpr std::uintptr_t gapless = ~std::uintptr_t{0};
+    static std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
     template <class Number>
     [[gnu::always_inline]] static Number apart(Number x) {
         asm("" : "+r"(x));
@@ -72,15 +73,19 @@ private:
     }
     template <int Locality>
     [[gnu::always_inline]] void take() const {
-        __builtin_prefetch(line_, 0, Locality);
+        prefetch<Locality>(line_);
         if (bytes_ <= line_bytes) return;
-        __builtin_prefetch(line_ + line_bytes, 0, Locality);
+        prefetch<Locality>(line_ + line_bytes);
 #pragma GCC unroll 1
-        for (std::size_t at = 2 * line_bytes; at < bytes_; at += line_bytes)
-            __builtin_prefetch(line_ + at, 0, Locality);
+        for (std::size_t at = 2 * line_bytes; at < bytes_; at += line_bytes) prefetch<Locality>(line_ + at);
+    }
+    template <int Locality>
+    [[gnu::always_inline]] static void prefetch(std::uintptr_t line) {
+        __builtin_prefetch(reinterpret_cast<const void*>(line), 0, Locality);
     }
 
-    const char* line_;
+    // Addresses, for they may pass the end of all rows and come back.
+    std::uintptr_t line_;
     std::uintptr_t end_ = gapless;  // of the row
     std::size_t bytes_ = 0;
     std::size_t gap_ = 0;  // between rows

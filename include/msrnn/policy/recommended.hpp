@@ -17,8 +17,8 @@ using Recommended = Islands;
 /// that protects sinks, and of the other slots the newest three quarters, rounded down, but at least the newest token.
 ///
 /// Why sinks: a policy that sees keys alone cannot tell that all heads look at the first tokens. Gemma 3 gives its keys
-/// one length, and the first one does not point away from the others: without sinks perplexity rose by 136 % at 128
-/// slots and by 33 % at 512, with four by 7.1 and 1.6 %. SmolLM2 lost 13.4 and 2.1 % without, 13.1 and 1.9 % with them.
+/// one length, and the first one does not point away from the others: without sinks perplexity rose by 135 % at 128
+/// slots and by 34 % at 512, with four by 6.6 and 1.3 %. SmolLM2 lost 11.9 and 1.5 % without, 11.8 and 1.5 % with them.
 ///
 /// Needs at least one slot more than `sinks`. Cost: see `KeyDiff`.
 struct RecommendedKeys {
