@@ -60,7 +60,7 @@ public:
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
             count_ = (std::min)(together_, rows_ - begin_);
             transpose_queries();
-            std::fill_n(high_, count_, all(infinitely_low));
+            for (std::size_t i = 0; i < count_; ++i) high_[i] = all(infinitely_low);
             read_keys();
             for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
