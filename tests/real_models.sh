@@ -1,8 +1,8 @@
 #!/bin/sh
-# real_models.sh [PROGRAM [FOLDER]]: the tables of real models, by compare_policies: perplexity, needles with the question in
-# the prompt and unseen, each also where snap-kv selects, with equal budgets and as a pyramid, needles token by token,
-# passages said again, and one long text. Results go to FOLDER (real_models): a .txt, .json, .csv and .html each. A table
-# whose .json is there goes on from it: another FOLDER begins anew.
+# real_models.sh [PROGRAM [FOLDER]]: the tables of real models, by compare_policies: perplexity in windows of 1,024 and
+# 2,048 tokens, needles with the question in the prompt and unseen, each also where snap-kv selects, with equal budgets
+# and as a pyramid, needles token by token, passages said again, and one long text. Results go to FOLDER (real_models): a
+# .txt, .json, .csv and .html each. A table whose .json is there goes on from it: another FOLDER begins anew.
 #
 #   cmake --workflow --preset programs
 #   sh examples/models/fetch.sh smollm2 gemma3
@@ -20,11 +20,11 @@ models=${FETCHED:-$here/examples/models/fetched}
 text=${TEXT:-$here/examples/models/story.txt}
 policies=full,window,sink-window,tova,h2o,decayed,islands,islands-by-weights,key-norm,recommended-keys
 few=full,sink-window,tova,h2o,decayed,islands,islands-by-weights,recommended-keys
-tokens=8192 window=1024 budgets=32,64,128,256,512
+tokens=8192 window=1024 budgets=32,64,128,256,512 wide=2048 more=64,128,256,512,1024
 texts=2 needles=8 length=1100 some=128,256,512 long=16384 block=1024
 if [ "${QUICK:-0}" = 1 ]; then
     policies=full,window,tova,islands few=full,tova,islands
-    tokens=256 window=256 budgets=32,64
+    tokens=256 window=256 budgets=32,64 wide=256 more=128
     texts=1 needles=2 length=256 some=64 long=128 block=64
 fi
 
@@ -69,6 +69,7 @@ for model in smollm2:SmolLM2-135M-Instruct.Q4_1.gguf gemma3:gemma-3-270m-q4_k_m.
         --policies "$few"
     table "$name-perplexity" "$file" ${OTHER:+--text "$OTHER"} --tokens "$tokens" --window "$window" \
         --budgets "$budgets" --policies "$policies"
+    table "$name-wide" "$file" --tokens "$tokens" --window "$wide" --budgets "$more" --policies "$few"
     again=no
     table "$name-stream" "$file" --task stream --tokens "$long" --window "$block" --budgets "${some%%,*}" \
         --policies "${few#full,}"
