@@ -46,7 +46,7 @@ inline bool are_plain(const float (&scales)[block_rows]) {
     return smallest(~plain) == 0;
 }
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+#if MSRNN_TARGET_VNNI
 
 /// Weights that are no less than zero and finite.
 inline ByteShares split_shares(const float* share) {
