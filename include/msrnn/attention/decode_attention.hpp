@@ -94,10 +94,11 @@ struct DecodeAttention {
         const std::size_t pace = keys.pace(by_bytes<Key>      ? key_width / byte_chunk * 4
                                            : shape.whole_rows ? block_rows
                                                               : tile_steps(key_width / floats_per_load<Key>));
-        alignas(64) float scales[block_rows], tail[most_queries][block_rows];
+        alignas(64) float room[block_rows], tail[most_queries][block_rows];
+        const float* scales = nullptr;
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
-            if constexpr (scaled) keys.read_scales(r, scales);
+            if constexpr (scaled) scales = keys.scales(r, room);
             Logits logits{weights + r, weight_stride, scales, high};
             if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
             Prefetch prefetch = keys.prefetch(r, pace);
@@ -186,8 +187,9 @@ struct DecodeAttention {
         for (std::size_t q = 0; q < query_heads; ++q)
             softmax[q] = Softmax(highest[q], sinks == nullptr ? nullptr : sinks + q);
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
-        alignas(64) float share[most_queries][share_rows], scales[block_rows];
+        alignas(64) float share[most_queries][share_rows], room[block_rows];
         const std::size_t pace = values.pace(value_steps());
+        [[maybe_unused]] const float* scales = nullptr;
         const std::size_t most = Rows<Value>::scaled || settings.seen_by != nullptr
                                      ? block_rows
                                      : shape.rows_together(value_dim * sizeof(Value));
@@ -198,9 +200,10 @@ struct DecodeAttention {
                 for (std::size_t q = 0; q < query_heads; ++q)
                     softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);
             if constexpr (Rows<Value>::scaled) {
-                values.read_scales(r, scales);
+                scales = values.scales(r, room);
                 for (std::size_t q = 0; q < query_heads; ++q)
-                    for (std::size_t i = 0; i < block_rows; ++i) share[q][at + i] *= scales[i];
+                    for (std::size_t i = 0; i < block_rows; i += floats_per_pack)
+                        store(share[q] + at + i, load(share[q] + at + i) * load(scales + i));
             }
             Prefetch prefetch = values.prefetch(r, pace);
             if constexpr (by_bytes<Value>)
@@ -217,7 +220,7 @@ struct DecodeAttention {
         return steps;
     }
     /// Where rows are hidden, or scales are none that bytes can do with, the block is added as floats.
-    void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (&scales)[block_rows],
+    void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float* scales,
                             const float* share) {
         const std::size_t seen =
             settings.seen_by == nullptr
