@@ -95,10 +95,9 @@ struct DecodeAttention {
                                            : shape.whole_rows ? block_rows
                                                               : tile_steps(key_width / floats_per_load<Key>));
         alignas(64) float room[block_rows], tail[most_queries][block_rows];
-        const float* scales = nullptr;
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
-            if constexpr (scaled) scales = keys.scales(r, room);
+            const float* const scales = scaled ? keys.scales(r, room) : nullptr;
             Logits logits{weights + r, weight_stride, scales, high};
             if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
             Prefetch prefetch = keys.prefetch(r, pace);
@@ -189,7 +188,6 @@ struct DecodeAttention {
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
         alignas(64) float share[most_queries][share_rows], room[block_rows];
         const std::size_t pace = values.pace(value_steps());
-        [[maybe_unused]] const float* scales = nullptr;
         const std::size_t most = Rows<Value>::scaled || settings.seen_by != nullptr
                                      ? block_rows
                                      : shape.rows_together(value_dim * sizeof(Value));
@@ -199,12 +197,11 @@ struct DecodeAttention {
             if (at == 0)
                 for (std::size_t q = 0; q < query_heads; ++q)
                     softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);
-            if constexpr (Rows<Value>::scaled) {
-                scales = values.scales(r, room);
+            [[maybe_unused]] const float* const scales = Rows<Value>::scaled ? values.scales(r, room) : nullptr;
+            if constexpr (Rows<Value>::scaled)
                 for (std::size_t q = 0; q < query_heads; ++q)
                     for (std::size_t i = 0; i < block_rows; i += floats_per_pack)
                         store(share[q] + at + i, load(share[q] + at + i) * load(scales + i));
-            }
             Prefetch prefetch = values.prefetch(r, pace);
             if constexpr (by_bytes<Value>)
                 add_block_of_bytes(r, rows, prefetch, scales, share[0] + at);
