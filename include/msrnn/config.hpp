@@ -58,12 +58,15 @@
 
 /// Attention is compiled for the instructions that the compiler may use anyway, and besides for these where they are
 /// more, on x86-64; the first call chooses what the processor runs. A host may define fewer before the first include,
-/// for less to compile: MSRNN_AVX2, MSRNN_AVX512, or 0 for none. Types and what is stored are the same.
+/// for less to compile: MSRNN_AVX2, MSRNN_AVX512 or MSRNN_VNNI, (MSRNN_AVX2 | MSRNN_AVX512), or 0 for none. Types and
+/// what is stored are the same.
 #define MSRNN_AVX2 1
 /// See MSRNN_TARGETS: AVX-512 F, BW, DQ and VL. MSRNN_AVX2 has FMA and F16C too.
 #define MSRNN_AVX512 2
+/// See MSRNN_TARGETS: MSRNN_AVX512, and AVX-512 VNNI for steps over int8 rows.
+#define MSRNN_VNNI 6
 #ifndef MSRNN_TARGETS
-#define MSRNN_TARGETS (MSRNN_AVX2 | MSRNN_AVX512)
+#define MSRNN_TARGETS (MSRNN_AVX2 | MSRNN_VNNI)
 #endif
 
 /// MSRNN_ABI, the inline namespace of everything here, is named after the version, the instructions that the
@@ -141,8 +144,12 @@
 #else
 #define MSRNN_ISA_SVE
 #endif
-#if MSRNN_TARGETS == (MSRNN_AVX2 | MSRNN_AVX512)
+#if MSRNN_TARGETS == (MSRNN_AVX2 | MSRNN_VNNI)
 #define MSRNN_MORE
+#elif MSRNN_TARGETS == MSRNN_VNNI
+#define MSRNN_MORE _or_vnni
+#elif MSRNN_TARGETS == (MSRNN_AVX2 | MSRNN_AVX512)
+#define MSRNN_MORE _or_avx2_or_avx512
 #elif MSRNN_TARGETS == MSRNN_AVX512
 #define MSRNN_MORE _or_avx512
 #elif MSRNN_TARGETS == MSRNN_AVX2

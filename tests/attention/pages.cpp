@@ -77,7 +77,7 @@ TEMPLATE_LIST_TEST_CASE("a step over pages has the bits of one over rows in one 
             REQUIRE(same_bits(step(keys.view(), paged_values.view(), n, settings, queries), paged));
             const auto k = read(keys.view(), n, widths.key), v = read(values.view(), n, widths.value);
             const auto sees = [&](std::size_t r) { return settings.seen_by == nullptr || seen_by[r] != 0; };
-            constexpr double allowed = allowance<Key, Value>;
+            const double allowed = allowance<Key, Value>;
             for (std::size_t h = 0; h < group; ++h) {
                 const auto expected = plain_attention(settings, h, &queries[h * widths.key], n, k, v, sees);
                 REQUIRE(all_close(paged.weights.row(h), expected.weights, 1e-8, allowed * 3e-5));

@@ -168,7 +168,7 @@ TEMPLATE_LIST_TEST_CASE("a prompt of one token is a step", "", EveryPair) {
         Room weights(group, n + 1, n + 1), out(group, widths.value, widths.value);
         msrnn::attend(keys.view(), values.view(), n + 1, prompt.settings, prompt.queries.data(), weights.data(), n + 1,
                       out.data());
-        constexpr double allowed = allowance<Key, Value>;
+        const double allowed = allowance<Key, Value>;
         for (std::size_t h = 0; h < group; ++h) {
             CHECK(all_close(prompt.weights.row(h), weights.row(h), 1e-6, 1e-5 * allowed));
             CHECK(all_close(prompt.out.row(h), out.row(h), 1e-5 * allowed, 1e-5 * allowed));

@@ -71,7 +71,7 @@ TEMPLATE_LIST_TEST_CASE("a step with soft cap, sinks, hidden rows and values of 
                 CAPTURE(widths.key, widths.value, n, group, settings.soft_cap, settings.sinks != nullptr,
                         seen_by.size());
                 const auto k = read(keys.view(), n, widths.key), v = read(values.view(), n, widths.value);
-                constexpr double allowed = allowance<Key, Value>;
+                const double allowed = allowance<Key, Value>;
                 for (std::size_t h = 0; h < group; ++h) {
                     const auto expected =
                         plain_attention(settings, h, &queries[h * widths.key], n, k, v,

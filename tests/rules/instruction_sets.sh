@@ -13,6 +13,7 @@ asked=0
 for pair in :-msse4.1 -msse4.1:-msse4.2 -msse4.2:-mavx -mavx:-mf16c -mavx:-mfma -mavx:-mavx2 -mavx:-mbmi2 -mavx2:-mavxvnni \
     -mavx2:-mavx512f -mavx512f:-mavx512bw -mavx512f:-mavx512dq -mavx512f:-mavx512vl -mavx512f:-mavx512vnni \
     -mavx512bw:-mavx512bf16 -mavx512bw:-mavx512fp16 :-DMSRNN_TARGETS=0 :-DMSRNN_TARGETS=MSRNN_AVX2 :-DMSRNN_TARGETS=MSRNN_AVX512 \
+    :-DMSRNN_TARGETS=3 :-DMSRNN_TARGETS=MSRNN_VNNI \
     :-DMSRNN_PORTABLE=1 :-fsanitize=address; do
     without=${pair%:*} flag=${pair#*:}
     # shellcheck disable=SC2086

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <msrnn/attention/bytes.hpp>
+#include <msrnn/attention/targets.hpp>
 #include <msrnn/rows/rows.hpp>
 #include <span>
 #include <tuple>
@@ -34,7 +35,11 @@ using EveryPair =
 
 /// How much less exact a step may be than with floats: bytes meet queries and weights of 16 bits.
 template <class K, class V>
-constexpr double allowance = msrnn::detail::by_bytes<K> || msrnn::detail::by_bytes<V> ? 50 : 1;
+const double allowance = [] {
+    using namespace msrnn::detail;
+    const bool by_products_of_bytes = multiplies_bytes || target_of_processor() == Target::vnni;
+    return by_products_of_bytes && (sizeof(K) == 1 || sizeof(V) == 1) ? 50 : 1;
+}();
 
 inline constexpr float infinite = std::numeric_limits<float>::infinity();
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <msrnn/msrnn.hpp>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -24,7 +25,7 @@ constexpr Tuning rows{.tiles_from_4 = 99, .tiles_from_2 = 99, .tiles_from_1 = 99
     tiles{.tiles_from_4 = 2, .tiles_from_2 = 2, .tiles_from_1 = 2};
 
 std::vector<Target> targets() {
-    std::vector<Target> all{Target::baseline, Target::avx2, Target::avx512};
+    std::vector<Target> all{Target::baseline, Target::avx2, Target::avx512, Target::vnni};
     std::erase_if(all, [](Target target) { return !msrnn::detail::runs(target); });
     return all;
 }
@@ -58,14 +59,26 @@ struct Head {
         k = read(keys.view(), n, widths.key);
         v = read(values.view(), n, widths.value);
     }
+    /// How much less exact than with floats: bytes meet queries and weights of 16 bits.
+    static double allowance(Target target) {
+        const bool by_bytes = target == Target::vnni || msrnn::detail::multiplies_bytes;
+        return by_bytes && (sizeof(K) == 1 || sizeof(V) == 1) ? 10 : 1;
+    }
+    Attended step(Target target, const Tuning& tuning = msrnn::detail::tuning()) const {
+        Attended attended(settings, 1, n);
+        msrnn::detail::decode_by(target, keys.view(), values.view(), n, settings, queries.data(),
+                                 attended.weights.data(), attended.weights.stride, attended.out.data(),
+                                 static_cast<const K*>(nullptr), tuning);
+        return attended;
+    }
     /// Query row i sees the rows with sees(i, row).
     template <class Sees>
-    bool is_plain(const Attended& attended, Sees sees) const {
+    bool is_plain(const Attended& attended, double allowed, Sees sees) const {
         for (std::size_t i = 0; i < attended.weights.rows; ++i) {
             const auto expected = plain_attention(settings, i % settings.query_heads, &queries[i * settings.head_dim],
                                                   n, k, v, [&](std::size_t row) { return sees(i, row); });
-            if (!all_close(attended.weights.row(i), expected.weights, 1e-8, 1e-4)) return false;
-            if (!all_close(attended.out.row(i), expected.out, 2e-5, 1e-4)) return false;
+            if (!all_close(attended.weights.row(i), expected.weights, 1e-8, allowed * 1e-4)) return false;
+            if (!all_close(attended.out.row(i), expected.out, allowed * 2e-5, allowed * 1e-4)) return false;
         }
         return attended.weights.only_rows_are_written() && attended.out.only_rows_are_written();
     }
@@ -74,35 +87,27 @@ struct Head {
 
 TEMPLATE_LIST_TEST_CASE("a step by every target agrees with plain loops, in every shape with the same bits", "",
                         Pairs) {
-    using Key = typename TestType::Key;
     Random random{111};
     std::size_t turn = 0;
     for (const Widths widths : every_width)
         for (const std::size_t n : {1u, 16u, 37u, 130u}) {
-            Head<Key, typename TestType::Value> head(n, widths, 1 + turn % 9, 1, turn, random);
+            Head<typename TestType::Key, typename TestType::Value> head(n, widths, 1 + turn % 9, 1, turn, random);
             ++turn;
             std::vector<std::uint32_t> seen_by(n, 1);
             for (std::size_t r = 1; r < n; r += 1 + random.below(5)) seen_by[r] = 0;
             if (turn % 3 == 0) head.settings.seen_by = seen_by.data();
-            const auto step = [&](Target target, const Tuning& tuning) {
-                Attended attended(head.settings, 1, n);
-                msrnn::detail::decode_by(target, head.keys.view(), head.values.view(), n, head.settings,
-                                         head.queries.data(), attended.weights.data(), attended.weights.stride,
-                                         attended.out.data(), static_cast<const Key*>(nullptr), tuning);
-                return attended;
-            };
             for (const Target target : targets()) {
                 CAPTURE(static_cast<int>(target), widths.key, widths.value, n, head.settings.query_heads);
-                const Attended attended = step(target, rows);
-                REQUIRE(head.is_plain(attended, [&](std::size_t, std::size_t row) {
+                const Attended attended = head.step(target, rows);
+                REQUIRE(head.is_plain(attended, head.allowance(target), [&](std::size_t, std::size_t row) {
                     return head.settings.seen_by == nullptr || seen_by[row] != 0;
                 }));
-                REQUIRE(attended.same(step(target, tiles)));
+                REQUIRE(attended.same(head.step(target, tiles)));
             }
             Attended chosen(head.settings, 1, n);
             msrnn::attend(head.keys.view(), head.values.view(), n, head.settings, head.queries.data(),
                           chosen.weights.data(), chosen.weights.stride, chosen.out.data());
-            REQUIRE(chosen.same(step(targets().back(), msrnn::detail::tuning())));
+            REQUIRE(chosen.same(head.step(targets().back())));
         }
 }
 
@@ -146,20 +151,40 @@ TEMPLATE_LIST_TEST_CASE("a prompt by every target agrees with plain loops", "", 
                 for (msrnn::PackedRows* const once : {static_cast<msrnn::PackedRows*>(nullptr), &packed}) {
                     msrnn::detail::attend_prompt_by(target, keys, values, std::size_t{0}, tokens, head.settings,
                                                     queries, weights, out, once);
-                    REQUIRE(head.is_plain(attended, sees));
+                    REQUIRE(head.is_plain(attended, 1, sees));
                     if (target == targets().back()) REQUIRE(attended.same(chosen));
                 }
             }
         }
 }
 
+TEMPLATE_LIST_TEST_CASE("of the rows that a step reads, int8 alone have other bits where bytes are multiplied", "",
+                        Pairs) {
+    using Key = typename TestType::Key;
+    if (!msrnn::detail::runs(Target::vnni) || !msrnn::detail::runs(Target::avx512)) return;
+    Random random{113};
+    const Head<Key, typename TestType::Value> head(130, {64, 64}, 4, 1, 0, random);
+    CHECK(head.step(Target::vnni).same(head.step(Target::avx512)) == !std::is_same_v<Key, std::int8_t>);
+}
+
 TEST_CASE("every unit has the kernels of its own instructions, and the call takes the last that run") {
     CHECK(targets().front() == Target::baseline);
     CHECK(targets().back() == msrnn::detail::target_of_processor());
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    CHECK(msrnn::detail::runs(Target::avx512) == (MSRNN_KERNELS_AVX512 && __builtin_cpu_supports("avx512vl")));
+    CHECK(msrnn::detail::runs(Target::vnni) == (MSRNN_KERNELS_VNNI && __builtin_cpu_supports("avx512vnni")));
+#endif
 #if MSRNN_KERNELS_AVX512
     CHECK(msrnn::detail::baseline::floats_per_pack < msrnn::detail::avx512::floats_per_pack);
 #endif
 #if MSRNN_KERNELS_AVX2
     CHECK(msrnn::detail::avx2::floats_per_pack == 8);
+#endif
+#if MSRNN_KERNELS_VNNI
+    CHECK_FALSE(msrnn::detail::multiplies_bytes);
+    CHECK(msrnn::detail::vnni::multiplies_bytes);
+    CHECK(msrnn::detail::vnni::by_bytes<std::int8_t>);
+    CHECK_FALSE(msrnn::detail::vnni::by_bytes<float>);
 #endif
 }

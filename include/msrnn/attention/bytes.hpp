@@ -21,7 +21,7 @@
 /// exact, so the order of reading does not change a bit of them.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+#if MSRNN_TARGET_VNNI
 inline constexpr bool multiplies_bytes = true;
 #else
 inline constexpr bool multiplies_bytes = false;
@@ -44,7 +44,7 @@ struct ByteQuery {
     float step;
     std::int32_t bias;
 };
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+#if MSRNN_TARGET_VNNI
 
 typedef long long Bytes64 __attribute__((vector_size(64)));
 typedef char Chars64 __attribute__((vector_size(64)));

@@ -94,10 +94,10 @@ struct DecodeAttention {
         const std::size_t pace = keys.pace(by_bytes<Key>      ? key_width / byte_chunk * 4
                                            : shape.whole_rows ? block_rows
                                                               : tile_steps(key_width / floats_per_load<Key>));
-        alignas(64) float scales[block_rows], tail[most_queries][block_rows];
+        alignas(64) float room[block_rows], tail[most_queries][block_rows];
         for (std::size_t r = 0; r < n; r += block_rows) {
             const std::size_t rows = (std::min)(block_rows, n - r);
-            if constexpr (scaled) keys.read_scales(r, scales);
+            const float* const scales = scaled ? keys.scales(r, room) : nullptr;
             Logits logits{weights + r, weight_stride, scales, high};
             if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
             Prefetch prefetch = keys.prefetch(r, pace);
@@ -186,7 +186,7 @@ struct DecodeAttention {
         for (std::size_t q = 0; q < query_heads; ++q)
             softmax[q] = Softmax(highest[q], sinks == nullptr ? nullptr : sinks + q);
         std::fill_n(sums_of_values, query_heads * value_width, 0.0f);
-        alignas(64) float share[most_queries][share_rows], scales[block_rows];
+        alignas(64) float share[most_queries][share_rows], room[block_rows];
         const std::size_t pace = values.pace(value_steps());
         const std::size_t most = Rows<Value>::scaled || settings.seen_by != nullptr
                                      ? block_rows
@@ -197,11 +197,11 @@ struct DecodeAttention {
             if (at == 0)
                 for (std::size_t q = 0; q < query_heads; ++q)
                     softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);
-            if constexpr (Rows<Value>::scaled) {
-                values.read_scales(r, scales);
+            [[maybe_unused]] const float* const scales = Rows<Value>::scaled ? values.scales(r, room) : nullptr;
+            if constexpr (Rows<Value>::scaled)
                 for (std::size_t q = 0; q < query_heads; ++q)
-                    for (std::size_t i = 0; i < block_rows; ++i) share[q][at + i] *= scales[i];
-            }
+                    for (std::size_t i = 0; i < block_rows; i += floats_per_pack)
+                        store(share[q] + at + i, load(share[q] + at + i) * load(scales + i));
             Prefetch prefetch = values.prefetch(r, pace);
             if constexpr (by_bytes<Value>)
                 add_block_of_bytes(r, rows, prefetch, scales, share[0] + at);
@@ -217,7 +217,7 @@ struct DecodeAttention {
         return steps;
     }
     /// Where rows are hidden, or scales are none that bytes can do with, the block is added as floats.
-    void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float (&scales)[block_rows],
+    void add_block_of_bytes(std::size_t r, std::size_t rows, Prefetch& prefetch, const float* scales,
                             const float* share) {
         const std::size_t seen =
             settings.seen_by == nullptr

@@ -118,14 +118,14 @@ public:
             if (rows_.page_rows % most != 0) most = block_rows;
         return (std::min)(most, n_ - r);
     }
-    /// The scales of the block at row r, where the scalar has them; the last one behind the end.
-    void read_scales(std::size_t r, float (&scales)[block_rows]) const {
+    /// The scales of the block at row r, where the scalar has them; the last one behind the end. Where they lie side by
+    /// side they are read there: copied into `room`, a whole pack would wait for the stores of its parts.
+    const float* scales(std::size_t r, float (&room)[block_rows]) const {
         const float* const first = rows_.scale(r);
         const std::size_t stride = rows_.scale_stride, last = n_ - 1 - r;
-        if (last >= block_rows - 1 && stride == 1)
-            std::copy_n(first, block_rows, scales);  // of a known length: no call
-        else
-            for (std::size_t i = 0; i < block_rows; ++i) scales[i] = first[(std::min)(i, last) * stride];
+        if (last >= block_rows - 1 && stride == 1) return first;
+        for (std::size_t i = 0; i < block_rows; ++i) room[i] = first[(std::min)(i, last) * stride];
+        return room;
     }
     /// Bytes to prefetch at each step, where a block takes so many.
     std::size_t pace(std::size_t steps) const { return (block_rows * row_bytes_ + steps - 1) / steps; }

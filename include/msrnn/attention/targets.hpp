@@ -16,18 +16,26 @@
 #define MSRNN_KERNELS_AVX512 0
 #define MSRNN_KERNELS_AVX2 0
 #endif
+#if !MSRNN_KERNELS_AVX512 && !(defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__))
+#define MSRNN_KERNELS_VNNI 0
+#elif defined(__x86_64__) && !defined(_WIN32) && !defined(__AVX512VNNI__)
+#define MSRNN_KERNELS_VNNI ((MSRNN_TARGETS & MSRNN_VNNI) == MSRNN_VNNI)
+#else
+#define MSRNN_KERNELS_VNNI 0
+#endif
 
 namespace msrnn::inline MSRNN_ABI::detail {
 
-static_assert((MSRNN_TARGETS) >= 0 && (MSRNN_TARGETS) <= (MSRNN_AVX2 | MSRNN_AVX512),
-              "msrnn: MSRNN_TARGETS is MSRNN_AVX2, MSRNN_AVX512, (MSRNN_AVX2 | MSRNN_AVX512) or 0");
+static_assert((MSRNN_TARGETS) >= 0 && (MSRNN_TARGETS) <= (MSRNN_AVX2 | MSRNN_VNNI) &&
+                  ((MSRNN_TARGETS) & (MSRNN_VNNI)) != ((MSRNN_VNNI) & ~(MSRNN_AVX512)),
+              "msrnn: MSRNN_TARGETS is MSRNN_AVX2, MSRNN_AVX512 or MSRNN_VNNI, the first one with | and another, or 0");
 
-enum class Target { baseline, avx2, avx512 };
+enum class Target { baseline, avx2, avx512, vnni };
 
 /// Whether there are kernels for this target, and the processor and the system run them.
 inline bool runs(Target target) {
     if (target == Target::baseline) return true;
-#if MSRNN_KERNELS_AVX2 || MSRNN_KERNELS_AVX512
+#if MSRNN_KERNELS_AVX2 || MSRNN_KERNELS_AVX512 || MSRNN_KERNELS_VNNI
     unsigned a = 1, b, c = 0, d;
     // clang 14 knows no name for F16C. Volatile: else g++ asks at every call, before it looks whether it must.
     asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
@@ -35,18 +43,22 @@ inline bool runs(Target target) {
     __builtin_cpu_init();
     if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     if (target == Target::avx2) return MSRNN_KERNELS_AVX2;
-    return MSRNN_KERNELS_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return false;
+    if (target == Target::avx512) return MSRNN_KERNELS_AVX512;
+    return MSRNN_KERNELS_VNNI && __builtin_cpu_supports("avx512vnni");
 #else
     return false;
 #endif
 }
-/// Of the targets that run, the one with the longest packs.
+/// The last of the targets that run.
 inline Target target_of_processor() {
-    static const Target longest = runs(Target::avx512) ? Target::avx512
-                                  : runs(Target::avx2) ? Target::avx2
-                                                       : Target::baseline;
-    return longest;
+    static const Target last = runs(Target::vnni)     ? Target::vnni
+                               : runs(Target::avx512) ? Target::avx512
+                               : runs(Target::avx2)   ? Target::avx2
+                                                      : Target::baseline;
+    return last;
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

@@ -40,13 +40,13 @@ inline void write_in_order(const float* sums, float factor, float* out, std::siz
     for (; column < columns; ++column) out[column] = sums[place_of_sum(column)] * factor;
 }
 /// Whether these scales are no less than zero, and finite.
-inline bool are_plain(const float (&scales)[block_rows]) {
+inline bool are_plain(const float* scales) {
     constexpr float most = (std::numeric_limits<float>::max)();
     const IntPack plain = (load(scales) >= all(0)) & (load(scales) <= all(most));
     return smallest(~plain) == 0;
 }
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+#if MSRNN_TARGET_VNNI
 
 /// Weights that are no less than zero and finite.
 inline ByteShares split_shares(const float* share) {
