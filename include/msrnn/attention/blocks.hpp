@@ -139,14 +139,18 @@ template <bool Scaled, class Scalar>
             for (std::size_t q = 0; q < 4; q += 2) {
                 if constexpr (loads == 4) ahead.step();
                 ahead.step();
-                Pack products[8] = {};
+                Pack products[8];
 #pragma GCC unroll 4
                 for (std::size_t c = 0; c < 4; ++c)
 #pragma GCC unroll 2
                     for (std::size_t j = 0; j < 2; ++j) {
                         const Pack number = pin(load(query + (q + j) * width + c * floats_per_pack));
 #pragma GCC unroll 4
-                        for (std::size_t i = 0; i < 4; ++i) products[4 * j + i] += key[i][c] * number;
+                        for (std::size_t i = 0; i < 4; ++i)
+                            if (c == 0)
+                                products[4 * j + i] = pin(key[i][c] * number);
+                            else
+                                products[4 * j + i] += key[i][c] * number;
                     }
 #pragma GCC unroll 2
                 for (std::size_t j = 0; j < 2; ++j)

@@ -49,7 +49,7 @@ public:
     }
 
     [[gnu::always_inline]] void step() {
-        if (into_first_level_)
+        if (into_first_level_) [[likely]]
             take<3>();
         else
             take<2>();
