@@ -112,44 +112,60 @@ template <std::size_t Q, bool Scaled, class Scalar>
 template <class Scalar>
 inline constexpr std::size_t written_out = 4 / packs_per_load<Scalar>;
 
-/// The same for a whole block, four query heads, packs of sixteen floats and rows of `written_out` loads. With all of
-/// that known g++ spills no addresses: 15 % faster than dot_tiles(). (A loop over more loads gains 3 % at most.)
+/// The same for a whole block, packs of sixteen floats, rows of `written_out` loads, and 4 * `fours` query heads. Keys
+/// of a tile stay in registers, as floats, for all query heads; two of these by turns, so that eight sums wait for
+/// nothing. The order of addition is that of sums(). 10 % faster than dot_tiles(), which converts keys for each tile.
 template <bool Scaled, class Scalar>
 [[gnu::noinline]] void dot_narrow_tiles(const Scalar* first, std::size_t stride, Prefetch& prefetch,
-                                        const float* queries, const Logits& logits) {
+                                        const float* queries, std::size_t fours, const Logits& logits) {
     constexpr std::size_t loads = written_out<Scalar>, packs = packs_per_load<Scalar>,
                           width = loads * floats_per_load<Scalar>;
+    constexpr std::make_index_sequence<floats_per_pack> indices;
     Prefetch ahead = prefetch;
-    Pack sum[4];  // of a tile each: four rows of each query
 #pragma GCC unroll 1
     for (std::size_t tile = 0; tile < 4; ++tile, first += 4 * stride) {
-        Pack products[16] = {};
+        Pack key[4][4];
 #pragma GCC unroll 4
-        for (std::size_t l = 0; l < loads; ++l) {
-            ahead.step();
+        for (std::size_t i = 0; i < 4; ++i)
+#pragma GCC unroll 4
+            for (std::size_t c = 0; c < 4; ++c)
+                key[i][c] = widened(first + i * stride + c / packs * floats_per_load<Scalar>, c % packs);
+        const float* query = queries;
+        float* to = logits.first + 4 * tile;
+#pragma GCC unroll 1
+        for (std::size_t four = 0; four < fours; ++four, query += 4 * width, to += 4 * logits.stride) {
+            Pack folded[4];
 #pragma GCC unroll 2
-            for (std::size_t p = 0; p < packs; ++p) {
-                Pack key[4];
+            for (std::size_t q = 0; q < 4; q += 2) {
+                if constexpr (loads == 4) ahead.step();
+                ahead.step();
+                Pack products[8];
 #pragma GCC unroll 4
-                for (std::size_t i = 0; i < 4; ++i)
-                    key[i] = widened(first + i * stride + l * floats_per_load<Scalar>, p);
+                for (std::size_t c = 0; c < 4; ++c)
+#pragma GCC unroll 2
+                    for (std::size_t j = 0; j < 2; ++j) {
+                        const Pack number = pin(load(query + (q + j) * width + c * floats_per_pack));
 #pragma GCC unroll 4
-                for (std::size_t q = 0; q < 4; ++q) {
-                    const Pack query = pin(load(queries + q * width + (l * packs + p) * floats_per_pack));
-#pragma GCC unroll 4
-                    for (std::size_t i = 0; i < 4; ++i) products[4 * q + i] += key[i] * query;
-                }
+                        for (std::size_t i = 0; i < 4; ++i)
+                            if (c == 0)
+                                products[4 * j + i] = pin(key[i][c] * number);
+                            else
+                                products[4 * j + i] += key[i][c] * number;
+                    }
+#pragma GCC unroll 2
+                for (std::size_t j = 0; j < 2; ++j)
+                    folded[q + j] =
+                        fold_pairs(fold_numbers(products[4 * j], products[4 * j + 1], indices),
+                                   fold_numbers(products[4 * j + 2], products[4 * j + 3], indices), indices);
             }
+            Pack sum = fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices),
+                                  indices);
+            if constexpr (Scaled) sum *= repeated(load<Quad>(logits.scales + 4 * tile), indices);
+            logits.high[4 * four] = larger(sum, logits.high[4 * four]);
+            store_quads(sum, to, logits.stride);
         }
-        sum[tile] = sums(products);
-        if constexpr (Scaled)
-            sum[tile] *= repeated(load<Quad>(logits.scales + 4 * tile), std::make_index_sequence<floats_per_pack>());
-        *logits.high = larger(sum[tile], *logits.high);
     }
     prefetch.go_on(ahead);
-    transpose_quads(sum);
-#pragma GCC unroll 4
-    for (std::size_t q = 0; q < 4; ++q) store(logits.first + q * logits.stride, sum[q]);
 }
 /// The highest logit of query q of those that dot_tiles() kept, as the largest of a quad.
 template <std::size_t Q>
@@ -212,29 +228,43 @@ void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logi
         *logits.high = larger(sum, *logits.high);
     }
 }
-/// The logits of a whole block for one query head, with `Loads` loads a row: all in registers.
+/// The logits of a whole block for one query head, with `Loads` loads a row: all in registers, in the order of sums().
 template <std::size_t Loads, bool Scaled, class Scalar>
 [[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, Prefetch& prefetch, const float* query,
                                  const Logits& logits) {
     constexpr std::size_t packs = packs_per_load<Scalar>;
+    constexpr std::make_index_sequence<floats_per_pack> indices;
     Prefetch ahead = prefetch;
-    Pack of_query[Loads * packs], products[block_rows];
+    Pack of_query[Loads * packs], folded[4];
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < Loads * packs; ++i) of_query[i] = pin(load(query + i * floats_per_pack));
-#pragma GCC unroll 16
-    for (std::size_t r = 0; r < block_rows; ++r, row += stride) {
-        ahead.step_if_any();
-        products[r] = Pack{};
+#pragma GCC unroll 4
+    for (std::size_t four = 0; four < 4; ++four) {
+        Pack products[4];
+#pragma GCC unroll 4
+        for (std::size_t r = 0; r < 4; ++r, row += stride) {
+            ahead.step_if_any();
 #pragma GCC unroll 8
-        for (std::size_t l = 0; l < Loads; ++l) {
-            Loaded<Scalar> key;
-            widen(row + l * floats_per_load<Scalar>, key);
+            for (std::size_t l = 0; l < Loads; ++l) {
+                Loaded<Scalar> key;
+                widen(row + l * floats_per_load<Scalar>, key);
 #pragma GCC unroll 2
-            for (std::size_t p = 0; p < packs; ++p) products[r] += key[p] * of_query[l * packs + p];
+                for (std::size_t p = 0; p < packs; ++p)
+                    if (l + p == 0)
+                        products[r] = pin(key[p] * of_query[0]);
+                    else
+                        products[r] += key[p] * of_query[l * packs + p];
+            }
         }
+        folded[four] = pin(fold_pairs(fold_numbers(products[0], products[1], indices),
+                                      fold_numbers(products[2], products[3], indices), indices));
     }
     prefetch.go_on(ahead);
-    sum_rows<Scaled>(products, block_rows, logits);
+    Pack sum =
+        fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices), indices);
+    if constexpr (Scaled) sum *= load(logits.scales);
+    store(logits.first, sum);
+    *logits.high = larger(sum, *logits.high);
 }
 /// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
 template <class Scalar, class Use>

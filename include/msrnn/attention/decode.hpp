@@ -68,24 +68,24 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
         ReadShape shape =
             shape_of(heads, sizeof(Key), head_dim * sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
         if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
-        const RowStream<Values> value_stream(values, n, value_dim, shape,
-                                             q + heads == query_heads ? following : RowMemory{});
-        const RowStream<Keys> key_stream(keys, n, head_dim, shape, value_stream.memory());
-        DecodeAttention<Keys, Values> attention{.keys = key_stream,
-                                                .values = value_stream,
-                                                .n = n,
-                                                .settings = settings,
-                                                .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
-                                                .query_heads = heads,
-                                                .weights = weights + q * weight_stride,
-                                                .weight_stride = weight_stride,
-                                                .ordered = ordered,
-                                                .sums_of_values = sums,
-                                                .softmax = softmax,
-                                                .high = high,
-                                                .highest = highest,
-                                                .byte_queries = byte_queries,
-                                                .shape = shape};
+        // Streams are made in their places: a copy would wait until what was just written can be read again.
+        DecodeAttention<Keys, Values> attention{
+            .keys = RowStream<Keys>(keys, n, head_dim, shape, memory_of(values, value_dim)),
+            .values =
+                RowStream<Values>(values, n, value_dim, shape, q + heads == query_heads ? following : RowMemory{}),
+            .n = n,
+            .settings = settings,
+            .sinks = settings.sinks == nullptr ? nullptr : settings.sinks + q,
+            .query_heads = heads,
+            .weights = weights + q * weight_stride,
+            .weight_stride = weight_stride,
+            .ordered = ordered,
+            .sums_of_values = sums,
+            .softmax = softmax,
+            .high = high,
+            .highest = highest,
+            .byte_queries = byte_queries,
+            .shape = shape};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();
         attention.read_values();

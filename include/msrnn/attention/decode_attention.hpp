@@ -133,20 +133,19 @@ struct DecodeAttention {
         });
         return (std::max)(steps, std::size_t{1});
     }
-    /// Whether rows of keys are so narrow that there is a tile of their own for blocks of `rows`.
-    bool is_narrow(std::size_t rows) const {
-        return rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
-    }
     static Logits of_query(const Logits& logits, std::size_t q) {
         return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
     }
     void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
         const Key* const block = keys.row(r);
+        const bool narrow = rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
+        if constexpr (floats_per_pack == 16)
+            if (narrow && query_heads >= 4)
+                dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, ordered, query_heads / 4, logits);
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
             const float* const queries = ordered + q * key_width;
             if constexpr (Q == 4 && floats_per_pack == 16)
-                if (is_narrow(rows))
-                    return dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, queries, of_query(logits, q));
+                if (narrow) return;
             if constexpr (Q > 1) {
                 dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
                                      of_query(logits, q));
@@ -195,8 +194,10 @@ struct DecodeAttention {
             rows = values.rows_together(r, most);
             const std::size_t at = r % share_rows;
             if (at == 0)
-                for (std::size_t q = 0; q < query_heads; ++q)
-                    softmax[q].exponentials(weights + q * weight_stride + r, (std::min)(share_rows, n - r), share[q]);
+                by_queries<2>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                    Softmax::exponentials<Q, share_rows>(softmax + q, weights + q * weight_stride + r, weight_stride,
+                                                         (std::min)(share_rows, n - r), share[q]);
+                });
             [[maybe_unused]] const float* const scales = Rows<Value>::scaled ? values.scales(r, room) : nullptr;
             if constexpr (Rows<Value>::scaled)
                 for (std::size_t q = 0; q < query_heads; ++q)

@@ -21,6 +21,13 @@ struct RowMemory {
     std::size_t row_bytes = 0;
 };
 
+/// Where rows of so many numbers begin.
+template <RowSource View>
+RowMemory memory_of(const View& rows, std::size_t width) {
+    constexpr std::size_t size = sizeof(typename View::Number);
+    return {reinterpret_cast<const char*>(rows.row(0)), rows.stride * size, width * size};
+}
+
 /// Prefetches rows into a cache, in the order of addresses: so many bytes at each step.
 class Prefetch {
 public:
@@ -49,7 +56,7 @@ public:
     }
 
     [[gnu::always_inline]] void step() {
-        if (into_first_level_)
+        if (into_first_level_) [[likely]]
             take<3>();
         else
             take<2>();
@@ -137,7 +144,6 @@ public:
                                       : RowMemory{next_.base + (r - n_) * next_.stride, next_.stride, next_.row_bytes};
         return {rows, pace, into_first_level_};
     }
-    RowMemory memory() const { return {at(0), rows_.stride * sizeof(Scalar), row_bytes_}; }
 
 private:
     const char* at(std::size_t r) const { return reinterpret_cast<const char*>(row(r)); }

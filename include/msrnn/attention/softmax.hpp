@@ -71,13 +71,46 @@ public:
         sum_ += e;
         return e;
     }
-    /// `count` logits become exponentials, and so do as many of `copy`, which is 0 behind them up to a whole block.
-    [[gnu::always_inline]] void exponentials(float* logits, std::size_t count, float* copy) {
-        Softmax own = *this;  // in registers
+    /// `count` logits of Q queries, `stride` floats apart, become exponentials, and so do as many of the copies, which
+    /// are 0 behind them up to a whole block.
+    template <std::size_t Q, std::size_t CopyStride>
+    [[gnu::always_inline]] static void exponentials(Softmax* of, float* logits, std::size_t stride, std::size_t count,
+                                                    float* copies) {
+        constexpr std::size_t together = floats_per_pack == 16 ? 4 : 2;  // packs: with 32 registers, or 16
+        Pack sums[Q], tops[Q];                                           // in registers
+        for (std::size_t q = 0; q < Q; ++q) {
+            sums[q] = of[q].sum_;
+            tops[q] = all(of[q].top_);
+        }
         const std::size_t whole = count - count % floats_per_pack;
         std::size_t i = 0;
-        for (; i < whole; i += floats_per_pack) {
-            const Pack e = own.exponential(load(logits + i));
+        for (; i + together * floats_per_pack <= whole; i += together * floats_per_pack) {
+            Pack e[Q * together];
+#pragma GCC unroll 8
+            for (std::size_t p = 0; p < Q * together; ++p)
+                e[p] = load(logits + p / together * stride + i + p % together * floats_per_pack) - tops[p / together];
+            exp2(e);
+#pragma GCC unroll 8
+            for (std::size_t p = 0; p < Q * together; ++p) {
+                sums[p / together] += e[p];
+                store(logits + p / together * stride + i + p % together * floats_per_pack, e[p]);
+                store(copies + p / together * CopyStride + i + p % together * floats_per_pack, e[p]);
+            }
+        }
+        for (std::size_t q = 0; q < Q; ++q) of[q].sum_ = sums[q];
+        if (i < count)
+            for (std::size_t q = 0; q < Q; ++q)
+                of[q].last_exponentials(logits + q * stride, i, count, copies + q * CopyStride);
+    }
+    float total() const { return sum(sum_) + sink_; }
+    /// 0 for a query whose every row is hidden or infinitely low.
+    static float inverse(float total) { return total == 0 ? 0 : 1 / total; }
+
+private:
+    /// The same for the logits from i on.
+    void last_exponentials(float* logits, std::size_t i, std::size_t count, float* copy) {
+        for (; i + floats_per_pack <= count; i += floats_per_pack) {
+            const Pack e = exponential(load(logits + i));
             store(logits + i, e);
             store(copy + i, e);
         }
@@ -85,20 +118,15 @@ public:
             float padded[floats_per_pack];
             store(padded, all(infinitely_low));
             std::copy_n(logits + i, count - i, padded);
-            const Pack e = own.exponential(load(padded));
+            const Pack e = exponential(load(padded));
             store(padded, e);
             std::copy_n(padded, count - i, logits + i);
             store(copy + i, e);
             i += floats_per_pack;
         }
         for (; i % block_rows != 0; i += floats_per_pack) store(copy + i, Pack{});
-        *this = own;
     }
-    float total() const { return sum(sum_) + sink_; }
-    /// 0 for a query whose every row is hidden or infinitely low.
-    static float inverse(float total) { return total == 0 ? 0 : 1 / total; }
 
-private:
     Pack sum_;
     float top_;
     float sink_;  // the part of the sum that has no row

@@ -2,6 +2,8 @@
 #ifndef MSRNN_SIMD_EXP_HPP
 #define MSRNN_SIMD_EXP_HPP
 
+#include <cstddef>
+
 #include "../config.hpp"
 #include "pack.hpp"
 
@@ -25,15 +27,28 @@ inline Pack exp(Pack x) {
 }
 
 /// 2^x for x <= 0, within 2 units in the last place; 0 below -126.5, where 2^x is no normal number; NaN stays NaN.
-/// There is no range to reduce: a softmax has log2(e) in its queries already.
+/// There is no range to reduce: a softmax has log2(e) in its queries already. Of several packs step by step: one after
+/// the other, each waits for itself, and a processor does not look far enough ahead for the next one.
+template <std::size_t N>
+[[gnu::always_inline]] inline void exp2(Pack (&packs)[N]) {
+    IntPack n[N];
+    Pack p[N];
+    const Pack lowest = pin(all(-127.0f));  // of a constant g++ makes two instructions
+    for (Pack& x : packs) x = larger(lowest, x);
+    for (std::size_t i = 0; i < N; ++i) n[i] = __builtin_convertvector(packs[i] - all(0.5f), IntPack);
+    for (std::size_t i = 0; i < N; ++i) packs[i] -= __builtin_convertvector(n[i], Pack);
+    keep_step(packs);
+    for (Pack& sum : p) sum = all(1.54653e-4f);
+    for (const float coefficient : {1.33908e-3f, 9.618129e-3f, 5.5503324e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f}) {
+        for (std::size_t i = 0; i < N; ++i) p[i] = p[i] * packs[i] + all(coefficient);
+        keep_step(p);
+    }
+    for (std::size_t i = 0; i < N; ++i) packs[i] = p[i] * bits<Pack>((bits<BitPack>(n[i]) + 127) << 23);
+}
 inline Pack exp2(Pack x) {
-    x = larger(pin(all(-127.0f)), x);  // of a constant g++ makes two instructions
-    const auto n = __builtin_convertvector(x - all(0.5f), IntPack);
-    const Pack r = x - __builtin_convertvector(n, Pack);
-    Pack p = all(1.54653e-4f);
-    for (const float coefficient : {1.33908e-3f, 9.618129e-3f, 5.5503324e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f})
-        p = p * r + all(coefficient);
-    return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
+    Pack one[1] = {x};
+    exp2(one);
+    return one[0];
 }
 
 /// tanh x, within 3 units in the last place; NaN stays NaN.

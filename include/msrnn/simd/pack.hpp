@@ -102,6 +102,17 @@ inline Pack pin(Pack v) {
 #endif
     return v;
 }
+/// All of these before what follows: else g++ orders the steps of several packs as one pack after the other.
+template <std::size_t N>
+[[gnu::always_inline]] inline void keep_step(Pack (&v)[N]) {
+#if defined(__x86_64__) || defined(__i386__)
+    if constexpr (N == 4) asm("" : "+v"(v[0]), "+v"(v[1]), "+v"(v[2]), "+v"(v[3]));
+    if constexpr (N == 8)
+        asm("" : "+v"(v[0]), "+v"(v[1]), "+v"(v[2]), "+v"(v[3]), "+v"(v[4]), "+v"(v[5]), "+v"(v[6]), "+v"(v[7]));
+#elif defined(__aarch64__)
+    if constexpr (N == 4) asm("" : "+w"(v[0]), "+w"(v[1]), "+w"(v[2]), "+w"(v[3]));
+#endif
+}
 /// Of each pair the larger; the second where one of them is NaN.
 template <class Vector>
 Vector larger(Vector a, Vector b) {
@@ -171,6 +182,21 @@ Quad quad_of(Vector v) {
         return v;
     else
         return __builtin_shufflevector(v, v, 4 * I, 4 * I + 1, 4 * I + 2, 4 * I + 3);
+}
+
+/// The four quads of a pack of sixteen numbers, `stride` floats apart. By an instruction that leaves multiply-adds
+/// alone: on Zen 5 other stores take their ports.
+inline void store_quads(Pack v, float* memory, std::size_t stride) {
+#if MSRNN_TARGET_BYTES == 64
+    typedef float Stored __attribute__((vector_size(16), may_alias));
+    const auto quad = [&](std::size_t i) -> Stored& { return *reinterpret_cast<Stored*>(memory + i * stride); };
+    asm("vextractf32x4 $0, %4, %0\n\tvextractf32x4 $1, %4, %1\n\tvextractf32x4 $2, %4, %2\n\tvextractf32x4 $3, %4, %3"
+        : "=m"(quad(0)), "=m"(quad(1)), "=m"(quad(2)), "=m"(quad(3))
+        : "v"(v));
+#else
+    for (std::size_t i = 0; i < floats_per_pack / 4; ++i)
+        for (std::size_t j = 0; j < 4; ++j) memory[i * stride + j] = v[4 * i + j];
+#endif
 }
 
 // Of two packs in four, eight or sixteen bytes each: lower neighbours plus upper ones. Two shuffles an addition are
