@@ -30,10 +30,11 @@ namespace msrnn::inline MSRNN_ABI {
 /// queries are [query_heads][head_dim], out is [query_heads][value_dim], float; the softmax subtracts the largest
 /// logit. Any width, fast for multiples of 16; keys and values may be of different scalars. Arithmetic is float, in an
 /// order that depends on n and the widths alone (and on the processor, see MSRNN_TARGETS), so the same rows give the
-/// same bits. Where the processor multiplies bytes (AVX-512 VNNI) and MSRNN_TARGETS has MSRNN_VNNI, or the unit is
-/// compiled for such a one, int8 rows meet queries and weights as whole numbers of 16 bits: a logit is off by at most
-/// scale * (largest |q|) * (sum of |k|) / 65024, for widths up to 492, and a weight of 16 rows by 1/131070 of the
-/// largest of them before it meets a value. There a query that holds no finite number has weights that are NaN.
+/// same bits in one build. Others may have other last bits: below -O2 g++ joins no multiplication with an addition
+/// (FMA). Where the processor multiplies bytes (AVX-512 VNNI) and MSRNN_TARGETS has MSRNN_VNNI, or the unit is compiled
+/// for such a one, int8 rows meet queries and weights as whole numbers of 16 bits: a logit is off by at most scale *
+/// (largest |q|) * (sum of |k|) / 65024, for widths up to 492, and a weight of 16 rows by 1/131070 of the largest of
+/// them before it meets a value. There a query that holds no finite number has weights that are NaN.
 ///
 /// A logit that is NaN or plus infinity makes all weights of its query head NaN. Where all logits are minus infinity,
 /// or all rows are hidden, weights and outputs are 0; so they are of no rows at all. A value that is no finite number
