@@ -114,7 +114,8 @@ inline constexpr std::size_t written_out = 4 / packs_per_load<Scalar>;
 
 /// The same for a whole block, packs of sixteen floats, rows of `written_out` loads, and 4 * `fours` query heads. Keys
 /// of a tile stay in registers, as floats, for all query heads; two of these by turns, so that eight sums wait for
-/// nothing. The order of addition is that of sums(). 10 % faster than dot_tiles(), which converts keys for each tile.
+/// nothing. The order of addition is that of sums(). 10 % faster than dot_tiles(),
+/// which converts keys for each tile.
 template <bool Scaled, class Scalar>
 [[gnu::noinline]] void dot_narrow_tiles(const Scalar* first, std::size_t stride, Prefetch& prefetch,
                                         const float* queries, std::size_t fours, const Logits& logits) {

@@ -89,7 +89,8 @@ inline std::int32_t sum_of(IntPack numbers) {
     return q[0] + q[1] + q[2] + q[3];
 }
 /// bytes: [2][padded_width], upper ones and lower ones. A query that holds no finite number has a step that is NaN.
-inline ByteQuery split_query(const float* query, std::size_t head_dim, float factor, std::int8_t* bytes) {
+[[gnu::noinline]] inline ByteQuery split_query(const float* query, std::size_t head_dim, float factor,
+                                               std::int8_t* bytes) {
     const std::size_t width = padded_width<std::int8_t>(head_dim), whole = head_dim - head_dim % floats_per_pack;
     float padded[floats_per_pack] = {};
     std::copy_n(query + whole, head_dim - whole, padded);

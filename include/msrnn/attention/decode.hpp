@@ -31,8 +31,12 @@
 /// (1.4 to 1.9), a block of bfloat16 widened before (5 % slower at eight query heads), tiles with all loads of a row
 /// unrolled (5 % slower there), weights a block ahead of the values (no gain), two rows of values a turn of the loop
 /// (no gain; f16 4 % slower), four heads by four packs of values (no gain), 32 rows of keys a call (1 % either way),
-/// products of a tile stored and summed later (10 to 60 % slower), four rows of keys in registers for two heads at a
-/// time (0 to 10 % slower), one head's block in registers for rows from memory (7 to 13 % slower). On Intel's
+/// products of a tile stored and summed later (10 to 60 % slower), one head's block in registers for rows from memory
+/// (7 to 13 % slower). There a store of a pack takes the place of two multiply-adds. So keys turned once for all heads,
+/// with rows as lanes and queries as broadcasts, win nothing. For eight heads of bfloat16, times over those of the
+/// multiply-adds: D = 64 32 rows together 1.31, 16 rows 1.43, turned between the products of the rows before 1.41 (the
+/// tile here 1.34, the one before 1.48); D = 128 1.32, 1.41 and 1.42 (tile 1.31). Nor do stores of half a pack (1.6),
+/// rows in pairs with queries in two orders (1.28 alone), masked additions instead of shuffles (1.30). On Intel's
 /// processors, some on earlier forms: every other line prefetched, or none (1.5 times slower with several query heads);
 /// weights in registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower
 /// in a cache).

@@ -165,7 +165,7 @@ struct DecodeAttention {
             return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
                 const Key* const block = keys.row(r);
                 if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 8)
-                    if (rows == block_rows && shape.in_cache)
+                    if (rows == block_rows && shape.in_cache && n < 16 * block_rows)  // more: not at once in a cache
                         return dot_alone<Loads, scaled>(block, keys.stride(), prefetch, ordered, logits);
                 dot_rows<1, Loads>(block, keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width, products);
                 sum_rows<scaled>(products[0], rows, logits);

@@ -56,7 +56,7 @@ public:
     }
 
     [[gnu::always_inline]] void step() {
-        if (into_first_level_) [[likely]]
+        if (into_first_level_)
             take<3>();
         else
             take<2>();
