@@ -11,6 +11,7 @@
 #include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/keys.hpp"
+#include "../core/loops.hpp"
 #include "../core/seen.hpp"
 #include "../policy/policy.hpp"
 #include "hooks.hpp"
@@ -62,7 +63,10 @@ public:
     /// these numbers out of the caches. An engine that decides in one lane after the other calls it for the next lane
     /// before it decides in this one, and once more before the attention of the lane's heads, as State does: processors
     /// drop such wishes where there are too many, and the second time few are left. Nothing changes.
-    void prefetch() const noexcept { table_.prefetch(); }
+    void prefetch() const noexcept {
+        detail::prefetch(this, 1);  // all of it
+        table_.prefetch();
+    }
 
     /// Shows the newest query's softmax weights over [0, extent()): row h at weights + h * stride.
     void observe(const float* weights, std::size_t query_heads, std::size_t stride) {

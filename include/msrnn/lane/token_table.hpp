@@ -97,8 +97,7 @@ public:
     }
     void forget_victims() { victims_.clear(); }
 
-    /// Asks for the memory that the next append and the next choice touch: single lines first, since wishes that are
-    /// too many are dropped.
+    /// Asks for the memory that the next append and choice touch, single lines first: too many wishes are dropped.
     void prefetch() const noexcept {
         const auto ask = [](const auto* first, std::size_t count) { detail::prefetch(first, count); };
         slots_.candidates.prefetch(counts_.extent, counts_.seen, ask);
