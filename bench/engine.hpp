@@ -62,7 +62,6 @@ public:
         for (std::size_t t = 0; t < tokens; ++t) {
             write();
             attend();
-            append(lanes);
             const auto start = Clock::now();
             decide(lanes, weights);
             seconds += std::chrono::duration<double>(Clock::now() - start).count();
@@ -72,24 +71,26 @@ public:
     void attend() { attend(0, kv_heads); }
     /// KV heads [first, end): those of one thread.
     void attend(std::size_t first, std::size_t end) {
-        const std::size_t head = first * group_;
-        auto keys = layers.keys(layer_), values = layers.values(layer_);
-        keys.base += first * keys.head_stride;
-        values.base += first * values.head_stride;
+        const auto keys = layers.keys(layer_), values = layers.values(layer_);
         const msrnn::AttentionSettings settings{.query_heads = group_, .head_dim = layers.dim, .scale = layers.scale()};
-        msrnn::attend(keys, values, end - first, layers.n, settings, q.data() + head * layers.dim,
-                      weights.data() + head * weight_stride, weight_stride, out_.data() + head * layers.dim);
+        const std::span<const msrnn::Lane<P>> lanes_here = of_layer(lanes);
+        for (std::size_t h = first; h < end; ++h) {
+            const std::size_t head = h * group_;
+            lanes_here[h * lanes_here.size() / kv_heads].prefetch();  // as a state does
+            msrnn::attend(keys.head(h), values.head(h), layers.n, settings, q.data() + head * layers.dim,
+                          weights.data() + head * weight_stride, weight_stride, out_.data() + head * layers.dim,
+                          h + 1 < end ? keys.head(h + 1).row(0) : nullptr);
+        }
     }
-    void append(LanesOf<P>& deciding) const {
-        for (msrnn::Lane<P>& lane : of_layer(deciding)) lane.append(lane.seen());
-    }
-    /// What the policy adds: these weights are shown to the lanes of the layer, as if they were its own.
+    /// What the policy adds, for a token that is new to these lanes: these weights are shown to the lanes of the layer,
+    /// as if they were its own.
     void decide(LanesOf<P>& deciding, const msrnn::Buffer& seen) const {
         std::size_t head = 0;
         const std::size_t heads = kv_heads * layers.count / deciding.size();
         const std::span<msrnn::Lane<P>> lanes_here = of_layer(deciding);
         for (msrnn::Lane<P>& lane : lanes_here) {
             if (&lane != &lanes_here.back()) (&lane)[1].prefetch();
+            lane.append(lane.seen());
             const float* const first = seen.data() + head * group_ * weight_stride;
             if constexpr (std::same_as<Scalar, float>) {
                 const msrnn::Keys keys(layers.rows(layer_, head, 0), layers.dim, layers.dim);
@@ -132,7 +133,6 @@ private:
     void step_here(Attend attend_to_all) {
         write();
         attend_to_all();
-        append(lanes);
         decide(lanes, weights);
     }
     std::span<msrnn::Lane<P>> of_layer(LanesOf<P>& all) const {

@@ -1,6 +1,6 @@
-// What each known policy costs: observe + evict against a whole step of a layer (append, attention over n + 1 rows of 8
-// KV heads, decision). Both are timed within steps: attention has just written the weights, and the lane's own numbers
-// come from memory, because other layers were read since. G: query heads per KV head, D: head_dim, n: budget.
+// What each known policy costs: append + observe + evict against a whole step of a layer (attention over n + 1 rows of
+// 8 KV heads, decision). Both are timed within steps: attention has just written the weights, and the lane's own
+// numbers come from memory, because other layers were read since. G: query heads per KV head, D: head_dim, n: budget.
 // With --slack=N a choice evicts N + 1 tokens together, and the cost is that of a token.
 #include <benchmark/benchmark.h>
 

@@ -20,9 +20,16 @@ constexpr float inf = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 constexpr Candidates<std::int32_t> all{0, 1000};
 
+std::size_t weakest_by_bits(const std::vector<float>& ratings, const std::vector<std::int32_t>& stamps,
+                            Candidates<std::int32_t> candidates) {
+    std::vector<std::uint64_t> bits((ratings.size() + 63) / 64);
+    for (std::size_t slot = 0; slot < ratings.size(); ++slot)
+        bits[slot / 64] |= std::uint64_t{candidates.contain(stamps[slot])} << slot % 64;
+    return weakest<std::int32_t>(ratings, stamps.data(), bits);
+}
 std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std::int32_t>& stamps,
                        Candidates<std::int32_t> candidates = all) {
-    const std::size_t few = weakest<std::int32_t>(ratings, stamps.data(), candidates);
+    const std::size_t few = weakest_by_bits(ratings, stamps, candidates);
     // Among so many slots that they are compared in packs, the same one.
     std::vector<float> more_ratings(100 + ratings.size(), not_a_number);
     std::vector<std::int32_t> more_stamps(more_ratings.size(), std::numeric_limits<std::int32_t>::max());
@@ -30,7 +37,7 @@ std::size_t weakest_of(const std::vector<float>& ratings, const std::vector<std:
         const auto at = static_cast<std::ptrdiff_t>(first);
         std::copy(ratings.begin(), ratings.end(), more_ratings.begin() + at);
         std::copy(stamps.begin(), stamps.end(), more_stamps.begin() + at);
-        const std::size_t found = weakest<std::int32_t>(more_ratings, more_stamps.data(), candidates);
+        const std::size_t found = weakest_by_bits(more_ratings, more_stamps, candidates);
         CHECK(found == (few == ratings.size() ? more_ratings.size() : first + few));
         std::fill(more_stamps.begin(), more_stamps.end(), std::numeric_limits<std::int32_t>::max());
     }

@@ -54,25 +54,22 @@ void each_float(std::size_t count, Use use) {
     for (; at < count; ++at) use(FloatAt{at});
 }
 
-/// Of the slots whose stamp is in [first, end) the one with the lowest rating, of equals the earliest stamp; `slots`
-/// where there is none.
+/// Of the slots whose bit is set the one with the lowest rating, of equals the earliest stamp; `slots` where there is
+/// none. Bit i of chosen[j] is that of slot 64 j + i.
 template <class Stamp>
-std::size_t weakest_slot(const float* ratings, const Stamp* stamps, std::size_t slots, Stamp first, Stamp end) {
+std::size_t weakest_slot(const float* ratings, const Stamp* stamps, const std::uint64_t* chosen, std::size_t slots) {
 #if !MSRNN_PORTABLE
     if constexpr (std::is_same_v<Stamp, std::int32_t>)
-        if (slots >= floats_per_pack) return weakest_in_packs(ratings, stamps, slots, first, end);
+        if (slots >= floats_per_pack) return weakest_in_packs(ratings, stamps, chosen, slots);
 #endif
     std::size_t found = slots;
     float lowest = std::numeric_limits<float>::infinity();
-    Stamp earliest = end;
     for (std::size_t slot = 0; slot < slots; ++slot) {
         const float rating = comparable(ratings[slot]);
-        if (rating > lowest) continue;
-        const Stamp stamp = stamps[slot];
-        if (stamp < first || stamp >= (rating < lowest ? end : earliest)) continue;
+        if (rating > lowest || (chosen[slot / 64] >> slot % 64 & 1) == 0) continue;
+        if (rating == lowest && found != slots && stamps[slot] > stamps[found]) continue;
         found = slot;
         lowest = rating;
-        earliest = stamp;
     }
     return found;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "../config.hpp"
@@ -26,12 +27,13 @@ struct Candidates {
     constexpr bool contain(Stamp stamp) const { return stamp >= first && stamp < end; }
 };
 
-/// The slot of the candidate that leaves first; ratings.size() where there is no candidate.
+/// The slot of the candidate that leaves first; ratings.size() where there is no candidate. Bit i of candidates[j] says
+/// whether slot 64 j + i is one. Stamps tell only which of equals is the earlier.
 ///
 /// Comparisons only, no arithmetic on ratings: the answer is the same on every machine.
 template <class Stamp>
-std::size_t weakest(std::span<const float> ratings, const Stamp* stamps, Candidates<Stamp> candidates) {
-    return detail::weakest_slot(ratings.data(), stamps, ratings.size(), candidates.first, candidates.end);
+std::size_t weakest(std::span<const float> ratings, const Stamp* stamps, std::span<const std::uint64_t> candidates) {
+    return detail::weakest_slot(ratings.data(), stamps, candidates.data(), ratings.size());
 }
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -11,6 +11,7 @@
 #include "../config.hpp"
 #include "../core/evidence.hpp"
 #include "../core/keys.hpp"
+#include "../core/loops.hpp"
 #include "../core/seen.hpp"
 #include "../policy/policy.hpp"
 #include "hooks.hpp"
@@ -58,10 +59,14 @@ public:
     /// The same of the token that comes so many tokens after the newest.
     bool observes(std::size_t later) const { return observed_.wants(table_.seen() + later, facts_.observation_window); }
 
-    /// Asks the processor for the memory that observe() and evict() will read. An engine that decides in one lane after
-    /// the other calls it for the next lane before it decides in this one: large layers have driven these numbers out
-    /// of the caches. Nothing changes.
-    void prefetch() const noexcept { table_.prefetch(); }
+    /// Asks the processor for the memory that append(), observe() and evict() will touch: large layers have driven
+    /// these numbers out of the caches. An engine that decides in one lane after the other calls it for the next lane
+    /// before it decides in this one, and once more before the attention of the lane's heads, as State does: processors
+    /// drop such wishes where there are too many, and the second time few are left. Nothing changes.
+    void prefetch() const noexcept {
+        detail::prefetch(this, 1);  // all of it
+        table_.prefetch();
+    }
 
     /// Shows the newest query's softmax weights over [0, extent()): row h at weights + h * stride.
     void observe(const float* weights, std::size_t query_heads, std::size_t stride) {

@@ -11,6 +11,7 @@
 #include "../config.hpp"
 #include "../core/memory.hpp"
 #include "../core/position.hpp"
+#include "candidate_bits.hpp"
 #include "record.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -29,6 +30,7 @@ struct SlotColumns {
     OwnVector<Stamp> stamps;
     OwnVector<Arrival> arrivals;
     OwnVector<Position> positions;
+    CandidateBits candidates;
 
     std::size_t room() const { return ratings.size(); }
     float& own_column(std::size_t c, std::size_t slot) { return own[c * room() + slot]; }
@@ -43,6 +45,7 @@ struct SlotColumns {
         stamps.reserve(other.stamps.size());
         arrivals.reserve(other.arrivals.size());
         positions.reserve(other.positions.size());
+        candidates.make_room_for(other.candidates);
     }
 
     /// More room. Throws before anything has changed.
@@ -53,12 +56,14 @@ struct SlotColumns {
         stamps.reserve(slots);
         arrivals.reserve(slots);
         positions.reserve(slots);
+        candidates.reserve(slots);
         for (std::size_t c = 0; c < own_memory.columns; ++c)
             std::copy_n(own.data() + c * room(), room(), wider.data() + c * slots);
         if (hooks_may_throw) kept.resize((1 + own_memory.columns) * slots + own_memory.floats);
         own.swap(wider);
         ratings.resize(slots);
         stamps.resize(slots, no_stamp);
+        candidates.resize(slots);
         if (arrivals.size() < slots) arrivals.resize(slots, no_arrival);
         if (positions.size() < slots) positions.resize(slots);
     }
@@ -70,6 +75,8 @@ struct SlotColumns {
         cut(kept, hooks_may_throw ? (1 + own_memory.columns) * slots + floats.size() : 0);
         cut(ratings, slots);
         cut(stamps, slots);
+        candidates.resize(slots);
+        candidates.shrink_to_fit();
         cut_records((std::max)(slots, records));
     }
     void cut_records(std::size_t records) {
@@ -106,6 +113,7 @@ struct SlotColumns {
         std::swap(stamps[from], stamps[to]);
         std::swap(arrivals[from], arrivals[to]);
         std::swap(positions[from], positions[to]);
+        candidates.forget();
     }
 
     void write(LaneRecord& record, std::size_t extent) const {
@@ -131,7 +139,8 @@ struct SlotColumns {
 
     std::size_t bytes() const {
         return (ratings.size() + own.size() + floats.size() + kept.size()) * sizeof(float) +
-               stamps.size() * sizeof(Stamp) + arrivals.size() * sizeof(Arrival) + positions.size() * sizeof(Position);
+               stamps.size() * sizeof(Stamp) + arrivals.size() * sizeof(Arrival) + positions.size() * sizeof(Position) +
+               candidates.bytes();
     }
 
 private:

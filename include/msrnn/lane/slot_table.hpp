@@ -78,8 +78,8 @@ public:
     void protect(Protection protection) { counts_.protection = protection; }
     Protection protection() const { return counts_.protection; }
 
-    void pin(Slot slot) { slots_.stamps[slot] = no_stamp; }
-    void unpin(Slot slot) { slots_.stamps[slot] = Tokens::stamp_of(slots_.arrivals[slot]); }
+    void pin(Slot slot) { mark(slot, no_stamp); }
+    void unpin(Slot slot) { mark(slot, Tokens::stamp_of(slots_.arrivals[slot])); }
     std::size_t pinned_behind(std::size_t sinks) const {
         std::size_t count = 0;
         for (std::size_t slot = 0; slot < counts_.extent; ++slot)
@@ -152,8 +152,16 @@ private:
     bool before(std::size_t a, std::size_t b) const {
         return leaves_before(slots_.ratings[a], slots_.arrivals[a], slots_.ratings[b], slots_.arrivals[b]);
     }
-    std::size_t weakest_candidate() const {
-        if (counts_.seen <= no_stamp) return weakest(this->ratings(), slots_.stamps.data(), candidates<Stamp>());
+    void mark(Slot slot, Stamp stamp) {
+        slots_.stamps[slot] = stamp;
+        slots_.candidates.forget();
+    }
+    std::size_t weakest_candidate() {
+        if (counts_.seen <= no_stamp) {
+            const std::span<const Stamp> stamps(slots_.stamps.data(), counts_.extent);
+            return weakest(this->ratings(), stamps.data(),
+                           slots_.candidates.update(stamps, candidates<Stamp>(), counts_.seen));
+        }
         const auto within = candidates<Arrival>();
         std::size_t found = counts_.extent;
         for (std::size_t slot = 0; slot < counts_.extent; ++slot)

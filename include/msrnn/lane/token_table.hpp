@@ -97,13 +97,20 @@ public:
     }
     void forget_victims() { victims_.clear(); }
 
-    /// Asks for the memory that the next choice reads.
+    /// Asks for the memory that the next append and choice touch, single lines first: too many wishes are dropped.
     void prefetch() const noexcept {
-        detail::prefetch(slots_.ratings.data(), counts_.extent);
-        detail::prefetch(slots_.stamps.data(), counts_.extent);
+        const auto ask = [](const auto* first, std::size_t count) { detail::prefetch(first, count); };
+        slots_.candidates.prefetch(counts_.extent, counts_.seen, ask);
+        for (const std::size_t slot : {next(), slots_.candidates.leaving()}) {
+            if (slot >= slots_.room()) continue;
+            ask(slots_.stamps.data() + slot, 1);
+            ask(slots_.arrivals.data() + slot, 1);
+            ask(slots_.positions.data() + slot, 1);
+        }
+        ask(victims_.slots().data(), 1);
+        ask(slots_.ratings.data(), counts_.extent);
         for (std::size_t c = 0; c < slots_.own_memory.columns && c < 2; ++c)
-            detail::prefetch(slots_.own.data() + c * slots_.room(), counts_.extent);
-        detail::prefetch(victims_.slots().data(), 1);
+            ask(slots_.own.data() + c * slots_.room(), counts_.extent);
     }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
@@ -120,9 +127,11 @@ public:
 
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
     void drop(Slot slot) {
+        const Arrival arrival = slots_.arrivals[slot];
         ++counts_.step.dropped;
-        counts_.youngest_gone = (std::max)(counts_.youngest_gone, slots_.arrivals[slot] + 1);
-        slots_.arrivals[slot] |= no_arrival;
+        counts_.youngest_gone = (std::max)(counts_.youngest_gone, arrival + 1);
+        slots_.candidates.drop(slot, arrival);
+        slots_.arrivals[slot] = arrival | no_arrival;
         slots_.stamps[slot] = no_stamp;
         vacant_.add(slot);
         victims_.add(slot);
@@ -135,6 +144,7 @@ public:
         rejected_.resize(counts_.rejected);
         rejected_.push_back(arrival(slot));
         forget_victims();
+        slots_.candidates.forget();
         const Arrival gone_before = counts_.rejected == 0 ? counts_.youngest_gone : counts_.seen;
         drop(slot);
         while (std::ranges::find(rejected_, counts_.seen - 1) != rejected_.end()) {
@@ -153,6 +163,7 @@ public:
     /// The newest token was never appended, and what was evicted since is live again. `before` are the counts then.
     void take_back(const Counts& before) {
         victims_.clear();
+        slots_.candidates.forget();
         if (counts_.seen != before.seen) {
             const TokenStep step = counts_.step;
             for (std::size_t victim = 0; victim < step.dropped; ++victim) {
@@ -233,6 +244,7 @@ public:
 
     void reset() {
         forget_victims();
+        slots_.candidates.forget();
         give_back_records();
         vacant_.clear();
         std::fill(slots_.floats.begin(), slots_.floats.end(), 0.0f);
@@ -259,6 +271,7 @@ protected:
         slots_.ratings[slot] = 0;
         for (std::size_t c = 0; c < slots_.own_memory.columns; ++c) slots_.own_column(c, slot) = 0;
         slots_.stamps[slot] = stamp_of(counts_.seen);
+        slots_.candidates.append(slot, counts_.seen);
         slots_.arrivals[slot] = counts_.seen++;
         slots_.positions[slot] = position;
         counts_.newest = slot;

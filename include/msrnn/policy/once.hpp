@@ -20,10 +20,9 @@ float once(std::span<float> column, const LaneRows& rows, std::size_t slot, Of o
     return column[slot];
 }
 
-/// rating[slot] <- sign * that number, for every slot. Slots that may have no number yet are looked for in blocks,
-/// since few have none.
+/// The same for every live slot. Slots that may have no number yet are looked for in blocks, since few have none.
 template <class Of>
-void rate_once(const Ratings& rating, std::span<float> column, const LaneRows& rows, float sign, Of of) {
+void each_once(const Ratings& rating, std::span<float> column, const LaneRows& rows, Of of) {
     constexpr std::size_t block = 64;
     for (std::size_t first = 0; first < rating.size(); first += block) {
         const std::size_t end = (std::min)(first + block, rating.size());
@@ -38,6 +37,11 @@ void rate_once(const Ratings& rating, std::span<float> column, const LaneRows& r
             for (std::size_t slot = first; slot < end; ++slot)
                 if (rating.live(slot)) once(column, rows, slot, of);
     }
+}
+/// rating[slot] <- sign * that number, for every slot.
+template <class Of>
+void rate_once(const Ratings& rating, std::span<float> column, const LaneRows& rows, float sign, Of of) {
+    each_once(rating, column, rows, of);
     const float* const number = column.data();
     float* const rated = rating.rating.data();
     detail::each_float(rating.size(), [=](auto at) { at.set(rated, at.all(sign) * at(number)); });

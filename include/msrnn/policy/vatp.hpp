@@ -46,9 +46,10 @@ struct Vatp {
 
     void observe(const Attention& seen, Ratings rating) const noexcept { seen.sum_into(rating.column(0), 1); }
     void rate(const Values& values, Ratings rating) const {
-        const std::span<const float> sum = rating.column(0);
-        const std::span<float> sizes = rating.column(1);
-        rating.each([&](std::size_t slot) { rating[slot] = sum[slot] * once(sizes, values, slot, size); });
+        each_once(rating, rating.column(1), values, size);
+        const float *const sum = rating.column(0).data(), *const sizes = rating.column(1).data();
+        float* const rated = rating.rating.data();
+        detail::each_float(rating.size(), [=](auto at) { at.set(rated, at(sum) * at(sizes)); });
     }
 
 private:
