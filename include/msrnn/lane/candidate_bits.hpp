@@ -29,11 +29,13 @@ public:
         bits_.reserve(words_of(slots));
         newest_.reserve(slots);
     }
+    /// Which are candidates is forgotten.
     void resize(std::size_t slots) {
         bits_.resize(words_of(slots));
         newest_.resize(slots);
         forget();
     }
+    /// Gives back memory that no slot needs.
     void shrink_to_fit() {
         bits_.shrink_to_fit();
         newest_.shrink_to_fit();
@@ -44,8 +46,11 @@ public:
     }
     std::size_t bytes() const { return bits_.size() * sizeof(std::uint64_t) + newest_.size() * sizeof(Slot); }
 
+    /// The next update() reads the stamps of all slots.
     void forget() { known_ = false; }
+    /// A token arrived in `slot`.
     void append(Slot slot, Arrival arrival) { newest_[arrival % newest_.size()] = slot; }
+    /// The token in `slot`, which arrived then, is gone.
     void drop(Slot slot, Arrival arrival) {
         bits_[slot / word] &= ~(std::uint64_t{1} << slot % word);
         known_ = known_ && arrival < end_;
