@@ -188,7 +188,7 @@ Quad quad_of(Vector v) {
 /// alone: on Zen 5 other stores take their ports.
 inline void store_quads(Pack v, float* memory, std::size_t stride) {
 #if MSRNN_TARGET_BYTES == 64
-    typedef float Stored __attribute__((vector_size(16), may_alias));
+    typedef float Stored __attribute__((vector_size(16), aligned(alignof(float)), may_alias));
     const auto quad = [&](std::size_t i) -> Stored& { return *reinterpret_cast<Stored*>(memory + i * stride); };
     asm("vextractf32x4 $0, %4, %0\n\tvextractf32x4 $1, %4, %1\n\tvextractf32x4 $2, %4, %2\n\tvextractf32x4 $3, %4, %3"
         : "=m"(quad(0)), "=m"(quad(1)), "=m"(quad(2)), "=m"(quad(3))
