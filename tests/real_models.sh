@@ -10,7 +10,7 @@
 #
 # FETCHED: the folder of the models. TEXT: what is read, long enough for 8 windows of 1,024 tokens; else the story of the
 # tree, of which the models read what there is. OTHER: one more text for the perplexities, windows of each in turn.
-# QUICK=1: short windows of one text, to see that all of it runs (about 90 s of processor time, 1.2 GiB). A model that is
+# QUICK=1: short windows of one text, to see that all of it runs (about 110 s of processor time, 1.3 GiB). A model that is
 # not there is skipped with a line.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
