@@ -229,43 +229,48 @@ void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logi
         *logits.high = larger(sum, *logits.high);
     }
 }
-/// The logits of a whole block for one query head, with `Loads` loads a row: all in registers, in the order of sums().
+/// The logits of whole blocks for one query head, with `Loads` loads a row: all in registers, in the order of sums().
 template <std::size_t Loads, bool Scaled, class Scalar>
-[[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, Prefetch& prefetch, const float* query,
-                                 const Logits& logits) {
+[[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, std::size_t rows, Prefetch& prefetch,
+                                 const float* query, const Logits& logits) {
     constexpr std::size_t packs = packs_per_load<Scalar>;
     constexpr std::make_index_sequence<floats_per_pack> indices;
     Prefetch ahead = prefetch;
     Pack of_query[Loads * packs], folded[4];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (std::size_t i = 0; i < Loads * packs; ++i) of_query[i] = pin(load(query + i * floats_per_pack));
+    Pack high = *logits.high;
+#pragma GCC unroll 1
+    for (std::size_t r = 0; r < rows; r += block_rows) {
 #pragma GCC unroll 4
-    for (std::size_t four = 0; four < 4; ++four) {
-        Pack products[4];
+        for (std::size_t four = 0; four < 4; ++four) {
+            Pack products[4];
 #pragma GCC unroll 4
-        for (std::size_t r = 0; r < 4; ++r, row += stride) {
-            ahead.step_if_any();
-#pragma GCC unroll 8
-            for (std::size_t l = 0; l < Loads; ++l) {
-                Loaded<Scalar> key;
-                widen(row + l * floats_per_load<Scalar>, key);
+            for (std::size_t i = 0; i < 4; ++i, row += stride) {
+                ahead.step_row_if_any<Loads * floats_per_load<Scalar> * sizeof(Scalar) / line_bytes>();
+#pragma GCC unroll 16
+                for (std::size_t l = 0; l < Loads; ++l) {
+                    Loaded<Scalar> key;
+                    widen(row + l * floats_per_load<Scalar>, key);
 #pragma GCC unroll 2
-                for (std::size_t p = 0; p < packs; ++p)
-                    if (l + p == 0)
-                        products[r] = pin(key[p] * of_query[0]);
-                    else
-                        products[r] += key[p] * of_query[l * packs + p];
+                    for (std::size_t p = 0; p < packs; ++p)
+                        if (l + p == 0)
+                            products[i] = pin(key[p] * of_query[0]);
+                        else
+                            products[i] += key[p] * of_query[l * packs + p];
+                }
             }
+            folded[four] = pin(fold_pairs(fold_numbers(products[0], products[1], indices),
+                                          fold_numbers(products[2], products[3], indices), indices));
         }
-        folded[four] = pin(fold_pairs(fold_numbers(products[0], products[1], indices),
-                                      fold_numbers(products[2], products[3], indices), indices));
+        Pack sum =
+            fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices), indices);
+        if constexpr (Scaled) sum *= load(logits.scales + r);
+        store(logits.first + r, sum);
+        high = larger(sum, high);
     }
+    *logits.high = high;
     prefetch.go_on(ahead);
-    Pack sum =
-        fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices), indices);
-    if constexpr (Scaled) sum *= load(logits.scales);
-    store(logits.first, sum);
-    *logits.high = larger(sum, *logits.high);
 }
 /// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
 template <class Scalar, class Use>
@@ -277,6 +282,8 @@ template <class Scalar, class Use>
         use(std::integral_constant<std::size_t, 4>{});
     else if (head_dim == 8 * step)
         use(std::integral_constant<std::size_t, 8>{});
+    else if (head_dim == 16 * step)
+        use(std::integral_constant<std::size_t, 16>{});
     else
         use(std::integral_constant<std::size_t, 0>{});
 }

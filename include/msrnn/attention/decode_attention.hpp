@@ -95,8 +95,8 @@ struct DecodeAttention {
                                            : shape.whole_rows ? block_rows
                                                               : tile_steps(key_width / floats_per_load<Key>));
         alignas(64) float room[block_rows], tail[most_queries][block_rows];
-        for (std::size_t r = 0; r < n; r += block_rows) {
-            const std::size_t rows = (std::min)(block_rows, n - r);
+        for (std::size_t r = 0, rows; r < n; r += rows) {
+            rows = blocks_together(r);
             const float* const scales = scaled ? keys.scales(r, room) : nullptr;
             Logits logits{weights + r, weight_stride, scales, high};
             if (rows < block_rows) logits.first = tail[0], logits.stride = block_rows;
@@ -117,6 +117,17 @@ struct DecodeAttention {
         else
             for (std::size_t q = 0; q < query_heads; ++q)
                 highest[q] = highest_quad(adjust(weights + q * weight_stride, n, n, settings, settings.seen_by, 0));
+    }
+    /// One query head, and rows that are in a cache at once.
+    bool alone() const {
+        constexpr std::size_t most = 16 * floats_per_pack;
+        return query_heads == 1 && shape.in_cache && n < 16 * block_rows && !scaled && floats_per_pack == 16 &&
+               (head_dim == most || head_dim == most / 2 || head_dim == most / 4);
+    }
+    /// How many rows of keys are walked together: a block, or several.
+    std::size_t blocks_together(std::size_t r) const {
+        const std::size_t rows = alone() ? keys.rows_together(r, 4 * block_rows) : (std::min)(block_rows, n - r);
+        return rows > block_rows ? rows - rows % block_rows : rows;
     }
     void find_highest() {
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
@@ -164,9 +175,9 @@ struct DecodeAttention {
         if (query_heads == 1)
             return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
                 const Key* const block = keys.row(r);
-                if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 8)
-                    if (rows == block_rows && shape.in_cache && n < 16 * block_rows)  // more: not at once in a cache
-                        return dot_alone<Loads, scaled>(block, keys.stride(), prefetch, ordered, logits);
+                if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 16)
+                    if (rows % block_rows == 0 && alone())
+                        return dot_alone<Loads, scaled>(block, keys.stride(), rows, prefetch, ordered, logits);
                 dot_rows<1, Loads>(block, keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width, products);
                 sum_rows<scaled>(products[0], rows, logits);
             });

@@ -69,6 +69,18 @@ public:
     [[gnu::always_inline]] void step_if_any() {
         if (bytes_ != 0) step();
     }
+    /// The same for rows of so many lines, of which each step takes one.
+    template <std::size_t Lines>
+    [[gnu::always_inline]] void step_row_if_any() {
+        if (bytes_ == 0) return;
+#pragma GCC unroll 16
+        for (std::size_t line = 0; line < Lines; ++line)
+            if (into_first_level_)
+                prefetch<3>(line_ + line * line_bytes);
+            else
+                prefetch<2>(line_ + line * line_bytes);
+        line_ += row_bytes_ + gap_;
+    }
 
 private:
     static constexpr std::uintptr_t gapless = ~std::uintptr_t{0};
