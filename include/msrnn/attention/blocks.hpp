@@ -178,19 +178,19 @@ Quad highest_of_tile(const Pack* high, std::size_t q) {
     return highest;
 }
 
-/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block.
+/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block;
+/// `row` is the first of them.
 /// Loads is how many loads a row has, or 0 where the number is not known before: a known one is up to 15 % faster.
 template <std::size_t Q, std::size_t Loads, class Scalar>
-[[gnu::noinline]] void dot_rows(const Scalar* block, std::size_t stride, std::size_t from, std::size_t to,
+[[gnu::noinline]] void dot_rows(const Scalar* row, std::size_t stride, std::size_t from, std::size_t to,
                                 std::size_t head_dim, Prefetch& prefetch, const float* queries, std::size_t width,
                                 Pack (*products)[block_rows]) {
     constexpr std::size_t packs = packs_per_load<Scalar>, step = floats_per_load<Scalar>;
     const std::size_t whole = Loads != 0 ? Loads * step : head_dim - head_dim % step;
     Prefetch ahead = prefetch;
 #pragma GCC unroll 1
-    for (std::size_t r = from; r < to; ++r) {
+    for (std::size_t r = from; r < to; ++r, row += stride) {
         ahead.step_if_any();
-        const Scalar* const row = block + r * stride;
         Pack sum[Q] = {};
         const auto add = [&](const Loaded<Scalar>& key, std::size_t column) __attribute__((always_inline)) {
 #pragma GCC unroll 2

@@ -16,6 +16,7 @@
 #include "settings.hpp"
 #include "shape.hpp"
 #include "softmax.hpp"
+#include "wide_rows.hpp"
 
 /// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
 /// of sixteen, and what the query heads want of a block is done while it lies in the first-level cache; so a row comes
@@ -61,6 +62,9 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
     float* const ordered = width > scratch_floats ? larger_scratch.data() : scratch;
     float* const sums = ordered + together * width;
+    constexpr bool widens = dear_to_widen<Key> || dear_to_widen<Value>;
+    alignas(64) float part[widens ? part_floats : 1];
+    Buffer larger_part(widens && width > widest_part ? least_part * whole_runs(width) : 0);
     Softmax softmax[most_queries];
     Pack high[most_queries];
     Quad highest[most_queries];
@@ -89,6 +93,7 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
             .high = high,
             .highest = highest,
             .byte_queries = byte_queries,
+            .wide = width > widest_part ? larger_part.data() : part,
             .shape = shape};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();

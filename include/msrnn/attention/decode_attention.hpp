@@ -22,6 +22,7 @@
 #include "softmax.hpp"
 #include "value_blocks.hpp"
 #include "value_bytes.hpp"
+#include "wide_rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
@@ -60,6 +61,7 @@ struct DecodeAttention {
     Pack* high;               // [query_heads], while the keys are read: lanes of one or of several query heads
     Quad* highest;            // [query_heads]
     ByteQuery* byte_queries;  // [query_heads] if the keys are multiplied as bytes
+    float* wide;              // room for each_part()
     ReadShape shape;
     std::size_t head_dim = settings.head_dim;
     std::size_t value_dim = settings.value_width();
@@ -133,28 +135,30 @@ struct DecodeAttention {
         });
         return (std::max)(steps, std::size_t{1});
     }
-    static Logits of_query(const Logits& logits, std::size_t q) {
-        return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
+    static Logits of_query(const Logits& logits, std::size_t q, std::size_t row = 0) {
+        return {logits.first + q * logits.stride + row, logits.stride, logits.scales + (scaled ? row : 0),
+                logits.high + q};
     }
     void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
-        const Key* const block = keys.row(r);
         const bool narrow = rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
         if constexpr (floats_per_pack == 16)
             if (narrow && query_heads >= 4)
-                dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, ordered, query_heads / 4, logits);
-        by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-            const float* const queries = ordered + q * key_width;
-            if constexpr (Q == 4 && floats_per_pack == 16)
-                if (narrow) return;
-            if constexpr (Q > 1) {
-                dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
-                                     of_query(logits, q));
-            } else {
-                Prefetch none(ordered);
-                Pack products[1][block_rows];
-                dot_rows<1, 0>(block, keys.stride(), 0, rows, head_dim, none, queries, key_width, products);
-                sum_rows<scaled>(products[0], rows, of_query(logits, q));
-            }
+                dot_narrow_tiles<scaled>(keys.row(r), keys.stride(), prefetch, ordered, query_heads / 4, logits);
+        Pack products[1][block_rows];
+        each_part(keys, r, 0, rows, head_dim, wide, [&](const auto* row, auto stride, auto from, auto to) {
+            by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                const float* const queries = ordered + q * key_width;
+                if constexpr (Q == 4 && floats_per_pack == 16)
+                    if (narrow) return;
+                if constexpr (Q > 1) {
+                    dot_tiles<Q, scaled>(row, stride, to - from, head_dim, prefetch, queries, key_width,
+                                         of_query(logits, q, from));
+                } else {
+                    Prefetch none(ordered);
+                    dot_rows<1, 0>(row, stride, from, to, head_dim, none, queries, key_width, products);
+                    if (to == rows) sum_rows<scaled>(products[0], rows, of_query(logits, q));
+                }
+            });
         });
     }
     /// Four rows for some query heads, then the same rows for the next ones: the loads of the next rows begin under the
@@ -163,20 +167,24 @@ struct DecodeAttention {
         Pack products[most_whole_rows][block_rows];
         if (query_heads == 1)
             return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
-                const Key* const block = keys.row(r);
                 if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 8)
                     if (rows == block_rows && shape.in_cache && n < 16 * block_rows)  // more: not at once in a cache
-                        return dot_alone<Loads, scaled>(block, keys.stride(), prefetch, ordered, logits);
-                dot_rows<1, Loads>(block, keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width, products);
+                        return dot_alone<Loads, scaled>(keys.row(r), keys.stride(), prefetch, ordered, logits);
+                each_part(keys, r, 0, rows, head_dim, wide, [&](const auto* row, auto stride, auto from, auto to) {
+                    dot_rows<1, Loads>(row, stride, from, to, head_dim, prefetch, ordered, key_width, products);
+                });
                 sum_rows<scaled>(products[0], rows, logits);
             });
         const std::size_t together = query_heads <= key_queries ? block_rows : 4;
-        for (std::size_t from = 0; from < rows; from += together)
-            by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-                Prefetch none(ordered);
-                dot_rows<Q, 0>(keys.row(r), keys.stride(), from, (std::min)(from + together, rows), head_dim,
-                               q == 0 ? prefetch : none, ordered + q * key_width, key_width, products + q);
-            });
+        for (std::size_t first = 0; first < rows; first += together)
+            each_part(keys, r, first, (std::min)(first + together, rows), head_dim, wide,
+                      [&](const auto* row, auto stride, auto from, auto to) {
+                          by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                              Prefetch none(ordered);
+                              dot_rows<Q, 0>(row, stride, from, to, head_dim, q == 0 ? prefetch : none,
+                                             ordered + q * key_width, key_width, products + q);
+                          });
+                      });
         for (std::size_t q = 0; q < query_heads; ++q) sum_rows<scaled>(products[q], rows, of_query(logits, q));
     }
 
@@ -237,26 +245,29 @@ struct DecodeAttention {
     }
     /// The rows [from, to) of the block at row r.
     void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch, const float* share) {
-        const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
-            add_block<Q>(values.row(r + row), values.stride(), rows, value_dim, prefetch, share + q * share_rows + row,
-                         sums_of_values + q * value_width, value_width);
-        };
-        if (!shape.whole_rows || query_heads == 1) {
-            by_queries<value_queries>(query_heads, [&](auto count, std::size_t q) { add(count, q, from, to - from); });
-            return;
-        }
-        // As many query heads as have all outputs in registers, eight rows at a time.
-        const std::size_t packs = value_width / floats_per_pack;
-        for (std::size_t row = from, rows; row < to; row += rows) {
-            rows = (std::min)(std::size_t{8}, to - row);
-            const auto add_here = [&](auto count, std::size_t q) { add(count, q, row, rows); };
-            if (packs <= stripe_sums / 4)
-                by_queries<4>(query_heads, add_here);
-            else if (packs <= stripe_sums / 2)
-                by_queries<2>(query_heads, add_here);
-            else
-                by_queries<1>(query_heads, add_here);
-        }
+        each_part(values, r, from, to, value_dim, wide, [&](const auto* part, auto stride, auto begin, auto end) {
+            const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
+                add_block<Q>(part + (row - begin) * stride, stride, rows, value_dim, prefetch,
+                             share + q * share_rows + row, sums_of_values + q * value_width, value_width);
+            };
+            if (!shape.whole_rows || query_heads == 1) {
+                by_queries<value_queries>(query_heads,
+                                          [&](auto count, std::size_t q) { add(count, q, begin, end - begin); });
+                return;
+            }
+            // As many query heads as have all outputs in registers, eight rows at a time.
+            const std::size_t packs = value_width / floats_per_pack;
+            for (std::size_t row = begin, rows; row < end; row += rows) {
+                rows = (std::min)(std::size_t{8}, end - row);
+                const auto add_here = [&](auto count, std::size_t q) { add(count, q, row, rows); };
+                if (packs <= stripe_sums / 4)
+                    by_queries<4>(query_heads, add_here);
+                else if (packs <= stripe_sums / 2)
+                    by_queries<2>(query_heads, add_here);
+                else
+                    by_queries<1>(query_heads, add_here);
+            }
+        });
     }
     /// The runs of rows that are seen.
     void add_seen(std::size_t r, std::size_t rows, Prefetch& prefetch, const float* share) {
