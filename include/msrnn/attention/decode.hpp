@@ -43,6 +43,8 @@
 /// in a cache).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
+inline constexpr std::size_t from_memory = 262144;  // keys and values of a head: more than caches hold of all heads
+
 /// A step of the query heads that share one KV head; see attend().
 template <RowSource Keys, RowSource Values>
 void decode(const Keys& keys, const Values& values, std::size_t n, const AttentionSettings& settings,
@@ -73,9 +75,11 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        ReadShape shape =
-            shape_of(heads, sizeof(Key), head_dim * sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        const std::size_t bytes = n * (head_dim + value_dim) * sizeof(Key);
+        ReadShape shape = shape_of(heads, sizeof(Key), head_dim * sizeof(Key), bytes, tuning);
         if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
+        if (pack_bytes < 64 && sizeof(Key) == 4 && heads == 1 && bytes >= from_memory)
+            shape.ahead = (std::max)(shape.ahead, tuning.near_in_short);
         // Streams are made in their places: a copy would wait until what was just written can be read again.
         DecodeAttention<Keys, Values> attention{
             .keys = RowStream<Keys>(keys, n, head_dim, shape, memory_of(values, value_dim)),

@@ -98,7 +98,15 @@ typedef std::uint16_t Words8 __attribute__((vector_size(16)));
 /// for exponents 0 and 31, so a run that has one is widened again. Each step for itself is an integer's, so a host may
 /// flush subnormal floats. (Zero and subnormal without a branch: 20 instructions for eight, and 1.7 times as long.)
 template <IsHalf Scalar>
-void widen_run(const Scalar* stored, float* wide) {
+[[gnu::noinline, gnu::cold]] void widen_any(const Scalar* stored, float* wide) {
+    for (std::size_t i = 0; i < run_numbers; i += floats_per_pack) {
+        Loaded<Scalar> pack;
+        widen(stored + i, pack);
+        store(wide + i, pack[0]);
+    }
+}
+template <IsHalf Scalar>
+[[gnu::always_inline]] inline void widen_run(const Scalar* stored, float* wide) {
     typedef std::int16_t Shorts __attribute__((vector_size(16)));
     typedef char Chars __attribute__((vector_size(16)));
     constexpr std::make_index_sequence<8> indices;
@@ -112,15 +120,10 @@ void widen_run(const Scalar* stored, float* wide) {
         const Shorts special = bits<Shorts>((half + 0x0400) & 0x7800);  // 0 for these exponents
         least = special < least ? special : least;
     }
-    if (__builtin_ia32_pmovmskb128(bits<Chars>(least == 0)) == 0) return;
-    for (std::size_t i = 0; i < run_numbers; i += floats_per_pack) {
-        Loaded<Scalar> pack;
-        widen(stored + i, pack);
-        store(wide + i, pack[0]);
-    }
+    if (__builtin_ia32_pmovmskb128(bits<Chars>(least == 0)) != 0) widen_any(stored, wide);
 }
 /// Eleven instructions for sixteen bytes: number + 128 as the last bits of 2^23 + 128 + number.
-inline void widen_run(const std::int8_t* stored, float* wide) {
+[[gnu::always_inline]] inline void widen_run(const std::int8_t* stored, float* wide) {
     constexpr std::make_index_sequence<16> bytes;
     constexpr std::make_index_sequence<8> words;
     const Words8 upper = Words8{} + 0x4b00;
