@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "../config.hpp"
@@ -15,6 +16,16 @@
 /// What a few query heads want of the keys of a block. Lanes of a product add column after column in one sum, and
 /// sums() adds the lanes: so both functions here give the same bits.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
+
+template <std::size_t N>
+using Count = std::integral_constant<std::size_t, N>;
+
+/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
+template <std::size_t Most, class Use>
+[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
+    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
+    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
+}
 
 /// The last numbers of a row, fewer than a load; zeros fill the rest of it.
 template <class Scalar>
@@ -178,9 +189,9 @@ Quad highest_of_tile(const Pack* high, std::size_t q) {
     return highest;
 }
 
-/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block;
-/// `row` is the first of them.
-/// Loads is how many loads a row has, or 0 where the number is not known before: a known one is up to 15 % faster.
+/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block,
+/// the first of them at `row`. Loads is how many loads a row has, or 0 where the number is not known before: a known one
+/// is up to 15 % faster.
 template <std::size_t Q, std::size_t Loads, class Scalar>
 [[gnu::noinline]] void dot_rows(const Scalar* row, std::size_t stride, std::size_t from, std::size_t to,
                                 std::size_t head_dim, Prefetch& prefetch, const float* queries, std::size_t width,

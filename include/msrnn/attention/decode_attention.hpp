@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "../config.hpp"
 #include "../rows/rows.hpp"
@@ -30,16 +29,6 @@ inline constexpr std::size_t key_queries = floats_per_pack == 16 ? 4 : 2;    // 
 inline constexpr std::size_t value_queries = floats_per_pack == 16 ? 8 : 4;  // the same for values
 inline constexpr std::size_t most_queries = 32;                              // that attend in one walk over the rows
 inline constexpr std::size_t scratch_floats = 4096;
-
-template <std::size_t N>
-using Count = std::integral_constant<std::size_t, N>;
-
-/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
-template <std::size_t Most, class Use>
-[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
-    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
-    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
-}
 
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
 template <RowSource Keys, RowSource Values>
