@@ -17,16 +17,6 @@
 /// sums() adds the lanes: so both functions here give the same bits.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-template <std::size_t N>
-using Count = std::integral_constant<std::size_t, N>;
-
-/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
-template <std::size_t Most, class Use>
-[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
-    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
-    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
-}
-
 /// The last numbers of a row, fewer than a load; zeros fill the rest of it.
 template <class Scalar>
 void widen_rest(const Scalar* row, std::size_t rest, Loaded<Scalar>& out) {
@@ -190,8 +180,8 @@ Quad highest_of_tile(const Pack* high, std::size_t q) {
 }
 
 /// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block,
-/// the first of them at `row`. Loads is how many loads a row has, or 0 where the number is not known before: a known one
-/// is up to 15 % faster.
+/// the first of them at `row`. Loads is how many loads a row has, or 0 where the number is not known before: a known
+/// one is up to 15 % faster.
 template <std::size_t Q, std::size_t Loads, class Scalar>
 [[gnu::noinline]] void dot_rows(const Scalar* row, std::size_t stride, std::size_t from, std::size_t to,
                                 std::size_t head_dim, Prefetch& prefetch, const float* queries, std::size_t width,
@@ -211,8 +201,15 @@ template <std::size_t Q, std::size_t Loads, class Scalar>
                     sum[q] += key[p] * load(queries + q * width + column + p * floats_per_pack);
         };
         Loaded<Scalar> key;
+        std::size_t column = 0;
+        if constexpr (takes_runs<Scalar>)
+            for (; column + run_numbers <= whole; column += run_numbers)
+                each_of_run(
+                    row + column, [&](std::size_t i, auto quad) __attribute__((always_inline)) {
+                        sum[0] += quad * load(queries + column + 4 * i);
+                    });
 #pragma GCC unroll 16
-        for (std::size_t column = 0; column < whole; column += step) {
+        for (; column < whole; column += step) {
             widen(row + column, key);
             if constexpr (Q > 1)
 #pragma GCC unroll 2

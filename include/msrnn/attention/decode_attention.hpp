@@ -159,9 +159,8 @@ struct DecodeAttention {
                 if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 8)
                     if (rows == block_rows && shape.in_cache && n < 16 * block_rows)  // more: not at once in a cache
                         return dot_alone<Loads, scaled>(keys.row(r), keys.stride(), prefetch, ordered, logits);
-                each_part(keys, r, 0, rows, head_dim, wide, [&](const auto* row, auto stride, auto from, auto to) {
-                    dot_rows<1, Loads>(row, stride, from, to, head_dim, prefetch, ordered, key_width, products);
-                });
+                dot_rows<1, Loads>(keys.row(r), keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width,
+                                   products);
                 sum_rows<scaled>(products[0], rows, logits);
             });
         const std::size_t together = query_heads <= key_queries ? block_rows : 4;
@@ -234,12 +233,15 @@ struct DecodeAttention {
     }
     /// The rows [from, to) of the block at row r.
     void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch, const float* share) {
+        if (query_heads == 1)
+            return add_block<1>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share + from,
+                                sums_of_values, value_width);
         each_part(values, r, from, to, value_dim, wide, [&](const auto* part, auto stride, auto begin, auto end) {
             const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
                 add_block<Q>(part + (row - begin) * stride, stride, rows, value_dim, prefetch,
                              share + q * share_rows + row, sums_of_values + q * value_width, value_width);
             };
-            if (!shape.whole_rows || query_heads == 1) {
+            if (!shape.whole_rows) {
                 by_queries<value_queries>(query_heads,
                                           [&](auto count, std::size_t q) { add(count, q, begin, end - begin); });
                 return;

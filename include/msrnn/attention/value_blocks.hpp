@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
@@ -15,6 +16,16 @@
 /// What a few query heads want of the values of a block. Rows are added in ascending order, one sum for each output: so
 /// every number of query heads and columns at a time gives the same bits.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
+
+template <std::size_t N>
+using Count = std::integral_constant<std::size_t, N>;
+
+/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
+template <std::size_t Most, class Use>
+[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
+    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
+    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
+}
 
 inline constexpr std::size_t share_rows = 4 * block_rows;                   // whose weights are computed together
 inline constexpr std::size_t stripe_sums = floats_per_pack == 16 ? 16 : 8;  // in registers
@@ -37,6 +48,12 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
             ahead.step_if_any();
         else
             ahead.step();
+        if constexpr (takes_runs<Scalar> && P * floats_per_pack == run_numbers) {
+            const Pack weight = all(weights[r]);
+            each_of_run(
+                first, [&](std::size_t i, auto quad) __attribute__((always_inline)) { sum[0][i] += quad * weight; });
+            continue;
+        }
         Loaded<Scalar> value[loads];
 #pragma GCC unroll 16
         for (std::size_t u = 0; u < loads; ++u) {
