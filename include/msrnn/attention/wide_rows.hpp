@@ -11,7 +11,8 @@
 #include "row_stream.hpp"
 
 /// Rows as the kernels read them: as they are stored, or, where a number is dear to widen, as floats. Those lie in a
-/// part of a block, in the first-level cache, for all query heads.
+/// part of a block, in the first-level cache, for all query heads. One query head widens what it reads in registers; by
+/// way of a part it takes 1.2 to 1.3 times as long, with tiles of four rows too (SSE2, Zen 5).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr std::size_t least_part = 4;      // rows: whole tiles
