@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <msrnn/attention/decode.hpp>
 #include <vector>
@@ -65,6 +66,35 @@ TEMPLATE_LIST_TEST_CASE("all shapes of the kernel give the same bits", "", Every
             const Attended expected = attend(keys, values, n, settings, queries, rows);
             for (const Tuning& other : {near_rows, tiles, far_tiles})
                 REQUIRE(is_same(expected, attend(keys, values, n, settings, queries, other)));
+        }
+}
+
+// Rows that do not fit in the kernel's memory for floats are widened in parts.
+TEST_CASE("halves are attended to as floats of the same numbers, bit for bit") {
+    Random random{92};
+    for (const Widths widths : {Widths{20, 200}, Widths{128, 64}, Widths{300, 1100}, Widths{1100, 300}})
+        for (std::size_t group = 1; group <= 9; ++group) {
+            const std::size_t n = 1 + random.below(70);
+            Strided<msrnn::Half> keys(n, widths.key, widths.key + random.below(3)),
+                values(n, widths.value, widths.value + random.below(3));
+            keys.fill(n, random, 3);
+            values.fill(n, random, 3);
+            Strided<float> wide_keys(n, widths.key, widths.key), wide_values(n, widths.value, widths.value);
+            for (std::size_t r = 0; r < n; ++r) {
+                keys.row(r)[r % widths.key] = msrnn::Half(r % 2 == 0 ? 0.0f : 1e-6f);
+                std::copy_n(keys.row(r), widths.key, wide_keys.row(r));
+                std::copy_n(values.row(r), widths.value, wide_values.row(r));
+            }
+            std::vector<float> queries(group * widths.key), sinks;
+            for (float& x : queries) x = random.unit() - 0.5f;
+            AttentionSettings settings = settings_by_turns(group, group, widths, random, sinks);
+            std::vector<std::uint32_t> seen_by(n, 1);
+            for (std::size_t r = 0; r < n; r += 1 + random.below(5)) seen_by[r] = 0;
+            if (group % 3 == 0) settings.seen_by = seen_by.data();
+            CAPTURE(widths.key, widths.value, n, group);
+            const Attended expected = attend(wide_keys, wide_values, n, settings, queries, tiles);
+            for (const Tuning& tuning : {rows, near_rows, tiles, far_tiles})
+                REQUIRE(is_same(expected, attend(keys, values, n, settings, queries, tuning)));
         }
 }
 

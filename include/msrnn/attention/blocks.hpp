@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "../config.hpp"
@@ -178,19 +179,19 @@ Quad highest_of_tile(const Pack* high, std::size_t q) {
     return highest;
 }
 
-/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block.
-/// Loads is how many loads a row has, or 0 where the number is not known before: a known one is up to 15 % faster.
+/// One row after the other, for Q query heads: sums of products, not yet across lanes, of rows [from, to) of a block,
+/// the first of them at `row`. Loads is how many loads a row has, or 0 where the number is not known before: a known
+/// one is up to 15 % faster.
 template <std::size_t Q, std::size_t Loads, class Scalar>
-[[gnu::noinline]] void dot_rows(const Scalar* block, std::size_t stride, std::size_t from, std::size_t to,
+[[gnu::noinline]] void dot_rows(const Scalar* row, std::size_t stride, std::size_t from, std::size_t to,
                                 std::size_t head_dim, Prefetch& prefetch, const float* queries, std::size_t width,
                                 Pack (*products)[block_rows]) {
     constexpr std::size_t packs = packs_per_load<Scalar>, step = floats_per_load<Scalar>;
     const std::size_t whole = Loads != 0 ? Loads * step : head_dim - head_dim % step;
     Prefetch ahead = prefetch;
 #pragma GCC unroll 1
-    for (std::size_t r = from; r < to; ++r) {
+    for (std::size_t r = from; r < to; ++r, row += stride) {
         ahead.step_if_any();
-        const Scalar* const row = block + r * stride;
         Pack sum[Q] = {};
         const auto add = [&](const Loaded<Scalar>& key, std::size_t column) __attribute__((always_inline)) {
 #pragma GCC unroll 2
@@ -200,8 +201,15 @@ template <std::size_t Q, std::size_t Loads, class Scalar>
                     sum[q] += key[p] * load(queries + q * width + column + p * floats_per_pack);
         };
         Loaded<Scalar> key;
+        std::size_t column = 0;
+        if constexpr (takes_runs<Scalar>)
+            for (; column + run_numbers <= whole; column += run_numbers)
+                each_of_run(
+                    row + column, [&](std::size_t i, auto quad) __attribute__((always_inline)) {
+                        sum[0] += quad * load(queries + column + 4 * i);
+                    });
 #pragma GCC unroll 16
-        for (std::size_t column = 0; column < whole; column += step) {
+        for (; column < whole; column += step) {
             widen(row + column, key);
             if constexpr (Q > 1)
 #pragma GCC unroll 2
@@ -228,49 +236,6 @@ void sum_rows(Pack (&products)[block_rows], std::size_t rows, const Logits& logi
         store(logits.first + r, sum);
         *logits.high = larger(sum, *logits.high);
     }
-}
-/// The logits of whole blocks for one query head, with `Loads` loads a row: all in registers, in the order of sums().
-template <std::size_t Loads, bool Scaled, class Scalar>
-[[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, std::size_t rows, Prefetch& prefetch,
-                                 const float* query, const Logits& logits) {
-    constexpr std::size_t packs = packs_per_load<Scalar>;
-    constexpr std::make_index_sequence<floats_per_pack> indices;
-    Prefetch ahead = prefetch;
-    Pack of_query[Loads * packs], folded[4];
-#pragma GCC unroll 16
-    for (std::size_t i = 0; i < Loads * packs; ++i) of_query[i] = pin(load(query + i * floats_per_pack));
-    Pack high = *logits.high;
-#pragma GCC unroll 1
-    for (std::size_t r = 0; r < rows; r += block_rows) {
-#pragma GCC unroll 4
-        for (std::size_t four = 0; four < 4; ++four) {
-            Pack products[4];
-#pragma GCC unroll 4
-            for (std::size_t i = 0; i < 4; ++i, row += stride) {
-                ahead.step_row_if_any<Loads * floats_per_load<Scalar> * sizeof(Scalar) / line_bytes>();
-#pragma GCC unroll 16
-                for (std::size_t l = 0; l < Loads; ++l) {
-                    Loaded<Scalar> key;
-                    widen(row + l * floats_per_load<Scalar>, key);
-#pragma GCC unroll 2
-                    for (std::size_t p = 0; p < packs; ++p)
-                        if (l + p == 0)
-                            products[i] = pin(key[p] * of_query[0]);
-                        else
-                            products[i] += key[p] * of_query[l * packs + p];
-                }
-            }
-            folded[four] = pin(fold_pairs(fold_numbers(products[0], products[1], indices),
-                                          fold_numbers(products[2], products[3], indices), indices));
-        }
-        Pack sum =
-            fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices), indices);
-        if constexpr (Scaled) sum *= load(logits.scales + r);
-        store(logits.first + r, sum);
-        high = larger(sum, high);
-    }
-    *logits.high = high;
-    prefetch.go_on(ahead);
 }
 /// Calls use(Count) with the loads of a row, where dot_rows() has a form of its own for them, else 0.
 template <class Scalar, class Use>

@@ -16,6 +16,7 @@
 #include "settings.hpp"
 #include "shape.hpp"
 #include "softmax.hpp"
+#include "wide_rows.hpp"
 
 /// How the kernel is made. A walk over the keys gives the logits, a walk over the values the outputs. Rows go in blocks
 /// of sixteen, and what the query heads want of a block is done while it lies in the first-level cache; so a row comes
@@ -42,6 +43,8 @@
 /// in a cache).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
+inline constexpr std::size_t from_memory = 262144;  // keys and values of a head: more than caches hold of all heads
+
 /// A step of the query heads that share one KV head; see attend().
 template <RowSource Keys, RowSource Values>
 void decode(const Keys& keys, const Values& values, std::size_t n, const AttentionSettings& settings,
@@ -61,6 +64,9 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     Buffer larger_scratch(width > scratch_floats ? 2 * width : 0);
     float* const ordered = width > scratch_floats ? larger_scratch.data() : scratch;
     float* const sums = ordered + together * width;
+    constexpr bool widens = dear_to_widen<Key> || dear_to_widen<Value>;
+    alignas(64) float part[widens ? part_floats : 1];
+    Buffer larger_part(widens && width > widest_part ? least_part * whole_runs(width) : 0);
     Softmax softmax[most_queries];
     Pack high[most_queries];
     Quad highest[most_queries];
@@ -69,9 +75,11 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
     const RowMemory following{reinterpret_cast<const char*>(next), keys.stride * sizeof(Key), head_dim * sizeof(Key)};
     for (std::size_t q = 0; q < query_heads; q += together) {
         const std::size_t heads = (std::min)(together, query_heads - q);
-        ReadShape shape =
-            shape_of(heads, sizeof(Key), head_dim * sizeof(Key), n * (head_dim + value_dim) * sizeof(Key), tuning);
+        const std::size_t bytes = n * (head_dim + value_dim) * sizeof(Key);
+        ReadShape shape = shape_of(heads, sizeof(Key), head_dim * sizeof(Key), bytes, tuning);
         if (by_bytes<Key>) shape.ahead = tuning.far_bytes;
+        if (pack_bytes < 64 && sizeof(Key) == 4 && heads == 1 && bytes >= from_memory)
+            shape.ahead = (std::max)(shape.ahead, tuning.near_in_short);
         // Streams are made in their places: a copy would wait until what was just written can be read again.
         DecodeAttention<Keys, Values> attention{
             .keys = RowStream<Keys>(keys, n, head_dim, shape, memory_of(values, value_dim)),
@@ -89,6 +97,7 @@ void decode(const Keys& keys, const Values& values, std::size_t n, const Attenti
             .high = high,
             .highest = highest,
             .byte_queries = byte_queries,
+            .wide = width > widest_part ? larger_part.data() : part,
             .shape = shape};
         attention.prepare_queries(queries + q * head_dim);
         attention.read_keys();

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "../config.hpp"
 #include "../rows/rows.hpp"
@@ -16,12 +15,14 @@
 #include "../simd/pack.hpp"
 #include "blocks.hpp"
 #include "bytes.hpp"
+#include "dot_alone.hpp"
 #include "row_stream.hpp"
 #include "settings.hpp"
 #include "shape.hpp"
 #include "softmax.hpp"
 #include "value_blocks.hpp"
 #include "value_bytes.hpp"
+#include "wide_rows.hpp"
 
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
@@ -29,16 +30,6 @@ inline constexpr std::size_t key_queries = floats_per_pack == 16 ? 4 : 2;    // 
 inline constexpr std::size_t value_queries = floats_per_pack == 16 ? 8 : 4;  // the same for values
 inline constexpr std::size_t most_queries = 32;                              // that attend in one walk over the rows
 inline constexpr std::size_t scratch_floats = 4096;
-
-template <std::size_t N>
-using Count = std::integral_constant<std::size_t, N>;
-
-/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
-template <std::size_t Most, class Use>
-[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
-    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
-    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
-}
 
 /// One walk over the rows of a KV head, for at most `most_queries` query heads.
 template <RowSource Keys, RowSource Values>
@@ -60,6 +51,7 @@ struct DecodeAttention {
     Pack* high;               // [query_heads], while the keys are read: lanes of one or of several query heads
     Quad* highest;            // [query_heads]
     ByteQuery* byte_queries;  // [query_heads] if the keys are multiplied as bytes
+    float* wide;              // room for each_part()
     ReadShape shape;
     std::size_t head_dim = settings.head_dim;
     std::size_t value_dim = settings.value_width();
@@ -76,16 +68,8 @@ struct DecodeAttention {
                 byte_queries[q] = split_query(queries + q * head_dim, head_dim, factor, bytes() + 2 * q * key_width);
             return;
         }
-        const std::size_t columns = head_dim, whole = columns - columns % floats_per_load<Key>;
-        float* to = ordered;
-        for (std::size_t q = 0; q < query_heads; ++q, queries += columns, to += key_width) {
-            for (std::size_t column = 0; column < whole; column += floats_per_load<Key>)
-                to_kernel_order<Key>(queries + column, factor, to + column);
-            if (whole == columns) continue;
-            float padded[floats_per_load<Key>] = {};
-            std::copy_n(queries + whole, columns - whole, padded);
-            to_kernel_order<Key>(padded, factor, to + whole);
-        }
+        for (std::size_t q = 0; q < query_heads; ++q)
+            row_to_kernel_order<Key>(queries + q * head_dim, head_dim, factor, ordered + q * key_width);
     }
 
     /// weights <- logits, and the highest of each query head.
@@ -118,16 +102,11 @@ struct DecodeAttention {
             for (std::size_t q = 0; q < query_heads; ++q)
                 highest[q] = highest_quad(adjust(weights + q * weight_stride, n, n, settings, settings.seen_by, 0));
     }
-    /// One query head, and rows that are in a cache at once.
-    bool alone() const {
-        constexpr std::size_t most = 16 * floats_per_pack;
-        return query_heads == 1 && shape.in_cache && n < 16 * block_rows && !scaled && floats_per_pack == 16 &&
-               (head_dim == most || head_dim == most / 2 || head_dim == most / 4);
-    }
     /// How many rows of keys are walked together: a block, or several.
     std::size_t blocks_together(std::size_t r) const {
-        const std::size_t rows = alone() ? keys.rows_together(r, 4 * block_rows) : (std::min)(block_rows, n - r);
-        return rows > block_rows ? rows - rows % block_rows : rows;
+        if (!are_read_alone<Key>(shape, query_heads, n, head_dim)) return (std::min)(block_rows, n - r);
+        const std::size_t rows = keys.rows_together(r, 4 * block_rows);
+        return rows < block_rows ? rows : rows - rows % block_rows;
     }
     void find_highest() {
         by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
@@ -144,28 +123,30 @@ struct DecodeAttention {
         });
         return (std::max)(steps, std::size_t{1});
     }
-    static Logits of_query(const Logits& logits, std::size_t q) {
-        return {logits.first + q * logits.stride, logits.stride, logits.scales, logits.high + q};
+    static Logits of_query(const Logits& logits, std::size_t q, std::size_t row = 0) {
+        return {logits.first + q * logits.stride + row, logits.stride, logits.scales + (scaled ? row : 0),
+                logits.high + q};
     }
     void read_tiles(std::size_t r, std::size_t rows, Prefetch& prefetch, const Logits& logits) {
-        const Key* const block = keys.row(r);
         const bool narrow = rows == block_rows && head_dim == written_out<Key> * floats_per_load<Key>;
         if constexpr (floats_per_pack == 16)
             if (narrow && query_heads >= 4)
-                dot_narrow_tiles<scaled>(block, keys.stride(), prefetch, ordered, query_heads / 4, logits);
-        by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-            const float* const queries = ordered + q * key_width;
-            if constexpr (Q == 4 && floats_per_pack == 16)
-                if (narrow) return;
-            if constexpr (Q > 1) {
-                dot_tiles<Q, scaled>(block, keys.stride(), rows, head_dim, prefetch, queries, key_width,
-                                     of_query(logits, q));
-            } else {
-                Prefetch none(ordered);
-                Pack products[1][block_rows];
-                dot_rows<1, 0>(block, keys.stride(), 0, rows, head_dim, none, queries, key_width, products);
-                sum_rows<scaled>(products[0], rows, of_query(logits, q));
-            }
+                dot_narrow_tiles<scaled>(keys.row(r), keys.stride(), prefetch, ordered, query_heads / 4, logits);
+        Pack products[1][block_rows];
+        each_part(keys, r, 0, rows, head_dim, wide, [&](const auto* row, auto stride, auto from, auto to) {
+            by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                const float* const queries = ordered + q * key_width;
+                if constexpr (Q == 4 && floats_per_pack == 16)
+                    if (narrow) return;
+                if constexpr (Q > 1) {
+                    dot_tiles<Q, scaled>(row, stride, to - from, head_dim, prefetch, queries, key_width,
+                                         of_query(logits, q, from));
+                } else {
+                    Prefetch none(ordered);
+                    dot_rows<1, 0>(row, stride, from, to, head_dim, none, queries, key_width, products);
+                    if (to == rows) sum_rows<scaled>(products[0], rows, of_query(logits, q));
+                }
+            });
         });
     }
     /// Four rows for some query heads, then the same rows for the next ones: the loads of the next rows begin under the
@@ -174,20 +155,23 @@ struct DecodeAttention {
         Pack products[most_whole_rows][block_rows];
         if (query_heads == 1)
             return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
-                const Key* const block = keys.row(r);
                 if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 16)
-                    if (rows % block_rows == 0 && alone())
-                        return dot_alone<Loads, scaled>(block, keys.stride(), rows, prefetch, ordered, logits);
-                dot_rows<1, Loads>(block, keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width, products);
+                    if (rows >= block_rows && are_read_alone<Key>(shape, query_heads, n, head_dim))
+                        return dot_alone<Loads>(keys.row(r), keys.stride(), rows, prefetch, ordered, logits);
+                dot_rows<1, Loads>(keys.row(r), keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width,
+                                   products);
                 sum_rows<scaled>(products[0], rows, logits);
             });
         const std::size_t together = query_heads <= key_queries ? block_rows : 4;
-        for (std::size_t from = 0; from < rows; from += together)
-            by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
-                Prefetch none(ordered);
-                dot_rows<Q, 0>(keys.row(r), keys.stride(), from, (std::min)(from + together, rows), head_dim,
-                               q == 0 ? prefetch : none, ordered + q * key_width, key_width, products + q);
-            });
+        for (std::size_t first = 0; first < rows; first += together)
+            each_part(keys, r, first, (std::min)(first + together, rows), head_dim, wide,
+                      [&](const auto* row, auto stride, auto from, auto to) {
+                          by_queries<key_queries>(query_heads, [&]<std::size_t Q>(Count<Q>, std::size_t q) {
+                              Prefetch none(ordered);
+                              dot_rows<Q, 0>(row, stride, from, to, head_dim, q == 0 ? prefetch : none,
+                                             ordered + q * key_width, key_width, products + q);
+                          });
+                      });
         for (std::size_t q = 0; q < query_heads; ++q) sum_rows<scaled>(products[q], rows, of_query(logits, q));
     }
 
@@ -248,26 +232,32 @@ struct DecodeAttention {
     }
     /// The rows [from, to) of the block at row r.
     void add_rows(std::size_t r, std::size_t from, std::size_t to, Prefetch& prefetch, const float* share) {
-        const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
-            add_block<Q>(values.row(r + row), values.stride(), rows, value_dim, prefetch, share + q * share_rows + row,
-                         sums_of_values + q * value_width, value_width);
-        };
-        if (!shape.whole_rows || query_heads == 1) {
-            by_queries<value_queries>(query_heads, [&](auto count, std::size_t q) { add(count, q, from, to - from); });
-            return;
-        }
-        // As many query heads as have all outputs in registers, eight rows at a time.
-        const std::size_t packs = value_width / floats_per_pack;
-        for (std::size_t row = from, rows; row < to; row += rows) {
-            rows = (std::min)(std::size_t{8}, to - row);
-            const auto add_here = [&](auto count, std::size_t q) { add(count, q, row, rows); };
-            if (packs <= stripe_sums / 4)
-                by_queries<4>(query_heads, add_here);
-            else if (packs <= stripe_sums / 2)
-                by_queries<2>(query_heads, add_here);
-            else
-                by_queries<1>(query_heads, add_here);
-        }
+        if (query_heads == 1)
+            return add_block<1>(values.row(r + from), values.stride(), to - from, value_dim, prefetch, share + from,
+                                sums_of_values, value_width);
+        each_part(values, r, from, to, value_dim, wide, [&](const auto* part, auto stride, auto begin, auto end) {
+            const auto add = [&]<std::size_t Q>(Count<Q>, std::size_t q, std::size_t row, std::size_t rows) {
+                add_block<Q>(part + (row - begin) * stride, stride, rows, value_dim, prefetch,
+                             share + q * share_rows + row, sums_of_values + q * value_width, value_width);
+            };
+            if (!shape.whole_rows) {
+                by_queries<value_queries>(query_heads,
+                                          [&](auto count, std::size_t q) { add(count, q, begin, end - begin); });
+                return;
+            }
+            // As many query heads as have all outputs in registers, eight rows at a time.
+            const std::size_t packs = value_width / floats_per_pack;
+            for (std::size_t row = begin, rows; row < end; row += rows) {
+                rows = (std::min)(std::size_t{8}, end - row);
+                const auto add_here = [&](auto count, std::size_t q) { add(count, q, row, rows); };
+                if (packs <= stripe_sums / 4)
+                    by_queries<4>(query_heads, add_here);
+                else if (packs <= stripe_sums / 2)
+                    by_queries<2>(query_heads, add_here);
+                else
+                    by_queries<1>(query_heads, add_here);
+            }
+        });
     }
     /// The runs of rows that are seen.
     void add_seen(std::size_t r, std::size_t rows, Prefetch& prefetch, const float* share) {
@@ -281,25 +271,16 @@ struct DecodeAttention {
     }
     /// Weights and outputs, divided by the sum of the weights.
     void write_outputs(float* out) {
-        const std::size_t columns = value_dim, whole = columns - columns % floats_per_load<Value>;
-        const float* from = sums_of_values;
-        for (std::size_t q = 0; q < query_heads; ++q, out += columns, from += value_width) {
+        for (std::size_t q = 0; q < query_heads; ++q, out += value_dim) {
+            const float* const from = sums_of_values + q * value_width;
             const float total = softmax[q].total(), inverse = Softmax::inverse(total);
             multiply(weights + q * weight_stride, n, inverse);
-            if (total == 0) {
-                std::fill_n(out, columns, 0.0f);  // whatever the values are
-                continue;
-            }
-            if constexpr (by_bytes<Value>) {
-                write_in_order(from, inverse, out, columns);
-                continue;
-            }
-            for (std::size_t column = 0; column < whole; column += floats_per_load<Value>)
-                from_kernel_order<Value>(from + column, inverse, out + column);
-            if (whole == columns) continue;
-            float padded[floats_per_load<Value>];
-            from_kernel_order<Value>(from + whole, inverse, padded);
-            std::copy_n(padded, columns - whole, out + whole);
+            if (total == 0)
+                std::fill_n(out, value_dim, 0.0f);  // whatever the values are
+            else if constexpr (by_bytes<Value>)
+                write_in_order(from, inverse, out, value_dim);
+            else
+                row_from_kernel_order<Value>(from, value_dim, inverse, out);
         }
     }
 };

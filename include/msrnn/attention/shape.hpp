@@ -28,6 +28,7 @@ struct Tuning {
     std::size_t near_floats = 0;    ///< the same for whole rows of floats and one query head; 0: not at all
     std::size_t near_narrow = 0;    ///< and of floats in rows of at most 256 bytes
     std::size_t near_small = 0;     ///< and of smaller numbers
+    std::size_t near_in_short = 0;  ///< and of floats from memory in packs of 16 or 32 bytes
     bool into_first_level = false;  ///< of the caches; else into the second one
 };
 
@@ -43,7 +44,11 @@ inline Tuning tuning_of_processor() {
             tuning = {
                 .tiles_from_4 = 7, .tiles_from_2 = 4, .cached_bytes = 65536, .near_floats = 2048, .near_narrow = 2048};
         else
-            tuning = {.far_bytes = 8192, .near_narrow = 2048, .near_small = 4096, .into_first_level = true};
+            tuning = {.far_bytes = 8192,
+                      .near_narrow = 2048,
+                      .near_small = 4096,
+                      .near_in_short = 2048,
+                      .into_first_level = true};
     }
 #endif
     return tuning;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "../config.hpp"
 #include "../rows/scalar.hpp"
@@ -16,16 +17,25 @@
 /// every number of query heads and columns at a time gives the same bits.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
+template <std::size_t N>
+using Count = std::integral_constant<std::size_t, N>;
+
+/// Calls use(count, first) for groups of `Most` query heads, then of half as many, down to one.
+template <std::size_t Most, class Use>
+[[gnu::always_inline]] inline void by_queries(std::size_t queries, Use use, std::size_t first = 0) {
+    for (; first + Most <= queries; first += Most) use(Count<Most>{}, first);
+    if constexpr (Most > 1) by_queries<Most / 2>(queries, use, first);
+}
+
 inline constexpr std::size_t share_rows = 4 * block_rows;                   // whose weights are computed together
 inline constexpr std::size_t stripe_sums = floats_per_pack == 16 ? 16 : 8;  // in registers
 
 /// out[q] += sum over `rows` rows of weights[q][row] * row, for the columns of P packs that begin at `first`; rows of
 /// weights are share_rows apart, rows of out `width`. widen_row(row, load) gives one load of a row.
-template <std::size_t Q, std::size_t P, bool WholeRow, class Scalar, class Widen>
+template <std::size_t Q, std::size_t P, class Scalar, class Widen>
 void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefetch& prefetch, const float* weights,
                 float* out, std::size_t width, Widen widen_row) {
     constexpr std::size_t packs = packs_per_load<Scalar>, loads = P / packs;
-    [[maybe_unused]] constexpr std::size_t lines = loads * floats_per_load<Scalar> * sizeof(Scalar) / line_bytes;
     Pack sum[Q][P];
 #pragma GCC unroll 8
     for (std::size_t q = 0; q < Q; ++q)
@@ -34,12 +44,16 @@ void add_stripe(const Scalar* first, std::size_t stride, std::size_t rows, Prefe
     Prefetch ahead = prefetch;
 #pragma GCC unroll 1
     for (std::size_t r = 0; r < rows; ++r, first += stride) {
-        if constexpr (Q == 1 && WholeRow)
-            ahead.step_row_if_any<lines>();
-        else if constexpr (Q == 1)
+        if constexpr (Q == 1)
             ahead.step_if_any();
         else
             ahead.step();
+        if constexpr (takes_runs<Scalar> && P * floats_per_pack == run_numbers) {
+            const Pack weight = all(weights[r]);
+            each_of_run(
+                first, [&](std::size_t i, auto quad) __attribute__((always_inline)) { sum[0][i] += quad * weight; });
+            continue;
+        }
         Loaded<Scalar> value[loads];
 #pragma GCC unroll 16
         for (std::size_t u = 0; u < loads; ++u) {
@@ -69,20 +83,17 @@ constexpr std::size_t narrower(std::size_t packs) {
 template <std::size_t Q, std::size_t P, class Scalar>
 void add_stripes(const Scalar* first, std::size_t stride, std::size_t rows, std::size_t columns, Prefetch& prefetch,
                  const float* weights, float* out, std::size_t width) {
-    const auto all_there = [](const Scalar* row, Loaded<Scalar>& value) { widen(row, value); };
-    if constexpr (Q == 1)
-        if (columns == P * floats_per_pack && columns == width)
-            return add_stripe<Q, P, true>(first, stride, rows, prefetch, weights, out, width, all_there);
     std::size_t column = 0;
     for (; column + P * floats_per_pack <= columns; column += P * floats_per_pack)
-        add_stripe<Q, P, false>(first + column, stride, rows, prefetch, weights, out + column, width, all_there);
+        add_stripe<Q, P>(first + column, stride, rows, prefetch, weights, out + column, width,
+                         [](const Scalar* row, Loaded<Scalar>& value) { widen(row, value); });
     const std::size_t rest = columns - column;
     if (rest == 0) return;
     if constexpr (P > packs_per_load<Scalar>)
         add_stripes<Q, narrower<Scalar>(P)>(first + column, stride, rows, rest, prefetch, weights, out + column, width);
     else
-        add_stripe<Q, P, false>(first + column, stride, rows, prefetch, weights, out + column, width,
-                                [=](const Scalar* row, Loaded<Scalar>& value) { widen_rest(row, rest, value); });
+        add_stripe<Q, P>(first + column, stride, rows, prefetch, weights, out + column, width,
+                         [=](const Scalar* row, Loaded<Scalar>& value) { widen_rest(row, rest, value); });
 }
 /// out[q] += sum over `rows` rows of weights[q][row] * row, for Q query heads and all columns.
 template <std::size_t Q, class Scalar>

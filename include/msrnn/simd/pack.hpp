@@ -151,13 +151,13 @@ auto smallest(Vector v) {
 }
 
 /// One number of a and one of b by turns: of the lower halves, of the upper halves.
-template <std::size_t... I>
-Pack lower_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * floats_per_pack)...);
+template <class Vector, std::size_t... I>
+Vector lower_by_turns(Vector a, Vector b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * sizeof...(I))...);
 }
-template <std::size_t... I>
-Pack upper_by_turns(Pack a, Pack b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, (floats_per_pack / 2 + I / 2 + I % 2 * floats_per_pack)...);
+template <class Vector, std::size_t... I>
+Vector upper_by_turns(Vector a, Vector b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, (sizeof...(I) / 2 + I / 2 + I % 2 * sizeof...(I))...);
 }
 /// Rows become columns: a pack of each of so many rows as it has floats.
 [[gnu::always_inline]] inline void transpose(Pack (&rows)[floats_per_pack]) {
