@@ -59,8 +59,9 @@ public:
     void attend() {
         for (begin_ = 0; begin_ < rows_; begin_ += together_) {
             count_ = (std::min)(together_, rows_ - begin_);
+            for (std::size_t i = 0; i < count_; ++i) row_[i] = weights_.at(token(i), head(i));
+            std::fill_n(high_, whole_tiles(count_), all(infinitely_low));
             transpose_queries();
-            for (std::size_t i = 0; i < count_; ++i) high_[i] = all(infinitely_low);
             read_keys();
             for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
@@ -72,7 +73,6 @@ private:
     // What query row i of this group is, and which rows it sees.
     std::size_t token(std::size_t i) const { return (begin_ + i) / heads_; }
     std::size_t head(std::size_t i) const { return (begin_ + i) % heads_; }
-    float* weights(std::size_t i) const { return weights_.at(token(i), head(i)); }
     /// The prompt's rows begin to be seen here and are seen up to there.
     std::size_t from(std::size_t i) const {
         const std::size_t end = first_ + token(i) + 1;
@@ -144,24 +144,21 @@ private:
     }
     template <std::size_t R>
     void read_panel(const float* keys, std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
-        alignas(64) float logits[R * panel];
-        multiply_tile<R, 1, R>(transposed_ + i * width_, keys, width_, false, logits, panel);
-        const bool whole = columns == panel, all_seen = whole && plain_ && r + panel <= to(i);
-        for (std::size_t q = 0; q < rows; ++q)
-            if (float* const to = weights(i + q) + r; whole)
-                for (std::size_t at = 0; at < panel; at += floats_per_pack) {
-                    const Pack x = load(logits + q * panel + at);
-                    store(to + at, x);
-                    if (all_seen) high_[i + q] = larger(x, high_[i + q]);
-                }
-            else
-                std::copy_n(logits + q * panel, columns, to);
+        alignas(64) float apart[R * panel];  // what has no room in a row
+        Pack unused[R]{};
+        float* into[R];
+        const bool whole = columns == panel;
+        for (std::size_t q = 0; q < R; ++q) into[q] = whole && q < rows ? row_[i + q] + r : apart + q * panel;
+        multiply_keys<R>(transposed_ + i * width_, keys, width_, into,
+                         whole && plain_ && r + panel <= to(i) ? high_ + i : unused);
+        if (!whole)
+            for (std::size_t q = 0; q < rows; ++q) std::copy_n(apart + q * panel, columns, row_[i + q] + r);
     }
     /// Up to here read_panel() has looked for the highest logit.
     std::size_t high_until(std::size_t i) const { return plain_ ? to(i - i % most_tile) / panel * panel : 0; }
     /// weights <- the exponentials of the logits, which inverse_ makes add up to 1, and 0 where the query sees nothing.
     void weigh(std::size_t i) {
-        float* const row = weights(i);
+        float* const row = row_[i];
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
         Pack high = high_[i];
@@ -224,7 +221,7 @@ private:
         alignas(64) float share[R * share_stride];
         for (std::size_t q = 0; q < R; ++q)
             if (float* const to = share + q * share_stride; q < rows)
-                each_pack(weights(i + q) + piece.begin, piece.rows, all_ - piece.begin, 0,
+                each_pack(row_[i + q] + piece.begin, piece.rows, all_ - piece.begin, 0,
                           [to, inverse = all(inverse_[i + q])](Pack x, std::size_t at) {
                               store(to + at, x *= inverse);
                               return x;
@@ -232,19 +229,19 @@ private:
             else
                 std::fill_n(to, piece.rows, 0.0f);
         for (std::size_t column = 0; column < value_width_; column += panel)
-            multiply_tile<R, share_stride, 1>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
-                                              true, sums_ + i * value_width_ + column, value_width_);
+            multiply_values<R>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
+                               sums_ + i * value_width_ + column, value_width_);
     }
     /// The same where some values are not finite: only tokens that see them may read them.
     void add_carefully(const float* values, std::size_t r, std::size_t rows) {
         for (std::size_t i = 0; i < count_; ++i) {
-            multiply(weights(i) + r, rows, inverse_[i]);
+            multiply(row_[i] + r, rows, inverse_[i]);
             for (std::size_t k = 0; k < rows; ++k)
                 if (sees(i, r + k))
                     for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
-                                  all(weights(i)[r + k]) *
+                                  all(row_[i][r + k]) *
                                       load(values + column / panel * panel * slab + k * panel + column % panel));
         }
     }
@@ -267,11 +264,12 @@ private:
     std::size_t together_, begin_ = 0, count_ = 0;  // this group has [begin, begin + count) of them
     PackedRows* packed_;                            // or a panel and a slab at a time
     Scratch memory_;
-    float* transposed_;  // [tiles][width][rows of a tile]: queries
-    float* sums_;        // [together][value_width]
-    float* panel_;       // [width][panel]: keys
-    float* slab_;        // [value_width / panel][slab][panel]: values
-    bool plain_;         // all rows up to a token's own are seen, as they are
+    float* transposed_;      // [tiles][width][rows of a tile]: queries
+    float* sums_;            // [together][value_width]
+    float* panel_;           // [width][panel]: keys
+    float* slab_;            // [value_width / panel][slab][panel]: values
+    bool plain_;             // all rows up to a token's own are seen, as they are
+    float* row_[most_rows];  // of weights
     Pack high_[most_rows];
     float total_[most_rows], inverse_[most_rows];
 };
