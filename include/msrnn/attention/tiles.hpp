@@ -21,8 +21,9 @@ namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 inline constexpr std::size_t panel = 2 * floats_per_pack;                 // columns
 inline constexpr std::size_t most_tile = floats_per_pack == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
 inline constexpr std::size_t least_tile = floats_per_pack == 16 ? 4 : 2;
-inline constexpr std::size_t slab = 128;                // values packed together
-inline constexpr std::size_t share_stride = slab + 16;  // no power of two: else rows push each other out
+inline constexpr std::size_t most_query_rows = 16 * most_tile;  // query rows that packed rows serve together
+inline constexpr std::size_t slab = 128;                        // values packed together
+inline constexpr std::size_t share_stride = slab + 16;          // no power of two: else rows push each other out
 
 constexpr std::size_t whole_tiles(std::size_t rows) { return (rows + most_tile - 1) / most_tile * most_tile; }
 constexpr std::size_t whole_panels(std::size_t numbers) { return (numbers + panel - 1) / panel * panel; }
