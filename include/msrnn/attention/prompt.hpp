@@ -14,6 +14,7 @@
 #include "../simd/pack.hpp"
 #include "packed_rows.hpp"
 #include "prompt_rows.hpp"
+#include "prompt_sight.hpp"
 #include "settings.hpp"
 #include "softmax.hpp"
 #include "tiles.hpp"
@@ -27,7 +28,6 @@ class PromptAttention {
 public:
     using Key = typename decltype(Keys::stored)::Number;
     using Value = typename decltype(Values::stored)::Number;
-    static constexpr std::size_t most_rows = 16 * most_tile;  // packed rows serve so many query rows
 
     PromptAttention(const Keys& keys, const Values& values, std::size_t first, std::size_t tokens,
                     const AttentionSettings& settings, TokensView<const float> queries, TokensView<float> weights,
@@ -35,19 +35,17 @@ public:
         : keys_(keys),
           values_(values),
           settings_(settings),
+          sight_(settings, keys.stored_rows, first, tokens),
           queries_(queries),
           weights_(weights),
           out_(out),
-          heads_(settings.query_heads),
           width_(settings.head_dim),
           value_width_(whole_panels(settings.value_width())),
-          stored_(keys.stored_rows),
-          first_(first),
-          all_(stored_ + first + tokens),
-          rows_(tokens * heads_),
+          all_(sight_.all()),
+          rows_(tokens * settings.query_heads),
           packed_(packed),
           plain_(settings.window == 0 && settings.seen_by == nullptr && settings.soft_cap == 0) {
-        const std::size_t groups = (rows_ + most_rows - 1) / most_rows;
+        const std::size_t groups = (rows_ + most_query_rows - 1) / most_query_rows;
         together_ = whole_tiles((rows_ + groups - 1) / groups);
         const std::size_t packed_here = packed_ == nullptr ? panel * width_ + slab * value_width_ : 0;
         transposed_ = memory_.take(together_ * (width_ + value_width_) + packed_here);
@@ -57,11 +55,14 @@ public:
         if (packed_ != nullptr) packed_->reserve(width_, value_width_);
     }
     void attend() {
-        for (begin_ = 0; begin_ < rows_; begin_ += together_) {
-            count_ = (std::min)(together_, rows_ - begin_);
+        for (std::size_t begin = 0; begin < rows_; begin += together_) {
+            count_ = (std::min)(together_, rows_ - begin);
+            sight_.choose(begin, count_);
+            for (std::size_t i = 0; i < count_; ++i) row_[i] = weights_.at(sight_.token(i), sight_.head(i));
+            std::fill_n(high_, whole_tiles(count_), all(infinitely_low));
             transpose_queries();
-            for (std::size_t i = 0; i < count_; ++i) high_[i] = all(infinitely_low);
             read_keys();
+            for (std::size_t i = 0; i < count_; ++i) find_highest(i);
             for (std::size_t i = 0; i < count_; ++i) weigh(i);
             read_values();
             write_outputs();
@@ -69,29 +70,7 @@ public:
     }
 
 private:
-    // What query row i of this group is, and which rows it sees.
-    std::size_t token(std::size_t i) const { return (begin_ + i) / heads_; }
-    std::size_t head(std::size_t i) const { return (begin_ + i) % heads_; }
-    float* weights(std::size_t i) const { return weights_.at(token(i), head(i)); }
-    /// The prompt's rows begin to be seen here and are seen up to there.
-    std::size_t from(std::size_t i) const {
-        const std::size_t end = first_ + token(i) + 1;
-        return stored_ + (settings_.window != 0 && end > settings_.window ? end - settings_.window : 0);
-    }
-    std::size_t to(std::size_t i) const { return stored_ + first_ + token(i) + 1; }
-    bool sees(std::size_t i, std::size_t row) const {
-        if (row >= stored_) return row >= from(i) && row < to(i);
-        return settings_.seen_by == nullptr || settings_.seen_by[row] > first_ + token(i);
-    }
-
-    struct Piece {
-        std::size_t begin, rows;
-    };
-    /// What query rows [i, last] want of the rows [r, r + count).
-    Piece wanted(std::size_t i, std::size_t last, std::size_t r, std::size_t count) const {
-        const std::size_t begin = r < stored_ ? r : (std::max)(r, from(i)), end = (std::min)(r + count, to(last));
-        return {begin, end > begin ? end - begin : 0};
-    }
+    using Piece = PromptSight::Piece;
     /// Calls use(Count, i, rows) for each tile: query rows [i, i + rows), at most Count.
     template <class Use>
     [[gnu::always_inline]] void each_tile(Use use) {
@@ -119,7 +98,7 @@ private:
             const float* from[most];
             for (std::size_t q = 0; q < most; ++q) {
                 const std::size_t row = i + (std::min)(q, rows - 1);
-                from[q] = queries_.at(token(row), head(row));
+                from[q] = queries_.at(sight_.token(row), sight_.head(row));
             }
             transpose_rows<most>(from, width_, settings_.scale * log2_of_e, transposed_ + i * width_);
         });
@@ -127,11 +106,11 @@ private:
     /// weights <- logits, of the rows that a query row of the tile sees.
     void read_keys() {
         for (std::size_t r = 0; r < all_; r += panel) {
-            if (wanted(0, count_ - 1, r, panel).rows == 0) continue;
+            if (sight_.wanted(0, count_ - 1, r, panel).rows == 0) continue;
             const std::size_t columns = (std::min)(panel, all_ - r);
             const float* const keys = packed_keys(r, columns);
             each_tile([&](auto most, std::size_t i, std::size_t rows) {
-                if (wanted(i, i + rows - 1, r, panel).rows > 0) read_panel<most>(keys, i, rows, r, columns);
+                if (sight_.wanted(i, i + rows - 1, r, panel).rows > 0) read_panel<most>(keys, i, rows, r, columns);
             });
         }
     }
@@ -144,60 +123,59 @@ private:
     }
     template <std::size_t R>
     void read_panel(const float* keys, std::size_t i, std::size_t rows, std::size_t r, std::size_t columns) {
-        alignas(64) float logits[R * panel];
-        multiply_tile<R, 1, R>(transposed_ + i * width_, keys, width_, false, logits, panel);
-        const bool whole = columns == panel, all_seen = whole && plain_ && r + panel <= to(i);
-        for (std::size_t q = 0; q < rows; ++q)
-            if (float* const to = weights(i + q) + r; whole)
-                for (std::size_t at = 0; at < panel; at += floats_per_pack) {
-                    const Pack x = load(logits + q * panel + at);
-                    store(to + at, x);
-                    if (all_seen) high_[i + q] = larger(x, high_[i + q]);
-                }
-            else
-                std::copy_n(logits + q * panel, columns, to);
+        alignas(64) float apart[R * panel];  // what has no room in a row
+        Pack unused[R]{};
+        float* into[R];
+        const bool whole = columns == panel;
+        for (std::size_t q = 0; q < R; ++q) into[q] = whole && q < rows ? row_[i + q] + r : apart + q * panel;
+        multiply_keys<R>(transposed_ + i * width_, keys, width_, into,
+                         whole && plain_ && r + panel <= sight_.to(i) ? high_ + i : unused);
+        if (!whole)
+            for (std::size_t q = 0; q < rows; ++q) std::copy_n(apart + q * panel, columns, row_[i + q] + r);
     }
     /// Up to here read_panel() has looked for the highest logit.
-    std::size_t high_until(std::size_t i) const { return plain_ ? to(i - i % most_tile) / panel * panel : 0; }
-    /// weights <- the exponentials of the logits, which inverse_ makes add up to 1, and 0 where the query sees nothing.
-    void weigh(std::size_t i) {
-        float* const row = weights(i);
-        const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
-        const Piece pieces[] = {{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}};
+    std::size_t high_until(std::size_t i) const { return plain_ ? sight_.to(i - i % most_tile) / panel * panel : 0; }
+    /// softmax_ <- that of the highest logit of a query row; logits <- what they are where it sees them.
+    void find_highest(std::size_t i) {
         Pack high = high_[i];
         const std::size_t looked = high_until(i);
-        for (const Piece& piece : pieces) {
-            const std::uint32_t* const seen_by = &piece == pieces ? settings_.seen_by : nullptr;
+        const PromptSight::Pieces seen = sight_.pieces(i);
+        for (const Piece& piece : seen.of) {
+            const std::uint32_t* const seen_by = &piece == seen.of ? settings_.seen_by : nullptr;
             const std::size_t room = all_ - piece.begin;
             if (seen_by != nullptr || settings_.soft_cap != 0)
-                high = larger(adjust(row + piece.begin, piece.rows, room, settings_, seen_by, first_ + token(i)), high);
+                high = larger(adjust(row_[i] + piece.begin, piece.rows, room, settings_, seen_by, sight_.in_prompt(i)),
+                              high);
             else
-                each_pack(row + looked + piece.begin, piece.rows > looked ? piece.rows - looked : 0, room - looked,
+                each_pack(row_[i] + looked + piece.begin, piece.rows > looked ? piece.rows - looked : 0, room - looked,
                           infinitely_low, [&](Pack x, std::size_t) { high = larger(x, high); });
         }
-        const float* const sink = settings_.sinks == nullptr ? nullptr : settings_.sinks + head(i);
-        Softmax softmax(highest_quad(high), sink);
-        for (const Piece& piece : pieces)
-            each_pack(row + piece.begin, piece.rows, all_ - piece.begin, infinitely_low,
-                      [&](Pack x, std::size_t) { return softmax.exponential(x); });
-        total_[i] = softmax.total();
+        softmax_[i] =
+            Softmax(highest_quad(high), settings_.sinks == nullptr ? nullptr : settings_.sinks + sight_.head(i));
+    }
+    /// weights <- the exponentials of the logits, which inverse_ makes add up to 1, and 0 where the query sees nothing.
+    void weigh(std::size_t i) {
+        float* const row = row_[i];
+        const PromptSight::Pieces seen = sight_.pieces(i);
+        for (const Piece& piece : seen.of) softmax_[i].exponentials(row + piece.begin, piece.rows, all_ - piece.begin);
+        total_[i] = softmax_[i].total();
         inverse_[i] = Softmax::inverse(total_[i]);
         if (inverse_[i] != inverse_[i]) {  // NaN for what it sees, and for nothing else
-            for (const Piece& piece : pieces) multiply(row + piece.begin, piece.rows, inverse_[i]);
+            for (const Piece& piece : seen.of) multiply(row + piece.begin, piece.rows, inverse_[i]);
             inverse_[i] = 1;
         }
-        std::fill(row + pieces[0].rows, row + pieces[1].begin, 0.0f);
-        std::fill(row + to(i), row + all_, 0.0f);
+        std::fill(row + seen.of[0].rows, row + seen.of[1].begin, 0.0f);
+        std::fill(row + sight_.to(i), row + all_, 0.0f);
     }
     /// weights <- the softmax; sums <- weights times values.
     void read_values() {
         std::fill_n(sums_, whole_tiles(count_) * value_width_, 0.0f);
         for (std::size_t r = 0; r < all_; r += slab) {
-            if (wanted(0, count_ - 1, r, slab).rows == 0) continue;
+            if (sight_.wanted(0, count_ - 1, r, slab).rows == 0) continue;
             const Slab values = packed_values(r, (std::min)(slab, all_ - r));
             if (values.finite)
                 each_tile([&](auto most, std::size_t i, std::size_t rows) {
-                    add_slab<most>(values.numbers, i, rows, wanted(i, i + rows - 1, r, slab), r);
+                    add_slab<most>(values.numbers, i, rows, sight_.wanted(i, i + rows - 1, r, slab), r);
                 });
             else
                 add_carefully(values.numbers, r, (std::min)(slab, all_ - r));
@@ -224,7 +202,7 @@ private:
         alignas(64) float share[R * share_stride];
         for (std::size_t q = 0; q < R; ++q)
             if (float* const to = share + q * share_stride; q < rows)
-                each_pack(weights(i + q) + piece.begin, piece.rows, all_ - piece.begin, 0,
+                each_pack(row_[i + q] + piece.begin, piece.rows, all_ - piece.begin, 0,
                           [to, inverse = all(inverse_[i + q])](Pack x, std::size_t at) {
                               store(to + at, x *= inverse);
                               return x;
@@ -232,25 +210,25 @@ private:
             else
                 std::fill_n(to, piece.rows, 0.0f);
         for (std::size_t column = 0; column < value_width_; column += panel)
-            multiply_tile<R, share_stride, 1>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
-                                              true, sums_ + i * value_width_ + column, value_width_);
+            multiply_values<R>(share, values + column * slab + (piece.begin - r) * panel, piece.rows,
+                               sums_ + i * value_width_ + column, value_width_);
     }
     /// The same where some values are not finite: only tokens that see them may read them.
     void add_carefully(const float* values, std::size_t r, std::size_t rows) {
         for (std::size_t i = 0; i < count_; ++i) {
-            multiply(weights(i) + r, rows, inverse_[i]);
+            multiply(row_[i] + r, rows, inverse_[i]);
             for (std::size_t k = 0; k < rows; ++k)
-                if (sees(i, r + k))
+                if (sight_.sees(i, r + k))
                     for (std::size_t column = 0; column < value_width_; column += floats_per_pack)
                         store(sums_ + i * value_width_ + column,
                               load(sums_ + i * value_width_ + column) +
-                                  all(weights(i)[r + k]) *
+                                  all(row_[i][r + k]) *
                                       load(values + column / panel * panel * slab + k * panel + column % panel));
         }
     }
     void write_outputs() {
         for (std::size_t i = 0; i < count_; ++i)
-            if (float* const to = out_.at(token(i), head(i)); total_[i] == 0)
+            if (float* const to = out_.at(sight_.token(i), sight_.head(i)); total_[i] == 0)
                 std::fill_n(to, settings_.value_width(), 0.0f);
             else
                 std::copy_n(sums_ + i * value_width_, settings_.value_width(), to);
@@ -259,21 +237,24 @@ private:
     const Keys& keys_;
     const Values& values_;
     const AttentionSettings& settings_;
+    PromptSight sight_;
     TokensView<const float> queries_;
     TokensView<float> weights_, out_;
-    std::size_t heads_, width_, value_width_;
-    std::size_t stored_, first_, all_;              // rows: stored, of the prompt before these tokens, altogether
-    std::size_t rows_;                              // of queries
-    std::size_t together_, begin_ = 0, count_ = 0;  // this group has [begin, begin + count) of them
-    PackedRows* packed_;                            // or a panel and a slab at a time
+    std::size_t width_, value_width_;
+    std::size_t all_;                   // rows that are attended over
+    std::size_t rows_;                  // of queries
+    std::size_t together_, count_ = 0;  // so many of them are a group; has this one
+    PackedRows* packed_;                // or a panel and a slab at a time
     Scratch memory_;
-    float* transposed_;  // [tiles][width][rows of a tile]: queries
-    float* sums_;        // [together][value_width]
-    float* panel_;       // [width][panel]: keys
-    float* slab_;        // [value_width / panel][slab][panel]: values
-    bool plain_;         // all rows up to a token's own are seen, as they are
-    Pack high_[most_rows];
-    float total_[most_rows], inverse_[most_rows];
+    float* transposed_;            // [tiles][width][rows of a tile]: queries
+    float* sums_;                  // [together][value_width]
+    float* panel_;                 // [width][panel]: keys
+    float* slab_;                  // [value_width / panel][slab][panel]: values
+    bool plain_;                   // all rows up to a token's own are seen, as they are
+    float* row_[most_query_rows];  // of weights
+    Pack high_[most_query_rows];
+    Softmax softmax_[most_query_rows];
+    float total_[most_query_rows], inverse_[most_query_rows];
 };
 
 /// Tokens of a prompt and the query heads that share one KV head; see attend().

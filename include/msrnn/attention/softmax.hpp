@@ -71,6 +71,26 @@ public:
         sum_ += e;
         return e;
     }
+    /// `count` logits become exponentials; `room` as in each_pack().
+    void exponentials(float* logits, std::size_t count, std::size_t room) {
+        constexpr std::size_t together = floats_per_pack == 16 ? 4 : 2;  // packs: with 32 registers, or 16
+        const Pack top = all(top_);
+        Pack sum = sum_;  // in a register
+        std::size_t i = 0;
+        for (; i + together * floats_per_pack <= count; i += together * floats_per_pack) {
+            Pack e[together];
+#pragma GCC unroll 8
+            for (std::size_t p = 0; p < together; ++p) e[p] = load(logits + i + p * floats_per_pack) - top;
+            exp2(e);
+#pragma GCC unroll 8
+            for (std::size_t p = 0; p < together; ++p) {
+                sum += e[p];
+                store(logits + i + p * floats_per_pack, e[p]);
+            }
+        }
+        sum_ = sum;
+        each_pack(logits + i, count - i, room - i, infinitely_low, [&](Pack x, std::size_t) { return exponential(x); });
+    }
     /// `count` logits of Q queries, `stride` floats apart, become exponentials, and so do as many of the copies, which
     /// are 0 behind them up to a whole block.
     template <std::size_t Q, std::size_t CopyStride>

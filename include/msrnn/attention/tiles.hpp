@@ -21,8 +21,9 @@ namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 inline constexpr std::size_t panel = 2 * floats_per_pack;                 // columns
 inline constexpr std::size_t most_tile = floats_per_pack == 16 ? 12 : 6;  // query rows: with 32 and with 16 registers
 inline constexpr std::size_t least_tile = floats_per_pack == 16 ? 4 : 2;
-inline constexpr std::size_t slab = 128;                // values packed together
-inline constexpr std::size_t share_stride = slab + 16;  // no power of two: else rows push each other out
+inline constexpr std::size_t most_query_rows = 16 * most_tile;  // query rows that packed rows serve together
+inline constexpr std::size_t slab = 128;                        // values packed together
+inline constexpr std::size_t share_stride = slab + 16;          // no power of two: else rows push each other out
 
 constexpr std::size_t whole_tiles(std::size_t rows) { return (rows + most_tile - 1) / most_tile * most_tile; }
 constexpr std::size_t whole_panels(std::size_t numbers) { return (numbers + panel - 1) / panel * panel; }
@@ -38,18 +39,9 @@ template <class Use>
         use(std::integral_constant<std::size_t, most_tile>{});
 }
 
-/// out[i] = or += sum over k < depth of a[i * Across + k * Along] * b[k], for R rows of out, `stride` floats apart, and
-/// a panel of columns. Not inlined: among other code g++ keeps the sums in memory.
-template <std::size_t R, std::size_t Across, std::size_t Along>
-[[gnu::noinline]] void multiply_tile(const float* a, const float* b, std::size_t depth, bool add, float* out,
-                                     std::size_t stride) {
-    Pack sums[R][2] = {};
-    if (add)
-#pragma GCC unroll 12
-        for (std::size_t i = 0; i < R; ++i) {
-            sums[i][0] = load(out + i * stride);
-            sums[i][1] = load(out + i * stride + floats_per_pack);
-        }
+/// sums[i] += sum over k < depth of a[i * Across + k * Along] * b[k], for R rows and a panel of columns.
+template <std::size_t Across, std::size_t Along, std::size_t R>
+[[gnu::always_inline]] inline void add_products(Pack (&sums)[R][2], const float* a, const float* b, std::size_t depth) {
     const auto add_one = [&]() __attribute__((always_inline)) {
         const Pack first = pin(load(b)), second = pin(load(b + floats_per_pack));
 #pragma GCC unroll 12
@@ -66,6 +58,35 @@ template <std::size_t R, std::size_t Across, std::size_t Along>
         add_one();
     }
     if (depth > 0) add_one();
+}
+
+/// Logits of a tile: out[i] = sum over k < depth of a[k * R + i] * b[k], and high[i] becomes the highest so far. Not
+/// inlined: among other code g++ keeps the sums in memory.
+template <std::size_t R>
+[[gnu::noinline]] void multiply_keys(const float* a, const float* b, std::size_t depth, float* const (&out)[R],
+                                     Pack* high) {
+    Pack sums[R][2] = {};
+    add_products<1, R>(sums, a, b, depth);
+#pragma GCC unroll 12
+    for (std::size_t i = 0; i < R; ++i) {
+        store(out[i], sums[i][0]);
+        store(out[i] + floats_per_pack, sums[i][1]);
+        high[i] = larger(sums[i][1], larger(sums[i][0], high[i]));
+    }
+}
+
+/// Outputs of a tile: out[i] += sum over k < depth of a[i * share_stride + k] * b[k]; rows of out are `stride` floats
+/// apart.
+template <std::size_t R>
+[[gnu::noinline]] void multiply_values(const float* a, const float* b, std::size_t depth, float* out,
+                                       std::size_t stride) {
+    Pack sums[R][2];
+#pragma GCC unroll 12
+    for (std::size_t i = 0; i < R; ++i) {
+        sums[i][0] = load(out + i * stride);
+        sums[i][1] = load(out + i * stride + floats_per_pack);
+    }
+    add_products<share_stride, 1>(sums, a, b, depth);
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < R; ++i) {
         store(out + i * stride, sums[i][0]);

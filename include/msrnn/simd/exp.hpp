@@ -26,24 +26,49 @@ inline Pack exp(Pack x) {
     return p * bits<Pack>((bits<BitPack>(n) + 127) << 23);
 }
 
+#if MSRNN_TARGET_BYTES == 64
+// AVX-512 rounds and multiplies by a power of two in one instruction each: 2^x takes a fifth less time.
+typedef Pack Exponents;
+/// packs[i] = n[i] + what is left, which is from -0.5 to 0.5.
+template <std::size_t N>
+[[gnu::always_inline]] inline void split_exponents(Pack (&packs)[N], Exponents (&n)[N]) {
+    for (std::size_t i = 0; i < N; ++i) asm("vrndscaleps $8, %1, %0" : "=v"(n[i]) : "v"(packs[i]));
+    for (std::size_t i = 0; i < N; ++i) packs[i] -= n[i];
+}
+/// x * 2^n; 0 where n is less than -126, whatever x is.
+inline Pack times_power(Pack x, Exponents n) {
+    unsigned short normal;
+    asm("vcmpps $21, %2, %1, %0" : "=Yk"(normal) : "v"(n), "v"(all(-126)));  // not less, or NaN
+    asm("vscalefps %2, %1, %0%{%3%}%{z%}" : "=v"(x) : "v"(x), "v"(n), "Yk"(normal));
+    return x;
+}
+#else
+typedef IntPack Exponents;
+template <std::size_t N>
+[[gnu::always_inline]] inline void split_exponents(Pack (&packs)[N], Exponents (&n)[N]) {
+    const Pack lowest = pin(all(-127.0f));  // of a constant g++ makes two instructions
+    for (Pack& x : packs) x = larger(lowest, x);
+    for (std::size_t i = 0; i < N; ++i) n[i] = __builtin_convertvector(packs[i] - all(0.5f), IntPack);
+    for (std::size_t i = 0; i < N; ++i) packs[i] -= __builtin_convertvector(n[i], Pack);
+}
+inline Pack times_power(Pack x, Exponents n) { return x * bits<Pack>((bits<BitPack>(n) + 127) << 23); }
+#endif
+
 /// 2^x for x <= 0, within 2 units in the last place; 0 below -126.5, where 2^x is no normal number; NaN stays NaN.
 /// There is no range to reduce: a softmax has log2(e) in its queries already. Of several packs step by step: one after
 /// the other, each waits for itself, and a processor does not look far enough ahead for the next one.
 template <std::size_t N>
 [[gnu::always_inline]] inline void exp2(Pack (&packs)[N]) {
-    IntPack n[N];
+    Exponents n[N];
     Pack p[N];
-    const Pack lowest = pin(all(-127.0f));  // of a constant g++ makes two instructions
-    for (Pack& x : packs) x = larger(lowest, x);
-    for (std::size_t i = 0; i < N; ++i) n[i] = __builtin_convertvector(packs[i] - all(0.5f), IntPack);
-    for (std::size_t i = 0; i < N; ++i) packs[i] -= __builtin_convertvector(n[i], Pack);
+    split_exponents(packs, n);
     keep_step(packs);
     for (Pack& sum : p) sum = all(1.54653e-4f);
     for (const float coefficient : {1.33908e-3f, 9.618129e-3f, 5.5503324e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f}) {
         for (std::size_t i = 0; i < N; ++i) p[i] = p[i] * packs[i] + all(coefficient);
         keep_step(p);
     }
-    for (std::size_t i = 0; i < N; ++i) packs[i] = p[i] * bits<Pack>((bits<BitPack>(n[i]) + 127) << 23);
+    for (std::size_t i = 0; i < N; ++i) packs[i] = times_power(p[i], n[i]);
 }
 inline Pack exp2(Pack x) {
     Pack one[1] = {x};
