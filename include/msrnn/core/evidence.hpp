@@ -83,9 +83,10 @@ private:
     }
     /// The same for `taken` rows: the loop that has that number compiled in.
     template <std::size_t... I>
-    void add_rows(std::index_sequence<I...>, std::size_t taken, const float* total, const float* row,
-                  std::size_t count, float* sums) const {
-        (void)((taken == I + 1 && (add_these(std::make_index_sequence<I + 1>(), total, row, count, sums), true)) || ...);
+    void add_rows(std::index_sequence<I...>, std::size_t taken, const float* total, const float* row, std::size_t count,
+                  float* sums) const {
+        (void)((taken == I + 1 && (add_these(std::make_index_sequence<I + 1>(), total, row, count, sums), true)) ||
+               ...);
     }
     template <std::size_t... I>
     void add_these(std::index_sequence<I...>, const float* total, const float* row, std::size_t count,

@@ -52,9 +52,11 @@ public:
     void append(Slot slot, Arrival arrival) { newest_[arrival % newest_.size()] = slot; }
     /// The token in `slot`, which arrived then, is gone.
     void drop(Slot slot, Arrival arrival) {
-        bits_[slot / word] &= ~(std::uint64_t{1} << slot % word);
+        drop(slot);
         known_ = known_ && arrival < end_;
     }
+    /// The same of a candidate.
+    void drop(Slot slot) { bits_[slot / word] &= ~(std::uint64_t{1} << slot % word); }
 
     /// The slots whose stamp is in [now.first, now.end), in a lane that has seen so many tokens.
     template <class Stamp>
@@ -67,12 +69,8 @@ public:
             list(stamps, now, seen);
         first_ = first;
         end_ = end;
-        leaving_ = newest_[end % newest_.size()];
         return bits_;
     }
-
-    /// The slot that will leave the recent window next, as far as the last update() knew. Few tokens are weaker.
-    Slot leaving() const { return leaving_; }
 
     /// ask(memory, count) for what the next append() and update() touch, in a lane of so many slots and tokens.
     template <class Ask>
@@ -110,7 +108,6 @@ private:
     OwnVector<Slot> newest_;  ///< the slot of each of the newest arrivals, arrival modulo size
     Arrival first_ = 0;
     Arrival end_ = 0;
-    Slot leaving_ = nobody;
     bool known_ = false;
 };
 

@@ -67,7 +67,9 @@ public:
     std::size_t capacity() const { return capacity_; }
     Arrival seen() const { return counts_.seen; }
     Arrival evictions() const { return counts_.evictions; }
-    bool live(Slot slot) const { return slot < counts_.extent && slots_.arrivals[slot] < no_arrival; }
+    bool live(Slot slot) const {
+        return slot < counts_.extent && slots_.arrivals[slot] < no_arrival && slot != counts_.unmarked;
+    }
     bool pinned(Slot slot) const { return live(slot) && slots_.stamps[slot] == no_stamp; }
     Position position(Slot slot) const { return slots_.positions[slot]; }
     Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
@@ -101,8 +103,7 @@ public:
     void prefetch() const noexcept {
         const auto ask = [](const auto* first, std::size_t count) { detail::prefetch(first, count); };
         slots_.candidates.prefetch(counts_.extent, counts_.seen, ask);
-        for (const std::size_t slot : {next(), slots_.candidates.leaving()}) {
-            if (slot >= slots_.room()) continue;
+        if (const std::size_t slot = next(); slot < slots_.room()) {
             ask(slots_.stamps.data() + slot, 1);
             ask(slots_.arrivals.data() + slot, 1);
             ask(slots_.positions.data() + slot, 1);
@@ -127,15 +128,28 @@ public:
 
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
     void drop(Slot slot) {
+        mark();
         const Arrival arrival = slots_.arrivals[slot];
-        ++counts_.step.dropped;
-        counts_.youngest_gone = (std::max)(counts_.youngest_gone, arrival + 1);
         slots_.candidates.drop(slot, arrival);
+        leave(slot, arrival + 1);
         slots_.arrivals[slot] = arrival | no_arrival;
         slots_.stamps[slot] = no_stamp;
-        vacant_.add(slot);
-        victims_.add(slot);
-        ++counts_.evictions;
+    }
+    /// The same for a candidate, whose arrival lies before `end`. Its columns are not touched: nobody knew the victim
+    /// before, so they are in no cache. The next token takes its slot, and prefetch() has asked for that one.
+    void drop_candidate(Slot slot, Arrival end) {
+        if (counts_.youngest_gone > end) return drop(slot);
+        mark();
+        slots_.candidates.drop(slot);
+        leave(slot, end);
+        counts_.unmarked = slot;
+    }
+    /// Before columns are read or written: those of the victim say that its slot is vacant.
+    void mark() {
+        if (counts_.unmarked == Counts::nobody) return;
+        slots_.arrivals[counts_.unmarked] |= no_arrival;
+        slots_.stamps[counts_.unmarked] = no_stamp;
+        counts_.unmarked = Counts::nobody;
     }
     /// Drops a token by name. The newest tokens, where they are dropped so before the next append, count as never
     /// appended.
@@ -162,6 +176,7 @@ public:
     const Counts& counts() const { return counts_; }
     /// The newest token was never appended, and what was evicted since is live again. `before` are the counts then.
     void take_back(const Counts& before) {
+        mark();
         victims_.clear();
         slots_.candidates.forget();
         if (counts_.seen != before.seen) {
@@ -203,6 +218,7 @@ public:
 
     /// What a hook sees; its owner adds what a table does not know.
     Ratings view() noexcept {
+        mark();
         return {.rating = {slots_.ratings.data(), counts_.extent},
                 .arrival = {slots_.arrivals.data(), counts_.extent},
                 .position = {slots_.positions.data(), counts_.extent},
@@ -223,6 +239,7 @@ public:
     /// after every move, should `carry` throw.
     template <class Carry>
     void compact(Carry& carry) {
+        mark();
         const std::size_t live_slots = size();
         const std::span<Slot> holes = vacant_.slots();
         detail::VictimNames names(victims_.slots(), vacant_.rest().first(live_slots));
@@ -256,7 +273,15 @@ public:
     }
 
 protected:
+    void leave(Slot slot, Arrival end) {
+        ++counts_.step.dropped;
+        counts_.youngest_gone = (std::max)(counts_.youngest_gone, end);
+        vacant_.add(slot);
+        victims_.add(slot);
+        ++counts_.evictions;
+    }
     Slot give_out(Slot slot, std::size_t place, Position position) {
+        mark();
         reserve(slot + std::size_t{1});
         give_back_records();
         counts_.step = {
