@@ -61,8 +61,8 @@ public:
 
     /// Asks the processor for the memory that append(), observe() and evict() will touch: large layers have driven
     /// these numbers out of the caches. An engine that decides in one lane after the other calls it for the next lane
-    /// before it decides in this one, and once more before the attention of the lane's heads, as State does: processors
-    /// drop such wishes where there are too many, and the second time few are left. Nothing changes.
+    /// before it decides in this one, and once more, for all lanes of a layer, before its last head attends, as State
+    /// does: earlier heads would drive the numbers out again. Nothing changes.
     void prefetch() const noexcept {
         detail::prefetch(this, 1);  // all of it
         table_.prefetch();
