@@ -95,7 +95,7 @@ public:
 
     /// A column of the policy's own, of [0, extent).
     std::span<const float> column(std::size_t c) const {
-        return {slots_.own.data() + c * slots_.room(), counts_.extent};
+        return {slots_.own.data() + c * slots_.stride(), counts_.extent};
     }
 
     /// Whether a candidate's rating is NaN.
