@@ -92,7 +92,8 @@ public:
         }
         ask(victims_.slots().data(), 1);
         ask(slots_.ratings.data(), counts_.extent);
-        for (std::size_t c = 0; c < slots_.own_memory.columns && c < 2; ++c)
+        if (!slots_.ratings_last) ask(slots_.arrivals.data(), counts_.extent);
+        for (std::size_t c = 0; c < slots_.own_memory.columns && c < 4; ++c)
             ask(slots_.own.data() + c * slots_.stride(), counts_.extent);
     }
 
