@@ -9,8 +9,9 @@
 
 namespace msrnn::inline MSRNN_ABI {
 
-/// The ordinary allocator under a name of our own, and whole cache lines: packs that lie across two of them are slow. The functions of std::vector<float> exist once in a program,
-/// compiled for whichever processor the linker met first; those of OwnVector<float> belong to MSRNN_ABI.
+/// The ordinary allocator under a name of our own, and whole cache lines: packs that lie across two of them are slow.
+/// The functions of std::vector<float> exist once in a program, compiled for whichever processor the linker met first;
+/// those of OwnVector<float> belong to MSRNN_ABI.
 template <class T>
 struct OwnAllocator {
     using value_type = T;
