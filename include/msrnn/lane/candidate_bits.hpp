@@ -21,7 +21,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// anything else forget() has them listed anew, from the stamps.
 ///
 /// Measured (Zen 5, AVX-512, 8 lanes of H2O, other layers read between; append, observe and evict, us), together with
-/// what TokenTable::prefetch() asks for now: 512 slots and 1 query head 4.5 -> 3.7; 4,096 slots 30 -> 18.
+/// what TokenRoom::prefetch() asks for then: 512 slots and 1 query head 4.5 -> 3.7; 4,096 slots 30 -> 18.
 class CandidateBits {
 public:
     /// After this, grow() up to so many slots allocates nothing.
