@@ -76,7 +76,8 @@ public:
         const std::span<const msrnn::Lane<P>> lanes_here = of_layer(lanes);
         for (std::size_t h = first; h < end; ++h) {
             const std::size_t head = h * group_;
-            lanes_here[h * lanes_here.size() / kv_heads].prefetch();  // as a state does
+            if (h + 1 == end)  // as a state does
+                for (const msrnn::Lane<P>& lane : lanes_here) lane.prefetch();
             msrnn::attend(keys.head(h), values.head(h), layers.n, settings, q.data() + head * layers.dim,
                           weights.data() + head * weight_stride, weight_stride, out_.data() + head * layers.dim,
                           h + 1 < end ? keys.head(h + 1).row(0) : nullptr);

@@ -129,10 +129,10 @@ TEST_CASE("columns follow their token through compact and into more rows") {
     }
 }
 
-TEST_CASE("bytes() counts the columns of a policy") {
-    const msrnn::Lane<LongestWatched> two({.budget = 7});
-    const msrnn::Lane<Silent> none({.budget = 7});
-    CHECK(two.bytes() == none.bytes() + 8 * 2 * sizeof(float));
+TEST_CASE("bytes() counts the columns of a policy, in whole cache lines") {
+    const msrnn::Lane<LongestWatched> two({.budget = 31});
+    const msrnn::Lane<Silent> none({.budget = 31});
+    CHECK(two.bytes() == none.bytes() + 32 * 2 * sizeof(float));
 }
 
 TEST_CASE("a policy knows the slot of the newest token, even when compact has moved it") {

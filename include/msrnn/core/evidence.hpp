@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "../config.hpp"
 #include "loops.hpp"
@@ -70,22 +71,28 @@ private:
             use(first, count, totals.of);
         }
     }
-    /// sums <- the total and `more` rows. Four rows at a time, since reading and storing sums costs as much as a row.
+    static constexpr std::size_t most_rows = 8;
+    /// sums <- the total and `more` rows. Eight rows at a time, since reading and storing sums costs as much as a row.
     void add(const float* total, const float* row, std::size_t count, std::size_t more, float* sums) const {
         for (; more > 0; total = sums) {
-            const float *const b = row + stride, *const c = b + stride, *const d = c + stride;
-            const std::size_t taken = more < 4 ? more : 4;
-            if (taken == 4)
-                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b) + at(c) + at(d)); });
-            else if (taken == 3)
-                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b) + at(c)); });
-            else if (taken == 2)
-                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row) + at(b)); });
-            else
-                detail::each_float(count, [=](auto at) { at.set(sums, at(total) + at(row)); });
+            const std::size_t taken = more < most_rows ? more : most_rows;
+            add_rows(std::make_index_sequence<most_rows>(), taken, total, row, count, sums);
             more -= taken;
             row += taken * stride;
         }
+    }
+    /// The same for `taken` rows: the loop that has that number compiled in.
+    template <std::size_t... I>
+    void add_rows(std::index_sequence<I...>, std::size_t taken, const float* total, const float* row, std::size_t count,
+                  float* sums) const {
+        (void)((taken == I + 1 && (add_these(std::make_index_sequence<I + 1>(), total, row, count, sums), true)) ||
+               ...);
+    }
+    template <std::size_t... I>
+    void add_these(std::index_sequence<I...>, const float* total, const float* row, std::size_t count,
+                   float* sums) const {
+        const float* const rows_at[] = {row + I * stride...};
+        detail::each_float(count, [=](auto at) { at.set(sums, (at(total) + ... + at(rows_at[I]))); });
     }
     template <class Use, class Finish>
     void each(Use& use, Finish finish) const {

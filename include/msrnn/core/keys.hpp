@@ -16,7 +16,8 @@ namespace msrnn::inline MSRNN_ABI {
 ///     Keys(k + head * head_dim, row_stride, head_dim)               // float rows in memory
 ///     Keys([&](Slot slot) -> std::span<const float> { ... })        // 16 bits, int8, pages: any callable
 ///
-/// A callable may convert into scratch: a row is valid until the next one is read. Where it captures references or a
+/// A callable that is noexcept saves what a lane keeps for the case that reading fails. It may convert into scratch: a
+/// row is valid until the next one is read. Where it captures references or a
 /// few numbers it is copied; a larger one needs a name and must outlive this object.
 class LaneRows {
 public:
@@ -29,6 +30,7 @@ public:
         requires std::is_invocable_r_v < std::span<const float>,
     const std::remove_cvref_t<RowOf>&, Slot > LaneRows(RowOf&& row_of) {
         using Callable = std::remove_cvref_t<RowOf>;
+        may_throw_ = !std::is_nothrow_invocable_v<const Callable&, Slot>;
         if constexpr (sizeof(Callable) <= sizeof callable_ && std::is_trivially_copyable_v<Callable>) {
             std::memcpy(callable_, &row_of, sizeof row_of);
             read_ = [](const unsigned char* callable, Slot slot) -> std::span<const float> {
@@ -46,6 +48,8 @@ public:
     }
 
     bool shown() const { return first_ != nullptr || read_ != nullptr; }
+    /// Whether reading a row may throw: never where they lie in memory.
+    bool may_throw() const { return may_throw_; }
     /// The row of this slot.
     std::span<const float> operator()(std::size_t slot) const {
         return read_ == nullptr ? std::span(first_ + slot * stride_, width_) : read_(callable_, Slot(slot));
@@ -55,6 +59,7 @@ private:
     const float* first_ = nullptr;
     std::size_t stride_ = 0;
     std::size_t width_ = 0;
+    bool may_throw_ = false;
     std::span<const float> (*read_)(const unsigned char*, Slot) = nullptr;
     alignas(std::max_align_t) unsigned char callable_[32] = {};
 };

@@ -59,8 +59,7 @@ void each_float(std::size_t count, Use use) {
 template <class Stamp>
 std::size_t weakest_slot(const float* ratings, const Stamp* stamps, const std::uint64_t* chosen, std::size_t slots) {
 #if !MSRNN_PORTABLE
-    if constexpr (std::is_same_v<Stamp, std::int32_t>)
-        if (slots >= floats_per_pack) return weakest_in_packs(ratings, stamps, chosen, slots);
+    if constexpr (std::is_same_v<Stamp, std::int32_t>) return weakest_in_packs(ratings, stamps, chosen, slots);
 #endif
     std::size_t found = slots;
     float lowest = std::numeric_limits<float>::infinity();

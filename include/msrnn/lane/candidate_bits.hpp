@@ -21,7 +21,7 @@ namespace msrnn::inline MSRNN_ABI {
 /// anything else forget() has them listed anew, from the stamps.
 ///
 /// Measured (Zen 5, AVX-512, 8 lanes of H2O, other layers read between; append, observe and evict, us), together with
-/// what TokenTable::prefetch() asks for now: 512 slots and 1 query head 4.5 -> 3.7; 4,096 slots 30 -> 18.
+/// what TokenRoom::prefetch() asks for then: 512 slots and 1 query head 4.5 -> 3.7; 4,096 slots 30 -> 18.
 class CandidateBits {
 public:
     /// After this, grow() up to so many slots allocates nothing.
@@ -52,9 +52,11 @@ public:
     void append(Slot slot, Arrival arrival) { newest_[arrival % newest_.size()] = slot; }
     /// The token in `slot`, which arrived then, is gone.
     void drop(Slot slot, Arrival arrival) {
-        bits_[slot / word] &= ~(std::uint64_t{1} << slot % word);
+        drop(slot);
         known_ = known_ && arrival < end_;
     }
+    /// The same of a candidate.
+    void drop(Slot slot) { bits_[slot / word] &= ~(std::uint64_t{1} << slot % word); }
 
     /// The slots whose stamp is in [now.first, now.end), in a lane that has seen so many tokens.
     template <class Stamp>
@@ -67,12 +69,8 @@ public:
             list(stamps, now, seen);
         first_ = first;
         end_ = end;
-        leaving_ = newest_[end % newest_.size()];
         return bits_;
     }
-
-    /// The slot that will leave the recent window next, as far as the last update() knew. Few tokens are weaker.
-    Slot leaving() const { return leaving_; }
 
     /// ask(memory, count) for what the next append() and update() touch, in a lane of so many slots and tokens.
     template <class Ask>
@@ -110,7 +108,6 @@ private:
     OwnVector<Slot> newest_;  ///< the slot of each of the newest arrivals, arrival modulo size
     Arrival first_ = 0;
     Arrival end_ = 0;
-    Slot leaving_ = nobody;
     bool known_ = false;
 };
 

@@ -22,8 +22,11 @@ struct Counts {
     Arrival youngest_gone = 0;  ///< no token that arrived at this time or later was evicted
     Protection protection = {};
     Slot newest = {};
+    Slot unmarked = nobody;    ///< a victim whose columns say nothing of it yet, see TokenTable::drop_candidate()
     std::size_t rejected = 0;  ///< tokens evicted by name since the last append
     TokenStep step = {};
+
+    static constexpr Slot nobody{~std::size_t{0}};
 
     Counts() = default;
     Counts(const Counts&) = default;

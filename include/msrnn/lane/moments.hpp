@@ -61,8 +61,8 @@ public:
 
     /// Asks the processor for the memory that append(), observe() and evict() will touch: large layers have driven
     /// these numbers out of the caches. An engine that decides in one lane after the other calls it for the next lane
-    /// before it decides in this one, and once more before the attention of the lane's heads, as State does: processors
-    /// drop such wishes where there are too many, and the second time few are left. Nothing changes.
+    /// before it decides in this one, and once more, for all lanes of a layer, before its last head attends, as State
+    /// does: earlier heads would drive the numbers out again. Nothing changes.
     void prefetch() const noexcept {
         detail::prefetch(this, 1);  // all of it
         table_.prefetch();
@@ -144,7 +144,7 @@ public:
                      "msrnn: evict() before observe(): the policy was not shown what it rates by");
         MSRNN_ASSERT(!observed_.rated, "msrnn: rate() is called once per choice");
         if (facts_.rates && table_.size() > 0)
-            detail::run_hook(table_, facts_.rate_may_throw, [&] {
+            detail::run_hook(table_, rate_may_throw(swept), [&] {
                 table_.clear_ratings();
                 rate_by(policy_, swept, view(observed_.rows));
             });
@@ -240,6 +240,10 @@ private:
                       "msrnn: this policy reads keys; pass Keys to observe(), evict() or rate().");
         static_assert((missing & Values::bit) == 0,
                       "msrnn: this policy reads values; pass Values to observe(), evict() or rate().");
+    }
+    bool rate_may_throw(const Swept& rows) const {
+        if (!facts_.rate_may_throw || !facts_.rows_alone_throw) return facts_.rate_may_throw;
+        return rows.get<Keys>().may_throw() || rows.get<Values>().may_throw();
     }
     /// Weights that are not summed are shown head by head too.
     template <class... Shown>

@@ -24,7 +24,7 @@ struct SlotColumns {
     bool ratings_last = true;      ///< false where each choice makes them anew: then undo does not keep them
     bool hooks_may_throw = false;  ///< then there is room for a copy
     OwnVector<float> ratings;
-    OwnVector<float> own;     // [columns][room]
+    OwnVector<float> own;     // [columns][stride()]
     OwnVector<float> floats;  // of the policy, for the whole lane
     OwnVector<float> kept;    // a copy of all three for the case that a hook throws
     OwnVector<Stamp> stamps;
@@ -33,8 +33,11 @@ struct SlotColumns {
     CandidateBits candidates;
 
     std::size_t room() const { return ratings.size(); }
-    float& own_column(std::size_t c, std::size_t slot) { return own[c * room() + slot]; }
-    float own_column(std::size_t c, std::size_t slot) const { return own[c * room() + slot]; }
+    /// From one own column to the next: whole cache lines.
+    std::size_t stride() const { return stride(room()); }
+    static std::size_t stride(std::size_t slots) { return (slots + 15) / 16 * 16; }
+    float& own_column(std::size_t c, std::size_t slot) { return own[c * stride() + slot]; }
+    float own_column(std::size_t c, std::size_t slot) const { return own[c * stride() + slot]; }
 
     /// After this, assigning the other one allocates nothing.
     void make_room_for(const SlotColumns& other) {
@@ -50,7 +53,7 @@ struct SlotColumns {
 
     /// More room. Throws before anything has changed.
     void grow(std::size_t slots, Stamp no_stamp) {
-        OwnVector<float> wider(own_memory.columns * slots);
+        OwnVector<float> wider(own_memory.columns * stride(slots));
         floats.resize(own_memory.floats);
         ratings.reserve(slots);
         stamps.reserve(slots);
@@ -58,7 +61,7 @@ struct SlotColumns {
         positions.reserve(slots);
         candidates.reserve(slots);
         for (std::size_t c = 0; c < own_memory.columns; ++c)
-            std::copy_n(own.data() + c * room(), room(), wider.data() + c * slots);
+            std::copy_n(own.data() + c * stride(), room(), wider.data() + c * stride(slots));
         if (hooks_may_throw) kept.resize((1 + own_memory.columns) * slots + own_memory.floats);
         own.swap(wider);
         ratings.resize(slots);
@@ -70,8 +73,8 @@ struct SlotColumns {
     /// Less room; the first `records` positions and arrivals stay.
     void shrink(std::size_t slots, std::size_t records) {
         for (std::size_t c = 0; c < own_memory.columns; ++c)
-            std::memmove(own.data() + c * slots, own.data() + c * room(), slots * sizeof(float));
-        cut(own, own_memory.columns * slots);
+            std::memmove(own.data() + c * stride(slots), own.data() + c * stride(), slots * sizeof(float));
+        cut(own, own_memory.columns * stride(slots));
         cut(kept, hooks_may_throw ? (1 + own_memory.columns) * slots + floats.size() : 0);
         cut(ratings, slots);
         cut(stamps, slots);
@@ -149,12 +152,12 @@ private:
         return from + count;
     }
     void copy_own(std::size_t extent, float* to) const {
-        for (std::size_t c = 0; c < own_memory.columns; ++c) to = std::copy_n(own.data() + c * room(), extent, to);
+        for (std::size_t c = 0; c < own_memory.columns; ++c) to = std::copy_n(own.data() + c * stride(), extent, to);
         to = std::copy_n(floats.data(), floats.size(), to);
         std::fill_n(to, own_memory.floats - floats.size(), 0.0f);  // a lane that was moved from has none until it grows
     }
     void put_own(std::size_t extent, const float* from) {
-        for (std::size_t c = 0; c < own_memory.columns; ++c) from = put(from, extent, own.data() + c * room());
+        for (std::size_t c = 0; c < own_memory.columns; ++c) from = put(from, extent, own.data() + c * stride());
         put(from, floats.size(), floats.data());
     }
 };

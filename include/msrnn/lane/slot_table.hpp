@@ -28,8 +28,9 @@ public:
     void drop_weakest(std::size_t tokens) {
         if (tokens == 1) {
             const Slot weakest(weakest_candidate());
+            const Arrival end = candidates<Arrival>().end;
             this->forget_victims();
-            return this->drop(weakest);
+            return this->drop_candidate(weakest, end);
         }
         const auto within = candidates<Arrival>();
         this->forget_victims();
@@ -44,6 +45,7 @@ public:
 
     /// A live token and a vacancy change places, with what is known of the victim that was there.
     void move(Move move) {
+        this->mark();
         slots_.exchange(move.from, move.to);
         if (counts_.newest == move.from) counts_.newest = move.to;
         std::ranges::replace(vacant_.slots(), move.to, move.from);
@@ -53,6 +55,7 @@ public:
     /// Fills the gaps from the front, in order. The table is valid after every run, should `carry` throw.
     template <class Carry>
     void compact_in_order(Carry& carry) {
+        this->mark();
         if (vacant_.size() == 0) return;
         this->forget_victims();
         const VacanciesAtLast listed{*this};
@@ -75,11 +78,14 @@ public:
     }
 
     /// Candidates are the live, unpinned slots behind the first `sinks` arrivals and before the newest `recent` tokens.
-    void protect(Protection protection) { counts_.protection = protection; }
+    void protect(Protection protection) {
+        this->mark();
+        counts_.protection = protection;
+    }
     Protection protection() const { return counts_.protection; }
 
-    void pin(Slot slot) { mark(slot, no_stamp); }
-    void unpin(Slot slot) { mark(slot, Tokens::stamp_of(slots_.arrivals[slot])); }
+    void pin(Slot slot) { stamp(slot, no_stamp); }
+    void unpin(Slot slot) { stamp(slot, Tokens::stamp_of(slots_.arrivals[slot])); }
     std::size_t pinned_behind(std::size_t sinks) const {
         std::size_t count = 0;
         for (std::size_t slot = 0; slot < counts_.extent; ++slot)
@@ -89,7 +95,7 @@ public:
 
     /// A column of the policy's own, of [0, extent).
     std::span<const float> column(std::size_t c) const {
-        return {slots_.own.data() + c * slots_.room(), counts_.extent};
+        return {slots_.own.data() + c * slots_.stride(), counts_.extent};
     }
 
     /// Whether a candidate's rating is NaN.
@@ -147,16 +153,17 @@ private:
     };
 
     bool contains(Candidates<Arrival> within, std::size_t slot) const {
-        return slots_.stamps[slot] != no_stamp && within.contain(slots_.arrivals[slot]);
+        return slots_.stamps[slot] != no_stamp && within.contain(slots_.arrivals[slot]) && slot != counts_.unmarked;
     }
     bool before(std::size_t a, std::size_t b) const {
         return leaves_before(slots_.ratings[a], slots_.arrivals[a], slots_.ratings[b], slots_.arrivals[b]);
     }
-    void mark(Slot slot, Stamp stamp) {
+    void stamp(Slot slot, Stamp stamp) {
         slots_.stamps[slot] = stamp;
         slots_.candidates.forget();
     }
     std::size_t weakest_candidate() {
+        this->mark();
         if (counts_.seen <= no_stamp) {
             const std::span<const Stamp> stamps(slots_.stamps.data(), counts_.extent);
             return weakest(this->ratings(), stamps.data(),

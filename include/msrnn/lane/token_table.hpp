@@ -4,21 +4,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "../config.hpp"
-#include "../core/loops.hpp"
 #include "../core/position.hpp"
 #include "../core/protection.hpp"
 #include "../core/ratings.hpp"
 #include "../core/slot.hpp"
-#include "../policy/facts.hpp"
 #include "counts.hpp"
-#include "limits.hpp"
-#include "slot_columns.hpp"
-#include "slot_list.hpp"
 #include "step.hpp"
+#include "token_room.hpp"
 #include "victims.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -28,95 +23,32 @@ namespace msrnn::inline MSRNN_ABI {
 /// Slots [0, extent()) have been given out; `size()` of them are live, the others are vacancies that wait for the next
 /// tokens, the latest vacancy first. Beside its 64-bit arrival a slot has a narrow *stamp* for the scan: the arrival
 /// itself as long as it fits; the largest stamp marks slots that are vacant or pinned. In a lane that has seen more
-/// tokens than a stamp can count (2^31) the scan reads arrivals. Memory grows by doubling; what may throw comes first.
+/// tokens than a stamp can count (2^31) the scan reads arrivals.
 template <class Stamp>
-class TokenTable {
+class TokenTable : public TokenRoom<Stamp> {
+protected:
+    using Room = TokenRoom<Stamp>;
+    using Room::capacity_, Room::slots_, Room::vacant_, Room::rejected_, Room::victims_, Room::counts_,
+        Room::give_back_records;
+
 public:
-    static constexpr Stamp no_stamp = (std::numeric_limits<Stamp>::max)();
-    static constexpr std::size_t max_capacity = no_stamp / 2;
+    using Room::Room, Room::no_stamp, Room::max_capacity, Room::reserve, Room::next, Room::forget_victims, Room::size,
+        Room::victims;
 
-    TokenTable(std::size_t capacity, const Facts& policy) : capacity_(capacity) {
-        slots_.own_memory = policy.memory;
-        slots_.ratings_last = !policy.rates;
-        slots_.hooks_may_throw = policy.observe_may_throw || policy.rate_may_throw;
-        reserve(detail::rows_at_once(capacity));
-    }
-    TokenTable(const TokenTable&) = default;
-    TokenTable(TokenTable&&) noexcept = default;
-    TokenTable& operator=(TokenTable&&) noexcept = default;
-    TokenTable& operator=(const TokenTable& other) {
-        make_room_for(other);
-        capacity_ = other.capacity_;
-        slots_ = other.slots_;
-        vacant_ = other.vacant_;
-        rejected_ = other.rejected_;
-        victims_ = other.victims_;
-        counts_ = other.counts_;
-        return *this;
-    }
-    /// After this, assigning the other one allocates nothing.
-    void make_room_for(const TokenTable& other) {
-        slots_.make_room_for(other.slots_);
-        vacant_.make_room_for(other.vacant_);
-        rejected_.reserve(other.rejected_.size());
-        victims_.make_room_for(other.victims_);
-    }
-
-    std::size_t size() const { return counts_.extent - vacant_.size(); }
     std::size_t extent() const { return counts_.extent; }
     std::size_t capacity() const { return capacity_; }
     Arrival seen() const { return counts_.seen; }
     Arrival evictions() const { return counts_.evictions; }
-    bool live(Slot slot) const { return slot < counts_.extent && slots_.arrivals[slot] < no_arrival; }
+    bool live(Slot slot) const {
+        return slot < counts_.extent && slots_.arrivals[slot] < no_arrival && slot != counts_.unmarked;
+    }
     bool pinned(Slot slot) const { return live(slot) && slots_.stamps[slot] == no_stamp; }
     Position position(Slot slot) const { return slots_.positions[slot]; }
     Arrival arrival(Slot slot) const { return slots_.arrivals[slot] & ~no_arrival; }
     std::span<const float> ratings() const { return {slots_.ratings.data(), counts_.extent}; }
     std::span<const float> floats() const { return slots_.floats; }
-    std::span<const Slot> victims() const { return victims_.slots(); }
-    // room ///////////////////////////////////////////////////////////////////////////////////////////////////////////
-
-    /// Memory for so many slots in use.
-    void reserve(std::size_t slots) {
-        const std::size_t room = slots_.room();
-        if (slots <= room) return;
-        const std::size_t grown = (std::max)(slots, (std::min)(2 * room, capacity_));
-        vacant_.reserve(grown);
-        victims_.reserve(grown);
-        slots_.grow(grown, no_stamp);
-    }
-    /// More rows or fewer, but those given out stay; none moves, none is forgotten. Never throws.
-    void set_capacity(std::size_t capacity) {
-        capacity_ = capacity;
-        if (capacity >= slots_.room()) return;
-        std::size_t records = counts_.extent;
-        for (const Slot victim : victims()) records = (std::max)(records, victim + std::size_t{1});
-        slots_.shrink(capacity, records);
-        vacant_.shrink(capacity);
-        victims_.shrink(capacity);
-    }
-    void forget_victims() { victims_.clear(); }
-
-    /// Asks for the memory that the next append and choice touch, single lines first: too many wishes are dropped.
-    void prefetch() const noexcept {
-        const auto ask = [](const auto* first, std::size_t count) { detail::prefetch(first, count); };
-        slots_.candidates.prefetch(counts_.extent, counts_.seen, ask);
-        for (const std::size_t slot : {next(), slots_.candidates.leaving()}) {
-            if (slot >= slots_.room()) continue;
-            ask(slots_.stamps.data() + slot, 1);
-            ask(slots_.arrivals.data() + slot, 1);
-            ask(slots_.positions.data() + slot, 1);
-        }
-        ask(victims_.slots().data(), 1);
-        ask(slots_.ratings.data(), counts_.extent);
-        for (std::size_t c = 0; c < slots_.own_memory.columns && c < 2; ++c)
-            ask(slots_.own.data() + c * slots_.room(), counts_.extent);
-    }
 
     // tokens /////////////////////////////////////////////////////////////////////////////////////////////////////////
-
-    /// The slot the next append() gives out.
-    Slot next() const { return vacant_.size() > 0 ? vacant_.last() : Slot(counts_.extent); }
 
     Slot append(Position position) { return give_out(next(), vacant_.size() - 1, position); }
     /// The same in this slot, which is vacant or was never given out; those before it that were not are vacancies then.
@@ -127,15 +59,28 @@ public:
 
     /// Position and arrival stay readable until the slot is given out again. There is room for one victim more.
     void drop(Slot slot) {
+        mark();
         const Arrival arrival = slots_.arrivals[slot];
-        ++counts_.step.dropped;
-        counts_.youngest_gone = (std::max)(counts_.youngest_gone, arrival + 1);
         slots_.candidates.drop(slot, arrival);
+        leave(slot, arrival + 1);
         slots_.arrivals[slot] = arrival | no_arrival;
         slots_.stamps[slot] = no_stamp;
-        vacant_.add(slot);
-        victims_.add(slot);
-        ++counts_.evictions;
+    }
+    /// The same for a candidate, whose arrival lies before `end`. Its columns are not touched: nobody knew the victim
+    /// before, so they are in no cache. The next token takes its slot, and prefetch() has asked for that one.
+    void drop_candidate(Slot slot, Arrival end) {
+        if (counts_.youngest_gone > end) return drop(slot);
+        mark();
+        slots_.candidates.drop(slot);
+        leave(slot, end);
+        counts_.unmarked = slot;
+    }
+    /// Before columns are read or written: those of the victim say that its slot is vacant.
+    void mark() {
+        if (counts_.unmarked == Counts::nobody) return;
+        slots_.arrivals[counts_.unmarked] |= no_arrival;
+        slots_.stamps[counts_.unmarked] = no_stamp;
+        counts_.unmarked = Counts::nobody;
     }
     /// Drops a token by name. The newest tokens, where they are dropped so before the next append, count as never
     /// appended.
@@ -162,6 +107,7 @@ public:
     const Counts& counts() const { return counts_; }
     /// The newest token was never appended, and what was evicted since is live again. `before` are the counts then.
     void take_back(const Counts& before) {
+        mark();
         victims_.clear();
         slots_.candidates.forget();
         if (counts_.seen != before.seen) {
@@ -203,12 +149,13 @@ public:
 
     /// What a hook sees; its owner adds what a table does not know.
     Ratings view() noexcept {
+        mark();
         return {.rating = {slots_.ratings.data(), counts_.extent},
                 .arrival = {slots_.arrivals.data(), counts_.extent},
                 .position = {slots_.positions.data(), counts_.extent},
                 .floats = slots_.floats,
                 .columns = slots_.own.data(),
-                .column_stride = slots_.room(),
+                .column_stride = slots_.stride(),
                 .order = vacant_.rest().data(),
                 .newest = counts_.newest,
                 .tokens = size(),
@@ -223,6 +170,7 @@ public:
     /// after every move, should `carry` throw.
     template <class Carry>
     void compact(Carry& carry) {
+        mark();
         const std::size_t live_slots = size();
         const std::span<Slot> holes = vacant_.slots();
         detail::VictimNames names(victims_.slots(), vacant_.rest().first(live_slots));
@@ -251,12 +199,16 @@ public:
         counts_.reset();
     }
 
-    std::size_t bytes() const {
-        return slots_.bytes() + vacant_.bytes() + rejected_.size() * sizeof(Arrival) + victims_.bytes();
-    }
-
 protected:
+    void leave(Slot slot, Arrival end) {
+        ++counts_.step.dropped;
+        counts_.youngest_gone = (std::max)(counts_.youngest_gone, end);
+        vacant_.add(slot);
+        victims_.add(slot);
+        ++counts_.evictions;
+    }
     Slot give_out(Slot slot, std::size_t place, Position position) {
+        mark();
         reserve(slot + std::size_t{1});
         give_back_records();
         counts_.step = {
@@ -279,22 +231,6 @@ protected:
         return slot;
     }
     static Stamp stamp_of(Arrival arrival) { return arrival < no_stamp ? static_cast<Stamp>(arrival) : Stamp{}; }
-
-    /// What was kept of many victims, one step after their list ended: that step may still be undone.
-    void give_back_records() {
-        const std::size_t room = slots_.room();
-        const auto kept = [=](Slot victim) { return victim >= room; };
-        if (slots_.positions.size() == room || std::ranges::any_of(victims(), kept)) return;
-        slots_.cut_records(room);
-        victims_.shrink(room);
-    }
-
-    std::size_t capacity_;
-    SlotColumns<Stamp> slots_;
-    SlotList vacant_;              // a stack
-    OwnVector<Arrival> rejected_;  // the first `counts_.rejected`; what is behind comes back if the last step is undone
-    SlotList victims_;
-    Counts counts_;
 };
 
 }  // namespace msrnn::inline MSRNN_ABI

@@ -63,8 +63,8 @@ public:
         facts.scope = scope;
         return facts;
     }
-    void observe(const Seen& seen, Ratings rating) const { calls_->observe(held_.get(), seen, rating); }
-    void rate(const Swept& rows, Ratings rating) const { calls_->rate(held_.get(), rows, rating); }
+    void observe(const Seen& seen, const Ratings& rating) const { calls_->observe(held_.get(), seen, rating); }
+    void rate(const Swept& rows, const Ratings& rating) const { calls_->rate(held_.get(), rows, rating); }
 
     /// tell(name, const Setting&) for each setting of the policy held.
     template <class Tell>

@@ -36,6 +36,7 @@ struct Facts {
     bool rates = false;              ///< has rate(): ratings are 0 when a choice starts
     bool observe_may_throw = false;  ///< observe() is not noexcept
     bool rate_may_throw = false;     ///< rate() is not noexcept
+    bool rows_alone_throw = false;   ///< it throws only where reading a row does
     Protection protection = {.sinks = 0, .recent = 1};
     Memory memory = {};
     std::size_t observation_window = unbounded;  ///< it observes only so many of a prompt's last tokens

@@ -230,6 +230,7 @@ private:
 struct Islands {
     static constexpr const char* name = "islands";
     static constexpr Scope scope = Scope::kv_head;
+    static constexpr bool rows_alone_throw = true;
 
     std::size_t recent = half_of_budget;
     std::size_t reach = 0;  ///< tokens, at most 64; 0 for min(16, n / 64)

@@ -20,6 +20,7 @@ namespace msrnn::inline MSRNN_ABI {
 struct KeyNorm {
     static constexpr const char* name = "key-norm";
     static constexpr Scope scope = Scope::kv_head;
+    static constexpr bool rows_alone_throw = true;
 
     std::size_t recent = half_of_budget;
 

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 
 #include "../config.hpp"
+#include "../core/loops.hpp"
 #include "policy.hpp"
 
 namespace msrnn::inline MSRNN_ABI {
@@ -61,15 +63,33 @@ struct NormalisedH2O {
     }
 
 private:
+    // In the order of arrival `block` tokens at a time, and as many more as a token looks ahead: those are compared in
+    // packs, whatever is farther away one by one.
+    static constexpr std::size_t block = 256, ahead = 32;
     void add_pooled(const Ratings& rating) const noexcept {
         const std::span<float> sum = rating.column(0);
         const std::span<const float> row = rating.column(2);
         const std::span<const Slot> order = rating.in_order();
-        for (std::size_t i = 0; i < order.size(); ++i) {
-            const std::size_t end = max_pool < order.size() - i ? i + max_pool : order.size();
-            float largest = row[order[i]];
-            for (std::size_t after = i + 1; after < end; ++after) largest = (std::max)(largest, row[order[after]]);
-            sum[order[i]] += largest;
+        const std::size_t near = (std::min)(max_pool - 1, ahead);
+        alignas(64) float shown[block + ahead], pooled[block];
+        float *const in_order = shown, *const largest_of = pooled;
+        for (std::size_t first = 0; first < order.size(); first += block) {
+            const std::size_t left = order.size() - first, count = (std::min)(block, left);
+            const std::size_t seen = (std::min)(count + near, left);
+            for (std::size_t i = 0; i < seen; ++i) shown[i] = row[order[first + i]];
+            std::fill(shown + seen, shown + count + near, -std::numeric_limits<float>::infinity());
+            detail::each_float(count, [=](auto at) {
+                auto largest = at(in_order);
+                for (const float* after = in_order + 1; after <= in_order + near; ++after)
+                    largest = largest < at(after) ? at(after) : largest;
+                at.set(largest_of, largest);
+            });
+            for (std::size_t i = 0; i < count; ++i) {
+                float largest = pooled[i];
+                for (std::size_t after = near + 1; after < max_pool && after < left - i; ++after)
+                    largest = (std::max)(largest, row[order[first + i + after]]);
+                sum[order[first + i]] += largest;
+            }
         }
     }
 };

@@ -26,6 +26,7 @@
 ///     Needs needs_by_settings() const;                    // what must be shown, where that depends on the settings
 ///     Scope scope;                                        // a member, static or not; without it Scope::kv_head
 ///     static constexpr const char* name;
+///     static constexpr bool rows_alone_throw = true;      // rate() throws only where reading a row does
 ///     template <class Tell> void settings(Tell tell) const;  // tell("decay", decay) for each
 ///
 /// settings() lists the members that are settings: a snapshot records them, and by name they are set, see
@@ -38,7 +39,7 @@
 /// With a rate() the ratings are its output: a choice starts clean. Without one they belong to observe() and last. A
 /// policy that sums over a window starts anew where Ratings::rows is 1. One that evicts in order of arrival says so:
 /// `void rate(Ratings) const {}`. A hook that throws leaves the lane as it was; for that the lane copies its ratings
-/// before each call, unless the hook is noexcept.
+/// before each call, unless the hook is noexcept, or throws only where rows do and these do not.
 namespace msrnn::inline MSRNN_ABI {
 
 namespace detail {
@@ -165,6 +166,10 @@ Facts facts_of(const P& policy, const Shape& lane, std::size_t budget) {
         facts.rates = Rates<P>;
         facts.observe_may_throw = observe_may_throw<P>();
         facts.rate_may_throw = rate_may_throw<P>();
+        if constexpr (requires {
+                          { P::rows_alone_throw } -> std::convertible_to<bool>;
+                      })
+            facts.rows_alone_throw = P::rows_alone_throw;
         if constexpr (Protects<P>) facts.protection = policy.protection(budget);
         if constexpr (KeepsMemory<P>) facts.memory = policy.memory(lane);
         if constexpr (LimitsObservation<P>) facts.observation_window = policy.observation_window();

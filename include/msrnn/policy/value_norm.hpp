@@ -20,6 +20,7 @@ namespace msrnn::inline MSRNN_ABI {
 struct ValueNorm {
     static constexpr const char* name = "value-norm";
     static constexpr Scope scope = Scope::kv_head;
+    static constexpr bool rows_alone_throw = true;
 
     std::size_t recent = half_of_budget;
 

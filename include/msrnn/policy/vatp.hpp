@@ -24,6 +24,7 @@ namespace msrnn::inline MSRNN_ABI {
 struct Vatp {
     static constexpr const char* name = "vatp";
     static constexpr Scope scope = Scope::kv_head;
+    static constexpr bool rows_alone_throw = true;
 
     std::size_t recent = half_of_budget;
     std::size_t sinks = 0;

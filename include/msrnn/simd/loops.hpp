@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -37,6 +38,8 @@ void prefetch(const Number* numbers, std::size_t count) {
     asm volatile("");
 }
 
+inline constexpr std::size_t bits_per_word = 64;
+
 /// Which numbers of a pack are chosen: one bit each.
 inline auto chosen_by(std::uint32_t bits) {
     IntPack of_each{};
@@ -44,33 +47,44 @@ inline auto chosen_by(std::uint32_t bits) {
     return ((static_cast<std::int32_t>(bits) - IntPack{}) & of_each) != 0;
 }
 inline Pack nan_lowest(Pack rating) { return rating == rating ? rating : all(-std::numeric_limits<float>::infinity()); }
+inline float nan_lowest(float rating) { return rating == rating ? rating : -std::numeric_limits<float>::infinity(); }
 
-/// Calls use(at, chosen, chain) for packs that cover [first, end), at least floats_per_pack: the last one may overlap
-/// the one before it. `first` is a multiple of 64. Four chains in turn, for what would otherwise wait for itself.
+/// Calls use(at, chosen, chain) for the packs of [first, end), whole ones; `first` is a multiple of 64. Four chains in
+/// turn, for what would otherwise wait for itself.
 template <class Use>
 [[gnu::always_inline]] inline void each_chosen_pack(const std::uint64_t* chosen, std::size_t first, std::size_t end,
                                                     Use use) {
-    constexpr std::size_t word = 64;
     std::size_t at = first;
-    for (; at + word <= end; at += word) {
-        const std::uint64_t bits = chosen[at / word];
+    for (; at + bits_per_word <= end; at += bits_per_word) {
+        const std::uint64_t bits = chosen[at / bits_per_word];
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < word; i += floats_per_pack)
+        for (std::size_t i = 0; i < bits_per_word; i += floats_per_pack)
             use(at + i, chosen_by(static_cast<std::uint32_t>(bits >> i)), i / floats_per_pack % 4);
     }
-    for (; at + floats_per_pack <= end; at += floats_per_pack)
-        use(at, chosen_by(static_cast<std::uint32_t>(chosen[at / word] >> at % word)), 0);
-    if (at == end) return;
-    at = end - floats_per_pack;
-    std::uint64_t bits = chosen[at / word] >> at % word;
-    if (at % word + floats_per_pack > word) bits |= chosen[at / word + 1] << (word - at % word);
-    use(at, chosen_by(static_cast<std::uint32_t>(bits)), 1);
+    for (; at < end; at += floats_per_pack)
+        use(at, chosen_by(static_cast<std::uint32_t>(chosen[at / bits_per_word] >> at % bits_per_word)), 0);
+}
+/// Calls use(at, bits) for the same slots, word by word: bit i is that of slot at + i in test(at), test(at + pack) and
+/// so on.
+template <class Test, class Use>
+[[gnu::always_inline]] inline void each_word(std::size_t first, std::size_t end, Test test, Use use) {
+    std::size_t at = first;
+    for (; at + bits_per_word <= end; at += bits_per_word) {
+        std::uint64_t bits = 0;
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < bits_per_word; i += floats_per_pack) bits |= std::uint64_t{test(at + i)} << i;
+        use(at, bits);
+    }
+    std::uint64_t bits = 0;
+    for (std::size_t i = at; i < end; i += floats_per_pack) bits |= std::uint64_t{test(i)} << (i - at);
+    if (at < end) use(at, bits);
 }
 
-/// See weakest_slot() in core/loops.hpp; for at least floats_per_pack slots.
+/// See weakest_slot() in core/loops.hpp.
 ///
 /// One scan for the lowest rating, which keeps the minima of each block of slots; then for the slot, in the blocks that
-/// have it. Stamps are read only where several slots may.
+/// have it. Stamps are read only where several slots may. Slots behind the last whole pack are taken one by one: a pack
+/// that overlaps what was just written in two pieces waits until both have left the processor.
 ///
 /// Written with vectors because loops that compilers vectorise when they stand alone stay scalar once they are inlined
 /// here and there. Measured, g++ 12 and AVX-512, 4096 slots: a decision of Window took 760 ns so, 6,000 as two loops
@@ -79,55 +93,67 @@ inline std::size_t weakest_in_packs(const float* ratings, const std::int32_t* st
                                     std::size_t slots) {
     constexpr std::size_t most = 64, least = 256;
     constexpr std::int32_t none = (std::numeric_limits<std::int32_t>::max)();
+    const std::size_t whole = slots - slots % floats_per_pack;
     const std::size_t block = slots <= most * least ? least : (slots / most / least + 1) * least;
-    const auto end = [=](std::size_t at) { return slots - at < block + floats_per_pack ? slots : at + block; };
+    const auto end = [=](std::size_t at) { return whole - at < block ? whole : at + block; };
+    const auto is_chosen = [=](std::size_t slot) {
+        return (chosen[slot / bits_per_word] >> slot % bits_per_word & 1) != 0;
+    };
     const Pack highest = all(std::numeric_limits<float>::infinity());
     Pack low = highest, low_of[most];
-    for (std::size_t at = 0, b = 0; at < slots; at = end(at), ++b) {
+    for (std::size_t at = 0, b = 0; at < whole; at = end(at), ++b) {
         Pack lows[4] = {highest, highest, highest, highest};
         each_chosen_pack(
-            chosen, at, end(at), [&](std::size_t i, auto is_chosen, std::size_t chain) __attribute__((always_inline)) {
-                const Pack x = is_chosen ? nan_lowest(load(ratings + i)) : highest;
+            chosen, at, end(at), [&](std::size_t i, auto are_chosen, std::size_t chain) __attribute__((always_inline)) {
+                const Pack x = are_chosen ? nan_lowest(load(ratings + i)) : highest;
                 lows[chain] = x < lows[chain] ? x : lows[chain];
             });
         const Pack x = lows[0] < lows[1] ? lows[0] : lows[1], y = lows[2] < lows[3] ? lows[2] : lows[3];
         low_of[b] = x < y ? x : y;
         low = low_of[b] < low ? low_of[b] : low;
     }
-    const Pack lowest = all(smallest(low));
-    const IntPack numbers = numbered(std::make_index_sequence<floats_per_pack>()), nowhere = none - IntPack{};
-    IntPack slot = nowhere, count{};
-    std::size_t blocks = 0;
-    for (std::size_t at = 0, b = 0; at < slots && blocks < 2; at = end(at), ++b) {
-        if (smallest(low_of[b] == lowest) == 0) continue;
-        ++blocks;
-        each_chosen_pack(
-            chosen, at, end(at), [&](std::size_t i, auto is_chosen, std::size_t) __attribute__((always_inline)) {
-                const auto hit = (nan_lowest(load(ratings + i)) == lowest) & is_chosen;
-                const IntPack number = numbers + static_cast<std::int32_t>(i);
-                slot = hit ? number : slot;
-                count -= hit;
-            });
+    float lowest = smallest(low);
+    for (std::size_t slot = whole; slot < slots; ++slot) {
+        const float x = is_chosen(slot) ? nan_lowest(ratings[slot]) : lowest;
+        lowest = x < lowest ? x : lowest;
     }
-    const auto counted = fold_to_quad(count, [](auto a, auto b) { return a + b; });
-    if (blocks == 1 && counted[0] + counted[1] + counted[2] + counted[3] == 1)
-        return static_cast<std::size_t>(smallest(slot));
-    IntPack earliest = nowhere;
-    slot = nowhere;
-    for (std::size_t at = 0, b = 0; at < slots; at = end(at), ++b) {
-        if (smallest(low_of[b] == lowest) == 0) continue;
+    const Pack lowests = all(lowest);
+    std::size_t found = slots, hits = 0;
+    const auto take = [&](std::size_t slot, std::uint64_t equal) {
+        found = equal != 0 ? slot + static_cast<std::size_t>(std::countr_zero(equal)) : found;
+        hits += equal != 0 ? 1u : 0u;
+        hits += (equal & (equal - 1)) != 0 ? 1u : 0u;
+    };
+    for (std::size_t at = 0, b = 0; at < whole && hits < 2; at = end(at), ++b)
+        if (equal_bits(low_of[b], lowests) != 0)
+            each_word(
+                at, end(at), [&](std::size_t i) { return equal_bits(nan_lowest(load(ratings + i)), lowests); },
+                [&](std::size_t i, std::uint64_t equal) { take(i, equal & chosen[i / bits_per_word]); });
+    for (std::size_t slot = whole; slot < slots; ++slot)
+        take(slot, is_chosen(slot) && nan_lowest(ratings[slot]) == lowest ? 1u : 0u);
+    if (hits == 1) return found;
+    const IntPack numbers = numbered(std::make_index_sequence<floats_per_pack>()), nowhere = none - IntPack{};
+    IntPack earliest = nowhere, slot_of = nowhere;
+    for (std::size_t at = 0, b = 0; at < whole; at = end(at), ++b) {
+        if (equal_bits(low_of[b], lowests) == 0) continue;
         each_chosen_pack(
-            chosen, at, end(at), [&](std::size_t i, auto is_chosen, std::size_t) __attribute__((always_inline)) {
-                const auto hit = (nan_lowest(load(ratings + i)) == lowest) & is_chosen;
+            chosen, at, end(at), [&](std::size_t i, auto are_chosen, std::size_t) __attribute__((always_inline)) {
+                const auto hit = (nan_lowest(load(ratings + i)) == lowests) & are_chosen;
                 const IntPack stamp = hit ? load<IntPack>(stamps + i) : nowhere;
                 const IntPack number = numbers + static_cast<std::int32_t>(i);
-                slot = stamp < earliest ? number : slot;
+                slot_of = stamp < earliest ? number : slot_of;
                 earliest = stamp < earliest ? stamp : earliest;
             });
     }
-    const std::int32_t first = smallest(earliest);
-    if (first == none) return slots;
-    return static_cast<std::size_t>(smallest(earliest == first - IntPack{} ? slot : nowhere));
+    std::int32_t first = smallest(earliest);
+    found =
+        first == none ? slots : static_cast<std::size_t>(smallest(earliest == first - IntPack{} ? slot_of : nowhere));
+    for (std::size_t slot = whole; slot < slots; ++slot)
+        if (is_chosen(slot) && nan_lowest(ratings[slot]) == lowest && (found == slots || stamps[slot] < first)) {
+            first = stamps[slot];
+            found = slot;
+        }
+    return found;
 }
 
 }  // namespace msrnn::inline MSRNN_ABI::detail

@@ -150,6 +150,20 @@ auto smallest(Vector v) {
     return q[0];
 }
 
+/// Bit i: whether the numbers i of both are equal.
+inline std::uint32_t equal_bits(Pack a, Pack b) {
+#if MSRNN_TARGET_BYTES == 64
+    return __builtin_ia32_cmpps512_mask(a, b, 0, 0xffff, 4);
+#elif MSRNN_TARGET_BYTES == 32
+    return static_cast<std::uint32_t>(__builtin_ia32_movmskps256(bits<Pack>(a == b)));
+#elif defined(__SSE__)
+    return static_cast<std::uint32_t>(__builtin_ia32_movmskps(bits<Pack>(a == b)));
+#else
+    const IntPack each = (a == b) & IntPack{1, 2, 4, 8};
+    return static_cast<std::uint32_t>(each[0] + each[1] + each[2] + each[3]);
+#endif
+}
+
 /// One number of a and one of b by turns: of the lower halves, of the upper halves.
 template <class Vector, std::size_t... I>
 Vector lower_by_turns(Vector a, Vector b, std::index_sequence<I...>) {

@@ -46,7 +46,8 @@ public:
         check_sizes(q, k, v, out);
         const bool last = kv_head + 1 == shape_.kv_heads;
         detail::Undoing undoing = store(kv_head, k, v);
-        this->lane(kv_head).prefetch();  // a decision follows
+        if (last)  // decisions follow
+            for (const Lane<P>& lane : lanes_) lane.prefetch();
         attend_to(heads_[kv_head].keys.view(), shape_, kv_head, position, q, out,
                   last ? nullptr : heads_[kv_head + 1].keys.view().base, work);
         keep_queries(kv_head, q, work);

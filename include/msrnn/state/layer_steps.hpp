@@ -86,8 +86,11 @@ public:
     void make_room_for_next() {
         for (std::size_t i = 0; i < lanes_.size(); ++i) make_room(i, rows_after_step(lanes_[i]));
     }
-    /// Whether a choice may have to be undone.
-    bool hooks_may_throw() const { return lanes_[0].facts().observe_may_throw || lanes_[0].facts().rate_may_throw; }
+    /// Whether a choice may have to be undone. Rows that are stored here never throw.
+    bool hooks_may_throw() const {
+        const Facts& policy = lanes_[0].facts();
+        return policy.observe_may_throw || (policy.rate_may_throw && !policy.rows_alone_throw);
+    }
     /// Keeps what take_back() needs, where it may be called, from the checkpoint `first` of the workspace on.
     void begin_choice(Workspace& work, bool may_be_taken_back, std::size_t first = 0) {
         for (std::size_t h = 0; h < heads_.size(); ++h)
