@@ -158,6 +158,26 @@ TEMPLATE_LIST_TEST_CASE("a prompt by every target agrees with plain loops", "", 
         }
 }
 
+TEMPLATE_LIST_TEST_CASE("one query head gets by every target the bits that it gets beside another", "", Pairs) {
+    Random random{114};
+    for (const std::size_t width : {64u, 128u, 256u, 512u})
+        for (const std::size_t n : {15u, 16u, 40u, 64u, 90u, 200u}) {
+            Head<typename TestType::Key, typename TestType::Value> head(n, {width, width}, 2, 1, 0, random);
+            head.settings.sinks = nullptr;
+            std::copy_n(head.queries.data(), width, head.queries.data() + width);
+            for (const Target target : targets()) {
+                CAPTURE(static_cast<int>(target), width, n);
+                head.settings.query_heads = 2;
+                const Attended two = head.step(target);
+                head.settings.query_heads = 1;
+                const Attended one = head.step(target);
+                REQUIRE(same_bits(one.weights.row(0), two.weights.row(0)));
+                REQUIRE(same_bits(one.out.row(0), two.out.row(0)));
+                REQUIRE(same_bits(one.weights.row(0), two.weights.row(1)));
+            }
+        }
+}
+
 TEMPLATE_LIST_TEST_CASE("of the rows that a step reads, int8 alone have other bits where bytes are multiplied", "",
                         Pairs) {
     using Key = typename TestType::Key;

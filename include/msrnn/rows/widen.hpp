@@ -217,7 +217,8 @@ void from_kernel_order(const float* ordered, float factor, float* numbers) {
 
 /// The same for a row; in the order of the kernel zeros fill the last load.
 template <class Scalar>
-void row_to_kernel_order(const float* numbers, std::size_t count, float factor, float* ordered) {
+[[gnu::always_inline]] inline void row_to_kernel_order(const float* numbers, std::size_t count, float factor,
+                                                       float* ordered) {
     constexpr std::size_t step = floats_per_load<Scalar>;
     const std::size_t whole = count - count % step;
     for (std::size_t at = 0; at < whole; at += step) to_kernel_order<Scalar>(numbers + at, factor, ordered + at);
@@ -227,7 +228,8 @@ void row_to_kernel_order(const float* numbers, std::size_t count, float factor, 
     to_kernel_order<Scalar>(padded, factor, ordered + whole);
 }
 template <class Scalar>
-void row_from_kernel_order(const float* ordered, std::size_t count, float factor, float* numbers) {
+[[gnu::always_inline]] inline void row_from_kernel_order(const float* ordered, std::size_t count, float factor,
+                                                         float* numbers) {
     constexpr std::size_t step = floats_per_load<Scalar>;
     const std::size_t whole = count - count % step;
     for (std::size_t at = 0; at < whole; at += step) from_kernel_order<Scalar>(ordered + at, factor, numbers + at);
