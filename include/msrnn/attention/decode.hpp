@@ -37,10 +37,16 @@
 /// with rows as lanes and queries as broadcasts, win nothing. For eight heads of bfloat16, times over those of the
 /// multiply-adds: D = 64 32 rows together 1.31, 16 rows 1.43, turned between the products of the rows before 1.41 (the
 /// tile here 1.34, the one before 1.48); D = 128 1.32, 1.41 and 1.42 (tile 1.31). Nor do stores of half a pack (1.6),
-/// rows in pairs with queries in two orders (1.28 alone), masked additions instead of shuffles (1.30). On Intel's
-/// processors, some on earlier forms: every other line prefetched, or none (1.5 times slower with several query heads);
-/// weights in registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 % slower
-/// in a cache).
+/// masked additions instead of shuffles (1.30). There shuffles across 16-byte lanes take a port of multiply-adds, those
+/// within do not: so rows in pairs, with queries in two orders, where an addition replaces the first shuffles, and sums
+/// of one head folded between the products of the next, are 8 % faster alone (D = 64, the same bits), and win nothing
+/// in a step over rows in memory. Two rows of 128 numbers kept in registers for all heads: no gain. Prefetches 24, 32
+/// or 48 KiB ahead instead of 16: no gain. One query head over rows in a cache: without a prefetch 7 to 9 % faster, but
+/// from memory 1.5 times slower; values prefetched row by row, too: 3 % faster to 4 % slower. vdpbf16ps runs at 0.93 of
+/// the rate of multiply-adds, so a query in two parts would take as long as conversions do (not tried in a step). On
+/// Intel's processors, some on earlier forms: every other line prefetched, or none (1.5 times slower with several query
+/// heads); weights in registers and outputs in memory (15 % slower in a cache); bfloat16 converted in order (5 to 10 %
+/// slower in a cache).
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
 inline constexpr std::size_t from_memory = 262144;  // keys and values of a head: more than caches hold of all heads
