@@ -70,23 +70,23 @@ private:
         const std::span<float> sum = rating.column(0);
         const std::span<const float> row = rating.column(2);
         const std::span<const Slot> order = rating.in_order();
-        const std::size_t near = (std::min)(max_pool - 1, ahead);
+        const std::size_t around = (std::min)(max_pool - 1, ahead);
         alignas(64) float shown[block + ahead], pooled[block];
         float *const in_order = shown, *const largest_of = pooled;
         for (std::size_t first = 0; first < order.size(); first += block) {
             const std::size_t left = order.size() - first, count = (std::min)(block, left);
-            const std::size_t seen = (std::min)(count + near, left);
+            const std::size_t seen = (std::min)(count + around, left);
             for (std::size_t i = 0; i < seen; ++i) shown[i] = row[order[first + i]];
-            std::fill(shown + seen, shown + count + near, -std::numeric_limits<float>::infinity());
+            std::fill(shown + seen, shown + count + around, -std::numeric_limits<float>::infinity());
             detail::each_float(count, [=](auto at) {
                 auto largest = at(in_order);
-                for (const float* after = in_order + 1; after <= in_order + near; ++after)
+                for (const float* after = in_order + 1; after <= in_order + around; ++after)
                     largest = largest < at(after) ? at(after) : largest;
                 at.set(largest_of, largest);
             });
             for (std::size_t i = 0; i < count; ++i) {
                 float largest = pooled[i];
-                for (std::size_t after = near + 1; after < max_pool && after < left - i; ++after)
+                for (std::size_t after = around + 1; after < max_pool && after < left - i; ++after)
                     largest = (std::max)(largest, row[order[first + i + after]]);
                 sum[order[first + i]] += largest;
             }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -120,7 +119,7 @@ inline std::size_t weakest_in_packs(const float* ratings, const std::int32_t* st
     const Pack lowests = all(lowest);
     std::size_t found = slots, hits = 0;
     const auto take = [&](std::size_t slot, std::uint64_t equal) {
-        found = equal != 0 ? slot + static_cast<std::size_t>(std::countr_zero(equal)) : found;
+        found = equal != 0 ? slot + static_cast<std::size_t>(__builtin_ctzll(equal)) : found;
         hits += equal != 0 ? 1u : 0u;
         hits += (equal & (equal - 1)) != 0 ? 1u : 0u;
     };
