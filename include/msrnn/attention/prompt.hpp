@@ -243,7 +243,7 @@ private:
     std::size_t width_, value_width_;
     std::size_t all_;                   // rows that are attended over
     std::size_t rows_;                  // of queries
-    std::size_t together_, count_ = 0;  // so many of them are a group; has this one
+    std::size_t together_, count_ = 0;  // of a group, and of this one
     PackedRows* packed_;                // or a panel and a slab at a time
     Scratch memory_;
     float* transposed_;            // [tiles][width][rows of a tile]: queries

@@ -53,7 +53,7 @@ public:
     struct Pieces {
         Piece of[2];  // the first one of stored rows alone, or empty
     };
-    /// The rows that query row i sees, if it is only for `window`.
+    /// The rows that query row i sees, as far as the window decides; seen_by may hide some of the first piece.
     Pieces pieces(std::size_t i) const {
         const bool parted = settings_.seen_by != nullptr || from(i) > stored_;
         return {{{0, parted ? stored_ : 0}, {parted ? from(i) : 0, parted ? to(i) - from(i) : to(i)}}};
