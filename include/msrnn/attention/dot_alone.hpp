@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "../config.hpp"
+#include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
