@@ -27,14 +27,15 @@ private:
 /// As kernels read a row of numbers that are dear to widen; else load by load.
 template <class S>
 std::vector<float> read_by_rows(const S* row, std::size_t width) {
-    if constexpr (msrnn::detail::dear_to_widen<S>) {
-        constexpr std::size_t run = msrnn::detail::run_numbers;
+    using namespace msrnn::detail;  // some processors have no widen_row()
+    if constexpr (dear_to_widen<S>) {
+        constexpr std::size_t run = run_numbers;
         std::vector<float> wide((width + run - 1) / run * run, 0.25f);
-        msrnn::detail::widen_row(row, width, wide.data());
+        widen_row(row, width, wide.data());
         wide.resize(width);
         return wide;
     } else {
-        constexpr std::size_t step = msrnn::detail::floats_per_load<S>;
+        constexpr std::size_t step = floats_per_load<S>;
         std::vector<S> padded(row, row + width);
         padded.resize((width + step - 1) / step * step);
         std::vector<float> numbers = widened(padded.data(), padded.size());
