@@ -17,7 +17,7 @@
 /// Keys of one query head that are in a cache at once. There a call for each block takes longer than its products.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-/// Whether dot_alone() reads these rows.
+/// Whether dot_alone() reads these rows. Those with scales it does not: their scales are found a block at a time.
 template <class Scalar>
 bool are_read_alone(const ReadShape& shape, std::size_t query_heads, std::size_t n, std::size_t head_dim) {
     constexpr std::size_t most = 16 * floats_per_pack;

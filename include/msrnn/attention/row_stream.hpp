@@ -69,7 +69,7 @@ public:
     [[gnu::always_inline]] void step_if_any() {
         if (bytes_ != 0) step();
     }
-    /// The same for rows of so many lines, of which each step takes one.
+    /// The same where a row has `Lines` lines and each step takes a row.
     template <std::size_t Lines>
     [[gnu::always_inline]] void step_row_if_any() {
         if (bytes_ == 0) return;

@@ -16,9 +16,9 @@ namespace msrnn::inline MSRNN_ABI {
 ///     Keys(k + head * head_dim, row_stride, head_dim)               // float rows in memory
 ///     Keys([&](Slot slot) -> std::span<const float> { ... })        // 16 bits, int8, pages: any callable
 ///
-/// A callable that is noexcept saves what a lane keeps for the case that reading fails. It may convert into scratch: a
-/// row is valid until the next one is read. Where it captures references or a
-/// few numbers it is copied; a larger one needs a name and must outlive this object.
+/// A callable may convert into scratch: a row is valid until the next one is read. Where it captures references or a
+/// few numbers it is copied; a larger one needs a name and must outlive this object. One that is noexcept saves the
+/// copy that a lane keeps for the case that reading fails.
 class LaneRows {
 public:
     LaneRows() = default;
