@@ -104,7 +104,7 @@ struct DecodeAttention {
     }
     /// How many rows of keys are walked together: a block, or several.
     std::size_t blocks_together(std::size_t r) const {
-        if (!are_read_alone<Key>(shape, query_heads, n, head_dim)) return (std::min)(block_rows, n - r);
+        if (scaled || !are_read_alone(shape, query_heads, n, head_dim)) return (std::min)(block_rows, n - r);
         const std::size_t rows = keys.rows_together(r, 4 * block_rows);
         return rows < block_rows ? rows : rows - rows % block_rows;
     }
@@ -156,8 +156,8 @@ struct DecodeAttention {
         if (query_heads == 1)
             return with_loads<Key>(head_dim, [&]<std::size_t Loads>(Count<Loads>) {
                 if constexpr (floats_per_pack == 16 && Loads > 0 && Loads * packs_per_load<Key> <= 16)
-                    if (rows >= block_rows && are_read_alone<Key>(shape, query_heads, n, head_dim))
-                        return dot_alone<Loads>(keys.row(r), keys.stride(), rows, prefetch, ordered, logits);
+                    if (rows >= block_rows && are_read_alone(shape, query_heads, n, head_dim))
+                        return dot_alone<Loads, scaled>(keys.row(r), keys.stride(), rows, prefetch, ordered, logits);
                 dot_rows<1, Loads>(keys.row(r), keys.stride(), 0, rows, head_dim, prefetch, ordered, key_width,
                                    products);
                 sum_rows<scaled>(products[0], rows, logits);

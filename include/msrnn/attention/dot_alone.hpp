@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "../config.hpp"
-#include "../rows/rows.hpp"
 #include "../rows/scalar.hpp"
 #include "../rows/widen.hpp"
 #include "../simd/pack.hpp"
@@ -17,16 +16,16 @@
 /// Keys of one query head that are in a cache at once. There a call for each block takes longer than its products.
 namespace msrnn::inline MSRNN_ABI::detail::MSRNN_TARGET {
 
-/// Whether dot_alone() reads these rows. Those with scales it does not: their scales are found a block at a time.
-template <class Scalar>
-bool are_read_alone(const ReadShape& shape, std::size_t query_heads, std::size_t n, std::size_t head_dim) {
+/// Whether dot_alone() reads these rows.
+inline bool are_read_alone(const ReadShape& shape, std::size_t query_heads, std::size_t n, std::size_t head_dim) {
     constexpr std::size_t most = 16 * floats_per_pack;
-    return floats_per_pack == 16 && !Rows<Scalar>::scaled && query_heads == 1 && shape.in_cache &&
-           n < 16 * block_rows && (head_dim == most || head_dim == most / 2 || head_dim == most / 4);
+    return floats_per_pack == 16 && query_heads == 1 && shape.in_cache && n < 16 * block_rows &&
+           (head_dim == most || head_dim == most / 2 || head_dim == most / 4);
 }
 
 /// The logits of whole blocks for one query head, with `Loads` loads a row: all in registers, in the order of sums().
-template <std::size_t Loads, class Scalar>
+/// Of one block where rows have scales.
+template <std::size_t Loads, bool Scaled, class Scalar>
 [[gnu::noinline]] void dot_alone(const Scalar* row, std::size_t stride, std::size_t rows, Prefetch& prefetch,
                                  const float* query, const Logits& logits) {
     constexpr std::size_t packs = packs_per_load<Scalar>;
@@ -61,6 +60,7 @@ template <std::size_t Loads, class Scalar>
         }
         Pack sum =
             fold_quads(fold_quads(folded[0], folded[1], indices), fold_quads(folded[2], folded[3], indices), indices);
+        if constexpr (Scaled) sum *= load(logits.scales);
         store(logits.first + r, sum);
         high = larger(sum, high);
     }
